@@ -1,0 +1,3 @@
+"""Polyhead: one image in, every answer out."""
+
+__version__ = "0.1.0"

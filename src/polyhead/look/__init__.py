@@ -1,0 +1,1 @@
+"""From arrays and tables to numbers and pages. Knows no network."""

@@ -1,0 +1,115 @@
+"""Numbers that say how good answers are: plain arrays in, plain dicts out, over rows whose label is known.
+
+Every function expects at least one row. Figures are scikit-learn's, under the names that it uses; a precision or
+recall without any case counts as 0.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = dict[str, Any]
+AVERAGES = ("macro", "weighted")
+
+
+def measure_classes(truth: Sequence[str], answers: Sequence[str], order: Sequence[str]) -> Numbers:
+    """One class of several: accuracy, precision, recall, F1, support, confusion matrix (rows: truth).
+
+    Args:
+        truth: n labels.
+        answers: n labels.
+        order: classes in the order to show them; labels that are not among them follow, sorted.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    present = set(truth) | set(answers)
+    labels = [label for label in order if label in present] + sorted(present - set(order))
+    found: Numbers = {"accuracy": float(np.mean(np.asarray(truth, object) == np.asarray(answers, object)))}
+    for average in AVERAGES:
+        scores = precision_recall_fscore_support(truth, answers, labels=labels, average=average, zero_division=0)
+        found |= {f"{average}_{name}": float(scores[i]) for i, name in enumerate(("precision", "recall", "f1"))}
+    columns = precision_recall_fscore_support(truth, answers, labels=labels, average=None, zero_division=0)
+    found["per_class"] = {
+        label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for label, p, r, f, s in zip(labels, *columns, strict=True)
+    }
+    matrix = confusion_matrix(truth, answers, labels=labels)
+    return found | {"confusion": {"labels": labels, "matrix": matrix.tolist()}}
+
+
+def measure_ranking(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> Numbers:
+    """How well scores order yes before no; empty where the n rows are all of one sort."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    if truth.all() or not truth.any():
+        return {}
+    return {
+        "average_precision": float(average_precision_score(truth, scores)),
+        "roc_auc": float(roc_auc_score(truth, scores)),
+    }
+
+
+def measure_labels(truth: NDArray[np.floating], scores: NDArray[np.floating], names: Sequence[str]) -> Numbers:
+    """Several yes/no labels: each over the rows where it is known, and their means.
+
+    Args:
+        truth: (n, labels), 1 yes, 0 no, NaN unknown.
+        scores: (n, labels) probabilities of yes; .5 and more is a yes.
+        names: the labels, in the order of the columns.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    per_label: Numbers = {}
+    for name, column, score in zip(names, truth.T, scores.T, strict=True):
+        known = ~np.isnan(column)
+        if not known.any():
+            per_label[name] = {"n": 0}
+            continue
+        yes, said = column[known] == 1, score[known] >= 0.5
+        precision, recall, f1, _ = precision_recall_fscore_support(yes, said, average="binary", zero_division=0)
+        per_label[name] = {"n": int(known.sum()), "rate": float(yes.mean()), "accuracy": float(np.mean(yes == said))}
+        per_label[name] |= {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
+        per_label[name] |= measure_ranking(yes, score[known])
+    labelled = [figures for figures in per_label.values() if figures["n"]]
+    whole = ~np.isnan(truth).any(axis=1)
+    exact = ((truth == 1) == (scores >= 0.5)).all(axis=1)[whole]
+    found: Numbers = {
+        "accuracy": float(np.mean([figures["accuracy"] for figures in labelled])),
+        "macro_f1": float(np.mean([figures["f1"] for figures in labelled])),
+        "exact_match": float(exact.mean()) if len(exact) else None,
+    }
+    precisions = [figures["average_precision"] for figures in labelled if "average_precision" in figures]
+    found["mean_average_precision"] = float(np.mean(precisions)) if precisions else None
+    return found | {"per_label": per_label}
+
+
+def measure_numbers(truth: NDArray[np.floating], answers: NDArray[np.floating]) -> Numbers:
+    """A number, in the label's own unit: MAE, RMSE and R2 (None where the n labels are all equal)."""
+    errors = answers - truth
+    spread = float(np.sum((truth - truth.mean()) ** 2))
+    return {
+        "mae": float(np.abs(errors).mean()),
+        "rmse": float(np.sqrt(np.mean(errors**2))),
+        "r2": 1 - float(np.sum(errors**2)) / spread if spread else None,
+    }
+
+
+def measure_ranges(truth: NDArray[np.floating], answers: NDArray[np.floating], edges: Sequence[float]) -> list[Numbers]:
+    """MAE apart for every range of the label between the inner `edges`; None for a range without rows."""
+    places = np.digitize(truth, edges)
+    rows = []
+    for place, name in enumerate(range_names(edges)):
+        errors = np.abs(answers - truth)[places == place]
+        rows.append({"range": name, "n": len(errors), "mae": float(errors.mean()) if len(errors) else None})
+    return rows
+
+
+def range_names(edges: Sequence[float]) -> list[str]:
+    """Names of the ranges between inner edges: [10, 20] gives `<10`, `10-20`, `20+`."""
+    words = [f"{edge:g}" for edge in edges]
+    if not words:
+        return ["all"]
+    return [f"<{words[0]}", *(f"{low}-{high}" for low, high in itertools.pairwise(words)), f"{words[-1]}+"]

@@ -1,0 +1,320 @@
+"""What to learn from which images: one frozen, checked object, read from one YAML file (`recipe_file.py`).
+
+Every field is declared, described and checked here and nowhere else; the reference in `docs/recipe.md` and the JSON
+schema for editors are made from these descriptions.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from polyhead.tasks import KINDS, AnyTask
+
+RESERVED = frozenset({"features", "path", "split", "content", "image", "error", "joint", "loss", "epoch", "seconds"})
+SPLITS = ("train", "valid", "test", "unseen")
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Part(BaseModel):
+    """A part of a recipe: unknown keys are mistakes, nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FilesSource(Part):
+    """Labels stand in the names of the files."""
+
+    kind: Literal["files"] = "files"
+    pattern: str = Field(
+        description="What a file name looks like without its last suffix: `{age}_{gender}_{}` reads two fields and "
+        "passes over the rest."
+    )
+
+
+class FoldersSource(Part):
+    """Labels stand in the names of the folders that the images lie in."""
+
+    kind: Literal["folders"] = "folders"
+    pattern: str = Field(
+        description="What the folder's name looks like: `{color}_{category}`, or `{category}/{color}` for two levels."
+    )
+
+
+class CsvSource(Part):
+    """Labels stand in a CSV file, one row an image, one column a task."""
+
+    kind: Literal["csv"] = "csv"
+    file: str | None = Field(None, description="The CSV file, relative to the data's path; absent if that path is it.")
+    image: str = Field(
+        "image",
+        description="The column that holds the image's path, or a path made of columns, such as `images/{id}.jpg`. "
+        "Paths are relative to the CSV file's folder or to the data's path.",
+    )
+    separator: str = Field(",", min_length=1, max_length=1, description="What stands between two columns.")
+
+
+Source = Annotated[FilesSource | FoldersSource | CsvSource, Field(discriminator="kind")]
+
+
+class SplitRecipe(Part):
+    """Which images train, which choose (valid), which judge (test)."""
+
+    test: Share = Field(0.2, description="The share of the images that judges; 0 for none.")
+    valid: Share | Literal["test"] = Field(
+        0.2,
+        description="The share of the remaining images that chooses the best epoch; 0 for none. `test`, to repeat a "
+        "published run: the test images are watched during training, and nothing is chosen by them.",
+    )
+    stratify: list[str] = Field([], description="Tasks whose labels are to be alike in all splits.")
+    group: str | None = Field(
+        None, description="A source column; its rows of one value (one person, one product) stay in one split."
+    )
+    column: str | None = Field(None, description="A source column that says the split of each row.")
+    file: str | None = Field(
+        None,
+        description="A file, relative to the data's path, of lines `image split` (or a CSV of two columns) that says "
+        "the split of each image.",
+    )
+    values: dict[str, Literal["train", "valid", "test"]] = Field(
+        {"train": "train", "valid": "valid", "test": "test"}, description="What the column's or file's words mean."
+    )
+    hold_out: list[dict[str, str]] = Field(
+        [],
+        description="Combinations of labels, such as `{color: red, category: dress}`, that training never sees; their "
+        "images are a split of their own, `unseen`.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_as_text(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(given.get("values"), dict):
+            given = given | {"values": {str(key): value for key, value in given["values"].items()}}
+        if isinstance(given, dict) and isinstance(given.get("hold_out"), list):
+            rows = [{k: str(v) for k, v in row.items()} if isinstance(row, dict) else row for row in given["hold_out"]]
+            given = given | {"hold_out": rows}
+        return given
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.column and self.file:
+            raise ValueError("give `column` or `file`, not both")
+        return self
+
+
+class DataRecipe(Part):
+    """Where images and labels are."""
+
+    path: str | None = Field(None, description="The folder (or CSV file) of the data; `--data` says another.")
+    source: Source
+    split: SplitRecipe = SplitRecipe()
+    max_rejected: float = Field(
+        0.05, ge=0, le=1, description="Training refuses to start where a larger share of the images cannot be used."
+    )
+
+
+class ImageRecipe(Part):
+    """What the network sees of an image."""
+
+    size: tuple[Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]] = Field(
+        (96, 96), description="[height, width] in pixels."
+    )
+    resize: Literal["stretch", "fit", "cover"] = Field(
+        "stretch",
+        description="`stretch` to the size; `fit` the whole image in, black around it; `cover` the size, cut the rest.",
+    )
+    cache: str = Field(
+        "auto",
+        description="Where decoded images are kept: `auto` (the user's cache folder), `off` (decode on the fly), or "
+        "a folder.",
+    )
+
+
+class Block(Part):
+    """Convolutions, a pool and a dropout."""
+
+    filters: int | list[int] = Field(
+        description="Filters of one convolution, or of several in a row; each with ReLU and batch normalisation."
+    )
+    kernel: int = Field(3, ge=1, description="Height and width of a convolution, in pixels.")
+    pool: int = Field(2, ge=1, description="Height and width of the maximum pool behind them; 1 for none.")
+    dropout: Share = Field(0.0, description="Share of values dropped behind the pool, in training.")
+
+    @property
+    def convolutions(self) -> list[int]:
+        """The filters of each convolution in turn."""
+        return [self.filters] if isinstance(self.filters, int) else self.filters
+
+
+class Stack(Part):
+    """Blocks one after another, and dense layers behind them."""
+
+    view: Literal["rgb", "gray"] = Field("rgb", description="What it sees of the image.")
+    blocks: list[Block] = Field(min_length=1, description="The convolutional blocks, in order.")
+    end: Literal["flatten", "average"] = Field(
+        "flatten",
+        description="`flatten` keeps where things stand; `average` pooling cannot, and so keeps a colour apart from "
+        "a shape.",
+    )
+    dense: list[Annotated[int, Field(ge=1)]] = Field(
+        [], description="Units of the dense layers, each with ReLU, batch normalisation and dropout."
+    )
+    dropout: Share = Field(0.0, description="Share of values dropped behind each dense layer, in training.")
+
+    def smallest(self, size: tuple[int, int]) -> tuple[int, int]:
+        """What its pools leave of an image of (height, width)."""
+        height, width = size
+        for block in self.blocks:
+            height, width = height // block.pool, width // block.pool
+        return height, width
+
+
+class NetworkRecipe(Part):
+    """The network between image and heads: one trunk for all tasks, or a branch for each."""
+
+    trunk: Stack | None = Field(None, description="One stack that all heads share.")
+    branches: dict[str, Stack] = Field({}, description="A stack for each task, by the task's name.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.trunk is None) == (not self.branches):
+            raise ValueError("expected either `trunk` or `branches`" + ("; got both" if self.trunk else ""))
+        return self
+
+
+class Augment(Part):
+    """Random changes to training images; all of one step, inside the compiled training step."""
+
+    flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror half of the images.")
+    rotation: float = Field(0.0, ge=0, le=180, description="Turn by up to so many degrees.")
+    shift: Share = Field(0.0, description="Shift by up to this share of height and width.")
+    zoom: Share = Field(0.0, description="Scale by 1 less or more up to this share.")
+    shear: float = Field(0.0, ge=0, lt=90, description="Shear by up to so many degrees.")
+    brightness: Share = Field(0.0, description="Add up to this share of full brightness, or take it away.")
+    contrast: Share = Field(0.0, description="Scale the difference from mid-grey by 1 less or more up to this share.")
+    fill: Literal["nearest", "reflect", "constant"] = Field("nearest", description="What comes in from outside.")
+
+
+class TrainingRecipe(Part):
+    """How the network learns."""
+
+    epochs: int = Field(20, ge=1, description="Passes over the training images.")
+    batch_size: int = Field(32, ge=1, description="Images a step.")
+    optimizer: Literal[
+        "adam", "adamw", "sgd", "rmsprop", "adadelta", "adagrad", "adamax", "nadam", "lion", "ftrl", "adafactor"
+    ] = Field("adam", description="The Keras optimiser, with its defaults but the learning rate.")
+    learning_rate: float = Field(1e-3, gt=0, description="The learning rate at the start.")
+    schedule: Literal["constant", "inverse_time", "cosine"] = Field(
+        "constant",
+        description="How the rate goes on: unchanged; rate / (1 + rate/epochs x step); or a twentieth of the steps of "
+        "warm-up, then half a cosine down to 0.",
+    )
+    keep: Literal["best", "last"] | None = Field(
+        None,
+        description="The epoch whose weights are kept; if absent, the best by validation loss, where that may choose.",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation loss; if absent, never."
+    )
+    augment: Augment = Augment()
+
+
+class Recipe(Part):
+    """One YAML file that says it all."""
+
+    name: str = Field(description="The recipe's name.")
+    description: str = Field("", description="What it answers, in a line.")
+    note: str = Field("", description="What a reader of its report must know, such as what the labels are and are not.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Fixes the split, the order of the images and all that is random.")
+    data: DataRecipe
+    image: ImageRecipe = ImageRecipe()
+    tasks: dict[str, AnyTask] = Field(min_length=1, description="The questions, by name; a name is an output's name.")
+    network: NetworkRecipe
+    training: TrainingRecipe = TrainingRecipe()
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        for name, task in self.tasks.items():
+            if name in RESERVED or not re.fullmatch(r"[^\s/,|:.][^\n/,|:.]*", name):
+                raise ValueError(
+                    f"tasks: {name!r} cannot be a task's name; take one without / , | : or . that is not "
+                    f"one of {', '.join(sorted(RESERVED))}"
+                )
+            for field in task.LEARNT:
+                if field in task.model_fields_set:
+                    raise ValueError(f"tasks.{name}.{field}: is learnt from the training split; take it out")
+            if isinstance(self.data.source, FilesSource | FoldersSource):
+                for column in task.columns(name):
+                    _check_known(
+                        f"tasks.{name}", column, pattern_fields(self.data.source.pattern), "the source's pattern"
+                    )
+        for task_name in self.data.split.stratify:
+            _check_known("data.split.stratify", task_name, self.tasks, "the tasks")
+        for row in self.data.split.hold_out:
+            self._check_combination(row)
+        self._check_network()
+        if self.data.split.valid == "test" and (self.training.keep == "best" or self.training.patience):
+            raise ValueError(
+                "data.split.valid: `test` may choose nothing; take training.keep: best and "
+                "training.patience out, or give validation a share of its own"
+            )
+        return self
+
+    def _check_combination(self, row: dict[str, str]) -> None:
+        for name, label in row.items():
+            _check_known("data.split.hold_out", name, self.tasks, "the tasks")
+            if self.tasks[name].names:
+                _check_known(f"data.split.hold_out.{name}", label, self.tasks[name].names, "the declared labels")
+        if not row:
+            raise ValueError("data.split.hold_out: expected a combination such as {color: red, category: dress}")
+
+    def _check_network(self) -> None:
+        for name in self.network.branches:
+            _check_known("network.branches", name, self.tasks, "the tasks")
+        for name in self.tasks:
+            if self.network.branches and name not in self.network.branches:
+                raise ValueError(f"network.branches: the task {name} has no branch; give it one, or use a trunk")
+        for name, stack in self.stacks().items():
+            if min(stack.smallest(self.image.size)) < 1:
+                raise ValueError(
+                    f"network.{name}: its pools leave nothing of an image of "
+                    f"{self.image.size[0]}x{self.image.size[1]}; enlarge image.size or pool less"
+                )
+
+    def stacks(self) -> dict[str, Stack]:
+        """The network's stacks by where they stand in the recipe: `trunk`, or `branches.NAME`."""
+        if self.network.trunk:
+            return {"trunk": self.network.trunk}
+        return {f"branches.{name}": stack for name, stack in self.network.branches.items()}
+
+    @property
+    def may_choose(self) -> bool:
+        """Whether there are validation images that the best epoch may be chosen by."""
+        return self.data.split.valid != "test"
+
+    @property
+    def keeps(self) -> Literal["best", "last"]:
+        """Which epoch's weights are kept."""
+        return self.training.keep or ("best" if self.may_choose else "last")
+
+
+def pattern_fields(pattern: str) -> list[str]:
+    """The names between the braces of a pattern."""
+    return [name for name in re.findall(r"{([^{}]*)}", pattern) if name]
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the likeliest of `words`, or nothing."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _check_known(key: str, word: str, words: Iterable[str], place: str) -> None:
+    words = list(words)
+    if word not in words:
+        raise ValueError(f"{key}: {word!r} is not among {place} ({', '.join(words)}){nearest(word, words)}")
+
+
+__all__ = ["KINDS", "Recipe", "nearest", "pattern_fields"]

@@ -1,0 +1,122 @@
+"""Tasks whose answer is one of several labels."""
+
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from polyhead import measures
+from polyhead.errors import PolyheadError
+from polyhead.measures import Numbers
+from polyhead.tasks.task import Answer, Array, Labels, Task, natural_key, one_of, ranked
+
+
+class Categorical(Task):
+    """One class of several."""
+
+    kind: Literal["categorical"] = "categorical"
+    classes: list[str] = Field([], description="The classes, in order; those of the training split, sorted, if absent.")
+    activation: Literal["softmax", "sigmoid"] = Field(
+        "softmax",
+        description="`softmax` with cross-entropy, or one `sigmoid` a class with binary cross-entropy over them.",
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.classes or dict.fromkeys(self.values.values()))
+
+    def _learn(self, name: str, known: Labels) -> dict[str, Any]:
+        counts = self.distribution(known)
+        return {"classes": list(self.names) or sorted(counts, key=natural_key), "counts": counts}
+
+    def decode(self, outputs: Array) -> list[Answer]:
+        """The likeliest class; outputs (n, classes) of sigmoids are brought to a sum of 1 first."""
+        shares = outputs / np.maximum(outputs.sum(axis=1, keepdims=True), 1e-12)
+        return [ranked(self.names, row, int(row.argmax())) for row in shares]
+
+    def _measure(self, labels: Labels, outputs: Array) -> Numbers:
+        answers = [answer["answer"] for answer in self.decode(outputs)]
+        unlearnt = sorted(set(labels) - set(self.counts))
+        found = measures.measure_classes(labels, answers, self.names)
+        return found | ({"not_in_training": unlearnt} if unlearnt else {})
+
+
+class Binary(Task):
+    """Yes or no, or any two labels; the model gives the probability of the second."""
+
+    kind: Literal["binary"] = "binary"
+    labels: list[str] = Field([], description="The two labels, negative first; those found, sorted, if absent.")
+
+    @model_validator(mode="after")
+    def _two_labels(self) -> Self:
+        if self.names and len(set(self.names)) != 2:
+            raise ValueError(f"expected two labels; got {', '.join(self.names)}")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.labels or dict.fromkeys(self.values.values()))
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    def _learn(self, name: str, known: Labels) -> dict[str, Any]:
+        counts = self.distribution(known)
+        labels = list(self.names) or sorted(counts)
+        if len(labels) != 2:
+            raise PolyheadError(
+                f"tasks.{name}: binary needs two labels; the training split has {one_of(labels)}: "
+                f"{'declare both in `labels`' if len(labels) < 2 else 'use kind categorical'}"
+            )
+        return {"labels": labels, "counts": counts}
+
+    def decode(self, outputs: Array) -> list[Answer]:
+        """The second label from a probability of .5 on."""
+        return [ranked(self.names, np.array([1 - p, p]), int(p >= 0.5)) for p in outputs[:, 0].astype(float)]
+
+    def constant(self) -> Array:
+        return super().constant()[1:]
+
+    def _measure(self, labels: Labels, outputs: Array) -> Numbers:
+        answers = [answer["answer"] for answer in self.decode(outputs)]
+        found = measures.measure_classes(labels, answers, self.names)
+        return found | measures.measure_ranking(np.asarray(labels, object) == self.names[1], outputs[:, 0])
+
+
+class Ordinal(Task):
+    """One level of several that stand in an order."""
+
+    kind: Literal["ordinal"] = "ordinal"
+    levels: list[str] = Field([], description="The levels, lowest first; those found, ascending, if they are numbers.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.levels or dict.fromkeys(self.values.values()))
+
+    def _learn(self, name: str, known: Labels) -> dict[str, Any]:
+        found = sorted(set(known), key=natural_key)
+        if not self.names and any(natural_key(level)[0] for level in found):
+            raise PolyheadError(f"tasks.{name}.levels: give the levels, lowest first; found {one_of(found)}")
+        if len(self.names or found) < 2:
+            raise PolyheadError(f"tasks.{name}.levels: two levels or more are needed; found {one_of(found)}")
+        return {"levels": list(self.names) or found, "counts": self.distribution(known)}
+
+    def _ranks(self, outputs: Array) -> list[int]:
+        # The median level: as many steps up as have a probability above one half of being passed (CORN's rule).
+        passed = 1 - np.cumsum(outputs.astype(float), axis=1)[:, :-1]
+        return [int(rank) for rank in np.sum(passed > 0.5, axis=1)]
+
+    def decode(self, outputs: Array) -> list[Answer]:
+        """The median of the levels' probabilities (n, levels)."""
+        ranks = self._ranks(outputs)
+        return [ranked(self.names, row, rank) for row, rank in zip(outputs, ranks, strict=True)]
+
+    def _measure(self, labels: Labels, outputs: Array) -> Numbers:
+        ranks = self._ranks(outputs)
+        found = measures.measure_classes(labels, [self.names[rank] for rank in ranks], self.names)
+        truth = self.encode(labels)[:, 0]
+        unlearnt = sorted(set(labels) - set(self.counts))
+        errors = np.abs(np.array(ranks) - truth)[~np.isnan(truth)]
+        found["mae"] = float(errors.mean()) if len(errors) else None
+        return found | ({"not_in_training": unlearnt} if unlearnt else {})

@@ -1,0 +1,98 @@
+"""Tasks whose answer is a number."""
+
+import math
+from collections import Counter
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from polyhead import measures
+from polyhead.errors import PolyheadError
+from polyhead.measures import Numbers
+from polyhead.tasks.task import Answer, Array, Labels, Task
+
+
+class Regression(Task):
+    """A number."""
+
+    LEARNT: ClassVar[tuple[str, ...]] = ("counts", "factor", "offset", "median", "edges")
+    IN_JOINT: ClassVar[bool] = False
+
+    kind: Literal["regression"] = "regression"
+    unit: str = Field("", description="The unit that answers and errors are given in, such as `years`.")
+    scale: Literal["standard", "max", "none"] = Field(
+        "standard",
+        description="What the network learns: the label less its mean, over its standard deviation; the label over its "
+        "maximum; or the label itself. Mean, deviation and maximum are the training split's.",
+    )
+    loss: Literal["mse", "mae", "huber"] = Field("mse", description="The loss, over the scaled label.")
+    minimum: float | None = Field(None, description="A label below it is no label; an answer is never below it.")
+    maximum: float | None = Field(None, description="A label above it is no label; an answer is never above it.")
+    ranges: list[float] = Field(
+        [], description="Edges between the ranges to report apart, such as [10, 20, 40]; quintiles if absent."
+    )
+    factor: float = Field(1.0, description="Learnt: label = network output x factor + offset.")
+    offset: float = Field(0.0, description="Learnt: see factor.")
+    median: float = Field(0.0, description="Learnt: the training split's median, the answer of the baseline.")
+    edges: list[float] = Field([], description="Learnt: `ranges`, or the training split's quintiles.")
+
+    def _check(self, text: str) -> str:
+        try:
+            number = float(text)
+        except ValueError:
+            raise ValueError(f"expected a number; got {text!r}") from None
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        if not math.isfinite(number) or not low <= number <= high:
+            raise ValueError(f"expected a number from {low:g} to {high:g}; got {text}")
+        return text
+
+    def _learn(self, name: str, known: Labels) -> dict[str, Any]:
+        values = np.array(known, float)
+        offset, factor = 0.0, 1.0
+        if self.scale == "standard":
+            offset, factor = float(values.mean()), float(values.std()) or 1.0
+        elif self.scale == "max":
+            factor = float(values.max())
+            if factor <= 0:
+                raise PolyheadError(f"tasks.{name}.scale: max needs a label above 0; the largest is {factor:g}")
+        edges = self.ranges or sorted({float(f"{edge:.3g}") for edge in np.quantile(values, (0.2, 0.4, 0.6, 0.8))})
+        learnt = {"factor": factor, "offset": offset, "median": float(np.median(values)), "edges": edges}
+        return learnt | {"counts": self.model_copy(update={"edges": edges}).distribution(known)}
+
+    def encode(self, labels: Labels) -> NDArray[np.float32]:
+        """Targets (n, 1) in the label's own unit."""
+        return np.array([[float(label) if label else np.nan] for label in labels], np.float32).reshape(-1, 1)
+
+    def _answers(self, outputs: Array) -> Array:
+        answers: Array = np.clip(outputs[:, 0].astype(float), self.minimum, self.maximum)
+        return answers
+
+    def decode(self, outputs: Array) -> list[Answer]:
+        """The number, in the label's unit."""
+        return [{"answer": float(number), "unit": self.unit, "unsure": False} for number in self._answers(outputs)]
+
+    def constant(self) -> Array:
+        return np.array([self.median])
+
+    def _measure(self, labels: Labels, outputs: Array) -> Numbers:
+        truth, answers = self.encode(labels)[:, 0].astype(float), self._answers(outputs)
+        found = measures.measure_numbers(truth, answers)
+        return found | {"unit": self.unit, "by_range": measures.measure_ranges(truth, answers, self.edges)}
+
+    def mistakes(self, labels: Labels, outputs: Array) -> Array:
+        sizes: Array = np.abs(self._answers(outputs) - self.encode(labels)[:, 0])
+        return sizes
+
+    def distribution(self, labels: Labels) -> dict[str, int]:
+        names = measures.range_names(self.edges or self.ranges)
+        places = Counter(np.digitize([float(label) for label in labels if label], self.edges or self.ranges).tolist())
+        return {name: places[place] for place, name in enumerate(names) if places[place]}
+
+    def numbers(self, labels: Labels) -> Array | None:
+        return np.array([float(label) for label in labels if label])
+
+    def show(self, answer: Any) -> str:
+        return f"{float(answer):.3g} {self.unit}".strip()

@@ -1,0 +1,191 @@
+"""What all kinds of task have in common."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from polyhead.errors import PolyheadError
+from polyhead.measures import Numbers
+
+Array = NDArray[np.floating]
+Labels = Sequence[str]
+Answer = dict[str, Any]
+
+RUNNERS_UP = 5  # how many labels an answer's `top` holds at most
+
+
+class Task(BaseModel, ABC):
+    """What all kinds have in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    LEARNT: ClassVar[tuple[str, ...]] = ("counts",)  # fields that a recipe does not hold: the training split gives them
+    IN_JOINT: ClassVar[bool] = True  # whether `joint.all_correct` asks for this answer
+
+    column: str | None = Field(
+        None, description="The source's column or pattern field to read; the task's name if absent."
+    )
+    values: dict[str, str] = Field(
+        {}, description="What the source's text means, such as `{0: male, 1: female}`; any other text is no label."
+    )
+    blank: list[str] = Field([], description="Texts that mean unknown, besides an empty one.")
+    loss_weight: float = Field(1.0, ge=0, description="The weight of this task's loss in the total.")
+    counts: dict[str, int] = Field({}, description="Learnt: training rows of each label.")
+    kind: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_as_text(cls, given: Any) -> Any:
+        """YAML reads `0: male` with a number for a key, and a class called 12 as a number."""
+        if isinstance(given, dict):
+            for name in ("classes", "labels", "levels", "blank"):
+                if isinstance(given.get(name), list):
+                    given = given | {name: [_text(value) for value in given[name]]}
+            if isinstance(given.get("values"), dict):
+                given = given | {"values": {_text(key): _text(value) for key, value in given["values"].items()}}
+        return given
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels it can answer, in the order of its outputs; empty for a number."""
+        return ()
+
+    @property
+    def width(self) -> int:
+        """How many values the model gives for it."""
+        return max(len(self.names), 1)
+
+    def columns(self, name: str) -> list[str]:
+        """The source's columns that `read` wants, for the task called `name`."""
+        return [self.column or name]
+
+    def read(self, *cells: str) -> str:
+        """The label in the source's text, blank where unknown.
+
+        Raises:
+            ValueError: the text is no label of this task; the message says what was expected.
+        """
+        text = cells[0].strip()
+        if text in ("", *self.blank):
+            return ""
+        if self.values:
+            if text not in self.values:
+                raise ValueError(f"expected {one_of(self.values)}; got {text!r}")
+            text = self.values[text]
+        return self._check(text)
+
+    def _check(self, text: str) -> str:
+        if self.names and text not in self.names:
+            raise ValueError(f"expected {one_of(self.names)}; got {text!r}")
+        return text
+
+    def learn(self, name: str, labels: Labels) -> Self:
+        """A copy that knows what the training split's labels teach.
+
+        Raises:
+            PolyheadError: the labels cannot be learnt from; `name` is the task's.
+        """
+        known = [label for label in labels if label]
+        if not known:
+            raise PolyheadError(
+                f"tasks.{name}: no row of the training split has a label; check its column or take the task out"
+            )
+        return self.model_copy(update=self._learn(name, known))
+
+    @abstractmethod
+    def _learn(self, name: str, known: Labels) -> dict[str, Any]:
+        """The fields that the known labels of the training split teach."""
+
+    def encode(self, labels: Labels) -> NDArray[np.float32]:
+        """Targets (n, 1): the label's place among `names`; NaN where unknown or never seen in training."""
+        places = {label: place for place, label in enumerate(self.names)}
+        return np.array([[places.get(label, np.nan)] for label in labels], np.float32).reshape(-1, 1)
+
+    @abstractmethod
+    def decode(self, outputs: Array) -> list[Answer]:
+        """Answers, a dict each, to the model's outputs (n, width)."""
+
+    def measure(self, labels: Labels, outputs: Array) -> Numbers:
+        """How good the outputs (n, width) are over the rows whose label is known, beside a constant answer.
+
+        Returns:
+            `kind`, `n` (known rows), the kind's metrics and `baseline`; only the first two where n is 0.
+        """
+        rows = [row for row, label in enumerate(labels) if label]
+        found: Numbers = {"kind": self.kind, "n": len(rows)}
+        if not rows:
+            return found
+        known = [labels[row] for row in rows]
+        constant = np.tile(self.constant(), (len(rows), 1))
+        baseline = {
+            key: value
+            for key, value in self._measure(known, constant).items()
+            if isinstance(value, float) and key not in ("average_precision", "roc_auc", "mean_average_precision")
+        }
+        answer = self.decode(constant[:1])[0]["answer"]
+        return found | self._measure(known, outputs[rows]) | {"baseline": {"answer": answer} | baseline}
+
+    @abstractmethod
+    def _measure(self, labels: Labels, outputs: Array) -> Numbers:
+        """The kind's metrics over one known label or more."""
+
+    def constant(self) -> Array:
+        """Outputs (width,) that are always the same: the training split's most frequent label, or its median."""
+        frequent = max(self.names, key=lambda name: self.counts.get(name, 0))
+        return np.array([float(name == frequent) for name in self.names])
+
+    def mistakes(self, labels: Labels, outputs: Array) -> Array:
+        """How wrong each answer is (n,): 0 right, more the surer or the farther off; NaN where the label is unknown."""
+        answers = self.decode(outputs)
+        return np.array(
+            [
+                np.nan if not label else 0.0 if answer["answer"] == label else answer["probability"]
+                for label, answer in zip(labels, answers, strict=True)
+            ]
+        )
+
+    def distribution(self, labels: Labels) -> dict[str, int]:
+        """How many rows have each label, in the order to show them; unknown rows left out."""
+        found = Counter(label for label in labels if label)
+        return {name: found[name] for name in (*self.names, *sorted(set(found) - set(self.names))) if found[name]}
+
+    def numbers(self, labels: Labels) -> Array | None:
+        """The known labels as numbers, where they are numbers."""
+        return None
+
+    def show(self, answer: Any) -> str:
+        """An answer or a label as a person reads it."""
+        return str(answer)
+
+
+def ranked(names: Sequence[str], probabilities: Array, place: int) -> Answer:
+    """The answer `names[place]`, beside the likeliest of all."""
+    best = np.argsort(-probabilities, kind="stable")[:RUNNERS_UP]
+    return {
+        "answer": names[place],
+        "probability": float(probabilities[place]),
+        "unsure": False,
+        "top": [[names[i], float(probabilities[i])] for i in best],
+    }
+
+
+def one_of(names: Iterable[str]) -> str:
+    """The first few names, for a message."""
+    names = list(names)
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def natural_key(label: str) -> tuple[bool, float, str]:
+    """A key that sorts numbers by size, before words by letters."""
+    try:
+        return False, float(label), label
+    except ValueError:
+        return True, 0.0, label
+
+
+def _text(value: Any) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)

@@ -255,7 +255,7 @@ class Recipe(Part):
         for row in self.data.split.hold_out:
             self._check_combination(row)
         self._check_network()
-        if self.data.split.valid == "test" and (self.training.keep == "best" or self.training.patience):
+        if not self.may_choose and (self.training.keep == "best" or self.training.patience):
             raise ValueError(
                 "data.split.valid: `test` may choose nothing; take training.keep: best and "
                 "training.patience out, or give validation a share of its own"
@@ -291,8 +291,8 @@ class Recipe(Part):
 
     @property
     def may_choose(self) -> bool:
-        """Whether there are validation images that the best epoch may be chosen by."""
-        return self.data.split.valid != "test"
+        """Whether validation images of its own may choose the best epoch."""
+        return self.data.split.valid not in ("test", 0)
 
     @property
     def keeps(self) -> Literal["best", "last"]:

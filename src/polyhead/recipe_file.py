@@ -78,10 +78,15 @@ def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
         raise PolyheadError(f"{where}: {_explain(error, raw)}") from None
 
 
+def recipe_values(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, every key with its own: what `check_recipe` reads."""
+    learnt = {name: set(task.LEARNT) for name, task in recipe.tasks.items()}
+    return recipe.model_dump(mode="json", exclude={"tasks": learnt}, exclude_none=True)
+
+
 def write_recipe(recipe: Recipe) -> str:
     """The recipe as YAML text, every key with its value."""
-    learnt = {name: set(task.LEARNT) for name, task in recipe.tasks.items()}
-    values = recipe.model_dump(mode="json", exclude={"tasks": learnt}, exclude_none=True)
+    values = recipe_values(recipe)
     stream = io.StringIO()
     yaml = YAML()
     yaml.default_flow_style = None

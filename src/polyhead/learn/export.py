@@ -1,0 +1,109 @@
+"""From trained weights to `model.onnx`.
+
+Always in a child process on TensorFlow in float32, whatever trained them: exporting from other backends loses names or
+makes files that ONNX Runtime refuses, and a backend cannot be changed once Keras is imported.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from polyhead import __version__
+from polyhead.recipe import Recipe
+from polyhead.recipe_file import recipe_values
+from polyhead.tasks import AnyTask, Task
+
+TOLERANCE = 1e-4  # of max(1, |value|), between Keras and ONNX Runtime
+
+
+def export_network(
+    recipe: Recipe, tasks: Mapping[str, Task], weights: Path, rows: dict[str, int], samples: NDArray[np.uint8]
+) -> tuple[Path, float]:
+    """Write the ONNX file of trained `weights` beside them, and check it.
+
+    Args:
+        rows: images by split, for the card.
+        samples: images (n, height, width, 3) that Keras and ONNX Runtime must agree on.
+
+    Returns:
+        The file, and the largest difference found, relative to max(1, |value|).
+
+    Raises:
+        RuntimeError: it could not be written, or Keras and ONNX Runtime differ by more than TOLERANCE.
+    """
+    folder = weights.parent
+    np.save(folder / "samples.npy", samples)
+    order: dict[str, Any] = {"recipe": recipe_values(recipe), "rows": rows}
+    order["tasks"] = {name: task.model_dump(mode="json") for name, task in tasks.items()}
+    (folder / "export.json").write_text(json.dumps(order), encoding="utf-8")
+    environment = os.environ | {
+        "KERAS_BACKEND": "tensorflow",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    command = [sys.executable, "-m", "polyhead.learn.export", str(folder), weights.name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"exporting failed: {done.stderr.strip()[-2000:]}")
+    return folder / "model.onnx", float(done.stdout.splitlines()[-1])
+
+
+def _export(folder: Path, weights: str) -> float:
+    """The child's work: build, load, write, compare, describe."""
+    from polyhead.learn import backend
+    from polyhead.learn.network import build_network
+    from polyhead.use.model_file import Card, open_model, write_card
+
+    order = json.loads((folder / "export.json").read_text(encoding="utf-8"))
+    tasks = TypeAdapter(dict[str, AnyTask]).validate_python(order["tasks"])
+    recipe = Recipe.model_validate(order["recipe"])
+    network = build_network(recipe, tasks)
+    network.core.load_weights(folder / weights)
+    model = network.answering()
+    samples = np.load(folder / "samples.npy")
+    expected = model(samples, training=False)  # also what builds it
+    path = folder / "model.onnx"
+    backend.write_onnx(model, path)
+    card = Card(
+        version=__version__,
+        name=recipe.name,
+        description=recipe.description,
+        note=recipe.note,
+        image=recipe.image,
+        tasks=tasks,
+        recipe=order["recipe"] | {"data": order["recipe"]["data"] | {"path": None}},
+        rows=order["rows"],
+        parameters=model.count_params(),
+        fingerprint=_fingerprint(network.core.get_weights()),
+    )
+    write_card(path, card)
+    session, _ = open_model(path)
+    found = dict(zip(expected, session.run(list(expected), {"images": samples}), strict=True))
+    return max(_difference(np.asarray(expected[name]), found[name]) for name in expected)
+
+
+def _fingerprint(weights: list[NDArray[np.floating]]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for array in weights:
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _difference(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    return float(np.max(np.abs(expected - found) / np.maximum(1, np.abs(expected)), initial=0))
+
+
+if __name__ == "__main__":
+    difference = _export(Path(sys.argv[1]), sys.argv[2])
+    if not difference <= TOLERANCE:
+        sys.exit(f"Keras and ONNX Runtime differ by {difference:.2g}")
+    print(difference)

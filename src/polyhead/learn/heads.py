@@ -1,0 +1,148 @@
+"""The kinds of task: the half that needs Keras (its twin: `tasks/`).
+
+A head is a dense layer of `units` logits; what they mean, cost and score is the kind's. Losses and scores come as pairs
+of tensors of one shape, values and 1 where known: only the sums of both are ever divided, so that an unknown label
+adds nothing to a loss and is not in its denominator.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+Masked = tuple[Tensor, Tensor]  # values, and 1.0 where they count
+
+
+class Head(ABC):
+    """How one task is learnt. Targets are those of `Task.encode`: float32, NaN where unknown."""
+
+    def __init__(self, task: Any) -> None:
+        self.task = task
+
+    @property
+    def units(self) -> int:
+        """How many logits it takes."""
+        return int(self.task.width)
+
+    @abstractmethod
+    def activate(self, logits: Tensor) -> Tensor:
+        """Outputs (n, task.width), as `Task.decode` reads them, of logits (n, units)."""
+
+    @abstractmethod
+    def loss(self, targets: Tensor, logits: Tensor) -> Masked:
+        """The loss of every value that the head is to learn."""
+
+    @abstractmethod
+    def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
+        """The metrics to show while it learns, by their usual names."""
+
+
+class CategoricalHead(Head):
+    """Softmax and cross-entropy; or a sigmoid a class and binary cross-entropy over them."""
+
+    def activate(self, logits: Tensor) -> Tensor:
+        return ops.softmax(logits) if self.task.activation == "softmax" else ops.sigmoid(logits)
+
+    def loss(self, targets: Tensor, logits: Tensor) -> Masked:
+        places, known = _known(targets)
+        truth = ops.one_hot(ops.cast(places[:, 0], "int32"), self.units)
+        if self.task.activation == "softmax":
+            return ops.categorical_crossentropy(truth, logits, from_logits=True)[:, None], known
+        return ops.binary_crossentropy(truth, logits, from_logits=True), ops.broadcast_to(known, ops.shape(logits))
+
+    def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
+        places, known = _known(targets)
+        return {"accuracy": (_as_numbers(_as_numbers(ops.argmax(logits, axis=1))[:, None] == places), known)}
+
+
+class BinaryHead(Head):
+    """One sigmoid, or several that are independent, and binary cross-entropy."""
+
+    def activate(self, logits: Tensor) -> Tensor:
+        return ops.sigmoid(logits)
+
+    def loss(self, targets: Tensor, logits: Tensor) -> Masked:
+        truth, known = _known(targets)
+        return ops.binary_crossentropy(truth, logits, from_logits=True), known
+
+    def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
+        truth, known = _known(targets)
+        return {"accuracy": (_as_numbers((logits >= 0) == (truth > 0.5)), known)}
+
+
+class RegressionHead(Head):
+    """A number; the network learns it scaled, outputs and errors are in the label's unit."""
+
+    def activate(self, logits: Tensor) -> Tensor:
+        numbers = logits * self.task.factor + self.task.offset
+        if self.task.minimum is not None:
+            numbers = ops.maximum(numbers, self.task.minimum)
+        if self.task.maximum is not None:
+            numbers = ops.minimum(numbers, self.task.maximum)
+        return numbers
+
+    def loss(self, targets: Tensor, logits: Tensor) -> Masked:
+        numbers, known = _known(targets)
+        errors = logits - (numbers - self.task.offset) / self.task.factor
+        sizes = ops.abs(errors)
+        losses = {
+            "mse": ops.square(errors),
+            "mae": sizes,
+            "huber": ops.where(sizes <= 1, 0.5 * ops.square(errors), sizes - 0.5),
+        }
+        return losses[self.task.loss], known
+
+    def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
+        numbers, known = _known(targets)
+        return {"mae": (ops.abs(self.activate(logits) - numbers), known)}
+
+
+class OrdinalHead(Head):
+    """CORN: each logit says whether a level is passed, given that it is reached.
+
+    Shi, Cao, Raschka: Deep Neural Networks for Rank-Consistent Ordinal Regression Based On Conditional Probabilities,
+    2021, arXiv:2111.08851.
+    """
+
+    @property
+    def units(self) -> int:
+        return int(self.task.width) - 1
+
+    def activate(self, logits: Tensor) -> Tensor:
+        # P(above k) is the product of the conditional probabilities up to k; as a sum of logarithms it stays exact.
+        above = ops.exp(ops.cumsum(ops.log_sigmoid(logits), axis=1))
+        one = ops.ones_like(above[:, :1])
+        return ops.concatenate([one, above], axis=1) - ops.concatenate([above, ops.zeros_like(one)], axis=1)
+
+    def loss(self, targets: Tensor, logits: Tensor) -> Masked:
+        ranks, known = _known(targets)
+        levels = ops.arange(self.units, dtype="float32")[None, :]
+        reached = _as_numbers(ranks >= levels) * known  # a level that was never reached teaches nothing of passing it
+        return ops.binary_crossentropy(_as_numbers(ranks > levels), logits, from_logits=True), reached
+
+    def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
+        ranks, known = _known(targets)
+        above = ops.exp(ops.cumsum(ops.log_sigmoid(logits), axis=1))
+        answers = ops.sum(_as_numbers(above > 0.5), axis=1, keepdims=True)
+        errors = ops.abs(answers - ranks)
+        return {"accuracy": (_as_numbers(errors < 0.5), known), "mae": (errors, known)}
+
+
+HEADS: dict[str, type[Head]] = {
+    "categorical": CategoricalHead,
+    "multilabel": BinaryHead,
+    "binary": BinaryHead,
+    "regression": RegressionHead,
+    "ordinal": OrdinalHead,
+}
+
+
+def _known(targets: Tensor) -> Masked:
+    # NaN is replaced before anything is computed with it: a NaN times 0 is a NaN, in the gradient too.
+    known = ops.logical_not(ops.isnan(targets))
+    return ops.where(known, targets, ops.zeros_like(targets)), _as_numbers(known)
+
+
+def _as_numbers(condition: Tensor) -> Tensor:
+    return ops.cast(condition, "float32")

@@ -1,0 +1,81 @@
+"""The model that Keras fits: the network behind augmentation, with losses and metrics that leave unknown labels out.
+
+Keras would divide each task's loss by all rows, log it averaged over batches of any size, and know no mask within a
+multilabel target; here every figure, of a batch or of an epoch, is a sum over known labels by their number.
+"""
+
+from typing import Any
+
+import keras
+from keras import metrics, ops
+
+from polyhead.learn.augment import RandomChange
+from polyhead.learn.heads import Masked, Tensor
+from polyhead.learn.network import Network
+from polyhead.recipe import Augment, Recipe
+
+
+class Learner(keras.Model):
+    """What `fit` trains; its variables are the network's, the seeds' and the metrics'.
+
+    Logs hold `loss` (the weighted sum of the tasks' losses), and `TASK.loss`, `TASK.accuracy`, `TASK.mae` as the kinds
+    have them; NaN where no label was known.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe) -> None:
+        super().__init__()
+        self.core = network.core
+        self.heads = network.heads
+        changes = recipe.training.augment != Augment()
+        self.augment = RandomChange(recipe.training.augment, recipe.seed) if changes else None
+        self.means = {
+            name: {key: metrics.Mean(name=key) for key in ("loss", *self._scores_of(name))} for name in self.heads
+        }
+
+    def _scores_of(self, name: str) -> list[str]:
+        head = self.heads[name]
+        targets, logits = ops.zeros((1, head.task.width)), ops.zeros((1, head.units))
+        return list(head.scores(targets, logits))
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing is left to build: the network is made of built layers."""
+
+    def call(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
+        """Logits by task of uint8 images (n, height, width, 3)."""
+        pixels = ops.cast(images, "float32")
+        if training and self.augment is not None:
+            pixels = self.augment(pixels)
+        found = self.core(pixels, training=training)
+        return {name: found[name] for name in self.heads}
+
+    def compute_loss(  # type: ignore[no-untyped-def]
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ) -> Tensor:
+        """The weighted sum of the tasks' losses over a batch, each over its known labels."""
+        return sum(head.task.loss_weight * _mean(head.loss(y[name], y_pred[name])) for name, head in self.heads.items())
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict[str, Tensor]:  # type: ignore[no-untyped-def]
+        """Add a batch to the epoch's sums."""
+        for name, head in self.heads.items():
+            found = {"loss": head.loss(y[name], y_pred[name]), **head.scores(y[name], y_pred[name])}
+            for key, (values, known) in found.items():
+                self.means[name][key].update_state(values, sample_weight=known)
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        """The epoch so far."""
+        logs: dict[str, Any] = {"loss": 0.0}
+        for name, means in self.means.items():
+            logs["loss"] += self.heads[name].task.loss_weight * means["loss"].result()  # 0 where nothing was known
+            for key, mean in means.items():
+                logs[f"{name}.{key}"] = ops.where(mean.count > 0, mean.result(), float("nan"))
+        return logs
+
+    def log_names(self) -> list[str]:
+        """The logs' names in the order of the tasks; TensorFlow sorts them."""
+        return ["loss", *(f"{name}.{key}" for name, means in self.means.items() for key in means)]
+
+
+def _mean(masked: Masked) -> Tensor:
+    values, known = masked
+    return ops.sum(values * known) / ops.maximum(ops.sum(known), 1.0)

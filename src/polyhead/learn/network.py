@@ -1,0 +1,66 @@
+"""The network: pixels in, the logits of every task and the feature vector out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import keras
+from keras import layers, ops
+
+from polyhead.learn.heads import HEADS, Head, Tensor
+from polyhead.recipe import Block, Recipe, Stack
+from polyhead.tasks import Task
+
+
+@dataclass(frozen=True)
+class Network:
+    """The parts of a network that training and export wire up differently.
+
+    `core` maps float pixels (n, height, width, 3) from 0 to 255 to a dict of the logits of each task, and `features`.
+    """
+
+    core: keras.Model
+    heads: dict[str, Head]
+
+    def answering(self) -> keras.Model:
+        """The network that is shipped: uint8 images in, activated outputs named after the tasks out, and `features`."""
+        images = keras.Input(self.core.input_shape[1:], dtype="uint8", name="images")
+        found = self.core(ops.cast(images, "float32"))
+        outputs = {name: head.activate(found[name]) for name, head in self.heads.items()}
+        return keras.Model(images, outputs | {"features": found["features"]})
+
+
+def build_network(recipe: Recipe, tasks: Mapping[str, Task]) -> Network:
+    """The network of a recipe, for tasks that have learnt from the training split."""
+    pixels = keras.Input((*recipe.image.size, 3), name="pixels")
+    scaled = layers.Rescaling(1 / 255, name="scaled")(pixels)
+    vectors = {name: _add_stack(scaled, stack) for name, stack in recipe.stacks().items()}
+    heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
+    logits = {
+        name: layers.Dense(head.units, dtype="float32")(vectors.get(f"branches.{name}", vectors.get("trunk")))
+        for name, head in heads.items()
+    }
+    parts = list(vectors.values())
+    features = parts[0] if len(parts) == 1 else layers.Concatenate(dtype="float32")(parts)
+    return Network(keras.Model(pixels, logits | {"features": features}), heads)
+
+
+def _add_stack(x: Tensor, stack: Stack) -> Tensor:
+    if stack.view == "gray":
+        x = ops.image.rgb_to_grayscale(x)
+    for block in stack.blocks:
+        x = _add_block(x, block)
+    x = layers.Flatten()(x) if stack.end == "flatten" else layers.GlobalAveragePooling2D()(x)
+    for units in stack.dense:
+        x = layers.Dense(units, activation="relu")(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.Dropout(stack.dropout)(x)
+    return x
+
+
+def _add_block(x: Tensor, block: Block) -> Tensor:
+    for filters in block.convolutions:
+        x = layers.Conv2D(filters, block.kernel, padding="same", activation="relu")(x)
+        x = layers.BatchNormalization()(x)
+    if block.pool > 1:
+        x = layers.MaxPooling2D(block.pool)(x)
+    return layers.Dropout(block.dropout)(x) if block.dropout else x

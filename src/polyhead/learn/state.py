@@ -1,0 +1,72 @@
+"""What a run keeps to go on from: one file, written whole or not at all.
+
+It holds every variable of the learner and its optimiser (weights, moments, seeds, the sums of the epoch's metrics),
+where training stood, and the history so far. What depends on the history alone (the best epoch, the patience) is
+worked out from it.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from polyhead.errors import PolyheadError
+from polyhead.learn import backend
+from polyhead.learn.learner import Learner
+
+
+@dataclass
+class Position:
+    """How far training is: `epoch` epochs are whole, `step` steps of the next are done."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0  # spent in the epoch under way
+    rows: list[dict[str, Any]] = field(default_factory=list)  # one an epoch
+
+
+def save(path: Path, learner: Learner, position: Position) -> None:
+    """Write the state beside `path`, then put it in its place."""
+    backend.settle(learner)
+    arrays = {str(at): keras.ops.convert_to_numpy(variable) for at, variable in enumerate(_variables(learner))}
+    beside = path.with_suffix(".part")
+    with beside.open("wb") as file:
+        np.savez(file, position=np.array(json.dumps(asdict(position))), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def load(path: Path, learner: Learner) -> Position:
+    """Set the learner's variables to what `path` holds.
+
+    Raises:
+        PolyheadError: the file is damaged, or of another network.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            position = Position(**json.loads(str(arrays["position"])))
+            variables = _variables(learner)
+            if len(arrays.files) != len(variables) + 1:
+                raise ValueError("it is of another network")
+            for at, variable in enumerate(variables):
+                variable.assign(arrays[str(at)])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PolyheadError(f"{path}: cannot go on from it: {error}; train again with --force") from None
+    return position
+
+
+def read_position(path: Path) -> Position:
+    """Where training stood, without the variables; at its beginning where there is no state."""
+    if not path.exists():
+        return Position()
+    with np.load(path, allow_pickle=False) as arrays:
+        return Position(**json.loads(str(arrays["position"])))
+
+
+def _variables(learner: Learner) -> list[Any]:
+    return [*learner.variables, *learner.optimizer.variables, *learner.metrics_variables]

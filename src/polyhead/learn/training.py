@@ -1,0 +1,177 @@
+"""Training: Keras fits, one callback keeps the run so that it can go on after any end."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polyhead.learn import backend, state
+from polyhead.learn.batches import Batches, OneEpoch, Pixels
+from polyhead.learn.learner import Learner
+from polyhead.learn.network import Network, build_network
+from polyhead.progress import Progress
+from polyhead.recipe import Recipe
+from polyhead.tasks import Task
+
+SAVE_EVERY = 30.0  # seconds; what a kill may cost
+STATE, WEIGHTS, HISTORY = "state/last.npz", "state/kept.weights.h5", "history.csv"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What there is to learn from: pixels by row, targets by task for all rows, the rows of two splits."""
+
+    pixels: Pixels
+    targets: dict[str, NDArray[np.float32]]
+    train: NDArray[np.intp]
+    valid: NDArray[np.intp]  # empty where there is none
+
+
+def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, folder: Path, progress: Progress) -> None:
+    """Train, or go on with, the network of a run folder, until WEIGHTS in it are those to ship.
+
+    Writes HISTORY and `state/`. Two runs of one recipe on one machine are equal, and so are a run that was broken off
+    anywhere and gone on with, and one that was not.
+    """
+    (folder / "state").mkdir(exist_ok=True)
+    backend.start(recipe.seed, progress)
+    position = state.read_position(folder / STATE)
+    network = build_network(recipe, tasks)
+    batches = Batches(lesson.pixels, lesson.targets, lesson.train, recipe.training.batch_size, recipe.seed)
+    learner = _compile(network, recipe, batches.steps)
+    keeper = Keeper(learner, recipe, folder, position, progress)
+    keeper.chooses = recipe.keeps == "best" and len(lesson.valid) > 0
+    keeper.steps = batches.steps
+    valid = OneEpoch(lesson.pixels, lesson.targets, lesson.valid, recipe.training.batch_size)
+    while position.epoch < recipe.training.epochs and not keeper.is_over():
+        # An epoch that was broken off is finished by a fit of its own.
+        batches.start = position.epoch * batches.steps + position.step
+        learner.fit(
+            batches,
+            steps_per_epoch=batches.steps - position.step,
+            initial_epoch=position.epoch,
+            epochs=position.epoch + 1 if position.step else recipe.training.epochs,
+            validation_data=valid if len(lesson.valid) else None,
+            callbacks=[keeper],
+            shuffle=False,
+            verbose=0,
+        )
+
+
+def best_epoch(rows: list[dict[str, Any]]) -> int:
+    """The number, from 1, of the first epoch with the lowest validation loss."""
+    return 1 + min(range(len(rows)), key=lambda at: rows[at]["val_loss"])
+
+
+def _compile(network: Network, recipe: Recipe, steps: int) -> Learner:
+    learner = Learner(network, recipe)
+    learner(np.zeros((1, *recipe.image.size, 3), np.uint8))
+    optimizer = type(keras.optimizers.get(recipe.training.optimizer))(learning_rate=_schedule(recipe, steps))
+    optimizer.build(learner.trainable_variables)
+    learner.compile(optimizer=optimizer)
+    return learner
+
+
+def _schedule(recipe: Recipe, steps: int) -> Any:
+    given = recipe.training
+    rate, total = given.learning_rate, given.epochs * steps
+    if given.schedule == "inverse_time":
+        return keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=rate / given.epochs)
+    if given.schedule == "cosine":
+        warmup = total // 20
+        return keras.optimizers.schedules.CosineDecay(
+            rate / 100 if warmup else rate, max(total - warmup, 1), warmup_target=rate, warmup_steps=warmup
+        )
+    return rate
+
+
+class Keeper(keras.callbacks.Callback):
+    """Saves the state, keeps the best weights, stops early, tells how it goes."""
+
+    chooses: bool
+    steps: int
+
+    def __init__(
+        self, learner: Learner, recipe: Recipe, folder: Path, position: state.Position, progress: Progress
+    ) -> None:
+        super().__init__()
+        self.learner, self.recipe, self.folder, self.position = learner, recipe, folder, position
+        self.progress = progress
+        self.advance: Callable[[int], None] = lambda done: None
+        self.restored = False
+
+    def is_over(self) -> bool:
+        """Whether patience has run out."""
+        patience, rows = self.recipe.training.patience, self.position.rows
+        return bool(self.chooses and patience and rows and len(rows) - best_epoch(rows) >= patience)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Restore, once, after Keras has cleared the metrics and before it takes the first step."""
+        if not self.restored and (self.folder / STATE).exists():
+            state.load(self.folder / STATE, self.learner)
+        self.restored = True
+        self.first_step = self.position.step
+        self.begun = time.monotonic() - self.position.seconds
+        self.saved = time.monotonic()
+        self.advance = self.progress.track(f"epoch {epoch + 1}/{self.recipe.training.epochs}", self.steps)
+        self.advance(self.first_step)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Save where half a minute has gone by; the end of an epoch saves itself."""
+        self.advance(1)
+        self.position.step = self.first_step + batch + 1
+        if time.monotonic() - self.saved >= SAVE_EVERY and self.position.step < self.steps:
+            self.position.seconds = time.monotonic() - self.begun
+            state.save(self.folder / STATE, self.learner, self.position)
+            self.saved = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """One more row of history, then the weights where they are the best, then the state."""
+        seconds = time.monotonic() - self.begun
+        found = logs or {}
+        names = [
+            prefix + name for prefix in ("", "val_") for name in self.learner.log_names() if prefix + name in found
+        ]
+        figures = {name: None if math.isnan(found[name]) else float(found[name]) for name in names}
+        rate = float(keras.ops.convert_to_numpy(self.learner.optimizer.learning_rate))
+        self.position.rows.append({"epoch": epoch + 1, **figures, "learning_rate": rate, "seconds": round(seconds, 3)})
+        rows = self.position.rows
+        if not self.chooses or best_epoch(rows) == len(rows):
+            self._keep_weights()
+        self._write_history()
+        self.position.epoch, self.position.step, self.position.seconds = epoch + 1, 0, 0.0
+        state.save(self.folder / STATE, self.learner, self.position)
+        self.progress.say(describe_epoch(self.position.rows, self.recipe.training.epochs))
+        self.model.stop_training = self.is_over()
+
+    def _keep_weights(self) -> None:
+        backend.settle(self.learner)
+        beside = self.folder / "state/part.weights.h5"
+        self.learner.core.save_weights(beside)
+        os.replace(beside, self.folder / WEIGHTS)
+
+    def _write_history(self) -> None:
+        beside = self.folder / f"{HISTORY}.part"
+        pd.DataFrame(self.position.rows).to_csv(beside, index=False)
+        beside.replace(self.folder / HISTORY)
+
+
+def describe_epoch(rows: list[dict[str, Any]], epochs: int) -> str:
+    """The line that a person reads: the last epoch's metrics (validation's in brackets), and the time left."""
+    row = rows[-1]
+    words = [f"epoch {row['epoch']}/{epochs}"]
+    for name, value in row.items():
+        wanted = name == "loss" or name.endswith((".accuracy", ".mae"))
+        if wanted and not name.startswith("val_") and value is not None:
+            valid = row.get(f"val_{name}")
+            words.append(f"{name.replace('.', ' ')} {value:.3g}" + (f" ({valid:.3g})" if valid is not None else ""))
+    left = (epochs - row["epoch"]) * sum(r["seconds"] for r in rows) / len(rows)
+    return "  ".join([*words, f"{int(left // 60)}:{int(left % 60):02d} left"])

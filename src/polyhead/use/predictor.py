@@ -1,0 +1,66 @@
+"""Images in, answers out, through ONNX Runtime. Knows no labels, no command line, no server."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyhead.data.images import ImageError, decode
+from polyhead.tasks import Answer
+from polyhead.use.model_file import find_model, open_model
+
+BATCH = 32  # images a call: larger ones gain nothing on a CPU, and cost memory
+Outputs = dict[str, NDArray[np.float32]]
+
+
+class Predictor:
+    """A model file, opened.
+
+    Raises:
+        PolyheadError: there is no such file, or it is not one of Polyhead's.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = find_model(path)
+        self._session, self.card = open_model(self.path)
+
+    def run(self, pixels: NDArray[np.uint8]) -> Outputs:
+        """The graph's outputs, by task, and `features`, for decoded images (n, height, width, 3) of the card's size."""
+        names = [*self.card.tasks, "features"]
+        return dict(zip(names, self._session.run(names, {"images": pixels}), strict=True))
+
+    def run_all(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
+        """The same for `count` images, fetched in batches by their numbers; without `features`."""
+        parts = [self.run(pixels(np.arange(at, min(at + BATCH, count)))) for at in range(0, count, BATCH)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.card.tasks}
+
+    def predict(self, images: Sequence[Path | bytes]) -> Iterator[Answer]:
+        """One record for each image, in order; decoding runs beside inference, and memory stays bounded.
+
+        A record is `{"image": name, "error": None, "answers": {task: answer}}`; an image that cannot be read has its
+        reason under `error`, and no answers.
+        """
+        with ThreadPoolExecutor() as pool:
+            chunks = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
+            ahead = pool.map(self._decode, chunks[0]) if chunks else None
+            for number, chunk in enumerate(chunks):
+                decoded = list(ahead or ())
+                ahead = pool.map(self._decode, chunks[number + 1]) if number + 1 < len(chunks) else None
+                yield from self._answer(chunk, decoded)
+
+    def _decode(self, image: Path | bytes) -> NDArray[np.uint8] | str:
+        try:
+            return decode(image, self.card.image.size, self.card.image.resize)
+        except ImageError as error:
+            return str(error)
+
+    def _answer(self, images: Sequence[Path | bytes], decoded: list[NDArray[np.uint8] | str]) -> Iterator[Answer]:
+        blank = np.zeros((*self.card.image.size, 3), np.uint8)  # in the place of what cannot be read, and not looked at
+        outputs = self.run(np.stack([blank if isinstance(pixels, str) else pixels for pixels in decoded]))
+        answers = {name: task.decode(outputs[name]) for name, task in self.card.tasks.items()}
+        for row, (image, pixels) in enumerate(zip(images, decoded, strict=True)):
+            error = pixels if isinstance(pixels, str) else None
+            found = {} if error else {name: column[row] for name, column in answers.items()}
+            yield {"image": str(image) if isinstance(image, Path) else None, "error": error, "answers": found}

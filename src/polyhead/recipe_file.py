@@ -21,6 +21,11 @@ def built_in_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in BUILT_IN.iterdir() if entry.name.endswith(".yaml"))
 
 
+def read_description(name: str) -> str:
+    """The line in which a built-in recipe says what it answers, without checking the rest."""
+    return str(_read_yaml(recipe_text(name), name).get("description", ""))
+
+
 def recipe_text(recipe: str | Path) -> str:
     """The YAML text of a built-in recipe, by name, or of a file.
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from polyhead import measures
 from polyhead.errors import PolyheadError
@@ -32,7 +33,9 @@ class MultiLabel(Task):
     from_columns: list[str] = Field(
         [], description="Columns that hold one label each, named after it, as 1/0, 1/-1 or yes/no; instead of `column`."
     )
-    known: dict[str, int] = Field({}, description="Learnt: training rows in which each label is known, yes or no.")
+    known: SkipJsonSchema[dict[str, int]] = Field(
+        {}, description="Learnt: training rows in which each label is known, yes or no."
+    )
 
     @model_validator(mode="after")
     def _plain_labels(self) -> Self:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from polyhead import measures
 from polyhead.errors import PolyheadError
@@ -33,10 +34,12 @@ class Regression(Task):
     ranges: list[float] = Field(
         [], description="Edges between the ranges to report apart, such as [10, 20, 40]; quintiles if absent."
     )
-    factor: float = Field(1.0, description="Learnt: label = network output x factor + offset.")
-    offset: float = Field(0.0, description="Learnt: see factor.")
-    median: float = Field(0.0, description="Learnt: the training split's median, the answer of the baseline.")
-    edges: list[float] = Field([], description="Learnt: `ranges`, or the training split's quintiles.")
+    factor: SkipJsonSchema[float] = Field(1.0, description="Learnt: label = network output x factor + offset.")
+    offset: SkipJsonSchema[float] = Field(0.0, description="Learnt: see factor.")
+    median: SkipJsonSchema[float] = Field(
+        0.0, description="Learnt: the training split's median, the answer of the baseline."
+    )
+    edges: SkipJsonSchema[list[float]] = Field([], description="Learnt: `ranges`, or the training split's quintiles.")
 
     def _check(self, text: str) -> str:
         try:
@@ -66,24 +69,20 @@ class Regression(Task):
         """Targets (n, 1) in the label's own unit."""
         return np.array([[float(label) if label else np.nan] for label in labels], np.float32).reshape(-1, 1)
 
-    def _answers(self, outputs: Array) -> Array:
-        answers: Array = np.clip(outputs[:, 0].astype(float), self.minimum, self.maximum)
-        return answers
-
     def decode(self, outputs: Array) -> list[Answer]:
         """The number, in the label's unit."""
-        return [{"answer": float(number), "unit": self.unit, "unsure": False} for number in self._answers(outputs)]
+        return [{"answer": float(number), "unit": self.unit, "unsure": False} for number in outputs[:, 0].astype(float)]
 
     def constant(self) -> Array:
         return np.array([self.median])
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
-        truth, answers = self.encode(labels)[:, 0].astype(float), self._answers(outputs)
+        truth, answers = self.encode(labels)[:, 0].astype(float), outputs[:, 0].astype(float)
         found = measures.measure_numbers(truth, answers)
         return found | {"unit": self.unit, "by_range": measures.measure_ranges(truth, answers, self.edges)}
 
     def mistakes(self, labels: Labels, outputs: Array) -> Array:
-        sizes: Array = np.abs(self._answers(outputs) - self.encode(labels)[:, 0])
+        sizes: Array = np.abs(outputs[:, 0].astype(float) - self.encode(labels)[:, 0])
         return sizes
 
     def distribution(self, labels: Labels) -> dict[str, int]:

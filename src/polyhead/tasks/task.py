@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
@@ -34,7 +35,7 @@ class Task(BaseModel, ABC):
     )
     blank: list[str] = Field([], description="Texts that mean unknown, besides an empty one.")
     loss_weight: float = Field(1.0, ge=0, description="The weight of this task's loss in the total.")
-    counts: dict[str, int] = Field({}, description="Learnt: training rows of each label.")
+    counts: SkipJsonSchema[dict[str, int]] = Field({}, description="Learnt: training rows of each label.")
     kind: str
 
     @model_validator(mode="before")

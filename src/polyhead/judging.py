@@ -1,0 +1,119 @@
+"""Between the predictor, the evaluation and the report: judge the shipped file, and write down what came of it."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polyhead.data.dataset import Dataset
+from polyhead.data.splits import repeats
+from polyhead.errors import PolyheadError
+from polyhead.look.evaluation import answers_frame, combine, evaluate_split
+from polyhead.look.parts import DataPart, Judged, Report, ResultPart, TrainingPart
+from polyhead.look.report import write_report
+from polyhead.recipe import Recipe
+from polyhead.recipe_file import check_recipe
+from polyhead.run_folder import RunFolder, write_text
+from polyhead.tasks import Task
+from polyhead.use.predictor import Predictor
+
+Evaluation = dict[str, Any]
+
+
+def judge(predictor: Predictor, dataset: Dataset, splits: Sequence[str]) -> tuple[Evaluation, dict[str, Judged]]:
+    """The figures of `evaluation.json`, and the outputs behind them, for splits that have images."""
+    tasks = predictor.card.tasks
+    judged = {}
+    for split in splits:
+        rows = dataset.rows_of(split)
+
+        def pixels(places: Any, rows: Any = rows) -> Any:
+            return dataset.pixels(rows[places])
+
+        frame = dataset.table.frame.iloc[rows].reset_index(drop=True)
+        judged[split] = Judged(frame, predictor.run_all(pixels, len(rows)), pixels)
+    found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in judged.items()}
+    return combine(found), judged
+
+
+def report_run(
+    run: RunFolder, predictor: Predictor, dataset: Dataset, evaluation: Evaluation, judged: dict[str, Judged]
+) -> None:
+    """Write evaluation.json, predictions.csv and the report into a folder; the report last."""
+    tasks, card = predictor.card.tasks, predictor.card
+    recipe = check_recipe(card.recipe, str(predictor.path))
+    write_text(run.evaluation, json.dumps(evaluation, indent=1, ensure_ascii=False))
+    shown = judged.get("test") or next(iter(judged.values()), None)
+    if shown:
+        beside = run.predictions.with_suffix(".part")
+        answers_frame(list(shown.rows["path"]), tasks, shown.outputs).to_csv(beside, index=False)
+        os.replace(beside, run.predictions)
+    facts = [
+        ("images", ", ".join(f"{count:,} {split}" for split, count in card.rows.items())),
+        ("image size", f"{recipe.image.size[0]} x {recipe.image.size[1]}"),
+        ("parameters", f"{card.parameters:,}"),
+        ("seed", str(recipe.seed)),
+        ("fingerprint", card.fingerprint),
+        ("Polyhead", card.version),
+    ]
+    detailed = {split: part for split, part in judged.items() if split != "valid" or len(judged) == 1}
+    write_report(
+        run.report,
+        Report(
+            title=card.name,
+            description=card.description,
+            note=card.note,
+            facts=facts,
+            remarks=_remarks(recipe, dataset),
+            data=_data_part(dataset, tasks),
+            training=_training_part(run, recipe),
+            results=ResultPart(evaluation, tasks, detailed, recipe.data.split.hold_out),
+        ),
+    )
+
+
+def report_data(folder: Path, recipe: Recipe, dataset: Dataset) -> Path:
+    """Write the page that shows a data set into `folder`; the page's file."""
+    tasks: dict[str, Task] = {}
+    for name, task in recipe.tasks.items():
+        try:
+            tasks[name] = task.learn(name, list(dataset.table.frame[name]))
+        except PolyheadError:  # it cannot be trained on, and is shown all the same
+            tasks[name] = task
+    report = Report(
+        title=recipe.name, description=recipe.description, note=recipe.note, data=_data_part(dataset, tasks)
+    )
+    return write_report(folder, report)
+
+
+def _data_part(dataset: Dataset, tasks: Any) -> DataPart:
+    frame = dataset.table.frame
+    return DataPart(frame, dataset.table.rejected, tasks, repeats(frame), dataset.pixels)
+
+
+def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:
+    if not run.history.exists():
+        return None
+    history = pd.read_csv(run.history)
+    chosen = recipe.keeps == "best" and "val_loss" in history
+    at = int(np.argmin(history["val_loss"])) if chosen else len(history) - 1
+    return TrainingPart(history, int(history["epoch"].iloc[at]))
+
+
+def _remarks(recipe: Recipe, dataset: Dataset) -> list[str]:
+    remarks = []
+    if recipe.data.split.valid == "test":
+        remarks.append(
+            "As published, the test images were also watched during training (as validation); nothing was chosen by "
+            "them: the last epoch's weights were kept, and nothing was calibrated."
+        )
+    if recipe.data.split.hold_out:
+        held = "; ".join(" ".join(row.values()) for row in recipe.data.split.hold_out)
+        remarks.append(f"Held out of training, and judged apart as unseen: {held}.")
+    if "all" in set(np.unique(dataset.table.frame["split"])):
+        remarks.append("Every labelled image was judged, whether or not it was one that the model had trained on.")
+    return remarks

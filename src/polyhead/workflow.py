@@ -1,0 +1,245 @@
+"""The order of things: what each command does, room after room. The rooms know nothing of it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
+from polyhead.data.images import find_images
+from polyhead.data.table import read_csv, write_csv
+from polyhead.errors import PolyheadError
+from polyhead.judging import judge, report_data, report_run
+from polyhead.learn import choose_backend
+from polyhead.progress import SILENT, Progress
+from polyhead.recipe import SPLITS, Recipe, SplitRecipe
+from polyhead.recipe_file import built_in_names, check_recipe, load_recipe, recipe_text, write_recipe
+from polyhead.run_folder import RunFolder, claim_folder, open_run, write_text
+from polyhead.tasks import Answer, Task
+from polyhead.use.model_file import find_model
+from polyhead.use.predictor import Predictor
+from polyhead.use.records import write_records
+
+DEMO_IMAGES = 4000
+SAMPLES = 32  # training images that Keras and ONNX Runtime are compared on
+
+
+def train(
+    recipe: str | Path,
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    seed: int | None = None,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> Path:
+    """Train a recipe on a data set; the run folder then holds the model, its evaluation and the report.
+
+    Args:
+        recipe: a built-in recipe's name, or a YAML file.
+        out: the run folder to make.
+        data: the folder (or CSV file) of the data; the recipe's own, if absent.
+        overrides: changes to the recipe, such as "training.epochs=5".
+        seed: another seed than the recipe's.
+        force: whether to replace a run that is there.
+
+    Raises:
+        PolyheadError: something given is wrong; nothing of the run is left, and a run that was there is as it was.
+    """
+    choose_backend()
+    path = str(Path(data).resolve()) if data else None
+    loaded = load_recipe(recipe, overrides, data__path=path, seed=seed)
+    root = _data_path(loaded)
+    with claim_folder(Path(out), "recipe.yaml", force) as folder:
+        run = RunFolder(folder)
+        write_text(run.recipe, write_recipe(loaded))
+        dataset = load_dataset(loaded, root, progress)
+        tasks = _learn_tasks(loaded, dataset)
+        write_csv(dataset.table, folder)
+    _go_on(run, loaded, dataset, tasks, progress)
+    return folder
+
+
+def resume(run: str | Path, *, data: str | Path | None = None, progress: Progress = SILENT) -> Path:
+    """Go on with a run where it was stopped; nothing is done to one that is finished.
+
+    Args:
+        data: where the data is now, if it was moved.
+
+    Raises:
+        PolyheadError: it is no run folder, or its images are not those that it began with.
+    """
+    choose_backend()
+    folder = open_run(Path(run))
+    recipe = load_recipe(folder.recipe, data__path=str(Path(data).resolve()) if data else None)
+    root = _data_path(recipe)
+    if folder.report.exists():
+        progress.say(f"{run}: is finished")
+        return folder.path
+    if folder.table.exists():
+        dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
+    else:
+        dataset = load_dataset(recipe, root, progress)
+        write_csv(dataset.table, folder.path)
+    _go_on(folder, recipe, dataset, _learn_tasks(recipe, dataset), progress)
+    return folder.path
+
+
+def evaluate(
+    model: str | Path,
+    *,
+    data: str | Path | None = None,
+    split: str = "test",
+    out: str | Path | None = None,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Judge a model file on the images of a split of its run, or on every labelled image of other data.
+
+    Args:
+        model: a run folder or a model file.
+        data: the labelled images, if they are not where the run found them, or are others.
+        split: train, valid, test or unseen: of the run; or `all`, every image of `data`.
+        out: a folder to make, for evaluation.json, predictions.csv and the report.
+
+    Returns:
+        What evaluation.json holds.
+    """
+    predictor = Predictor(model)
+    dataset = _judged_data(predictor, find_model(model).parent, data, split, progress)
+    if not len(dataset.rows_of(split)):
+        raise PolyheadError(f"--split {split}: the run has no such images")
+    evaluation, judged = judge(predictor, dataset, [split])
+    if out:
+        with claim_folder(Path(out), "evaluation.json", force) as folder:
+            report_run(RunFolder(folder), predictor, dataset, evaluation, judged)
+    return evaluation
+
+
+def predict(model: str | Path, images: Sequence[str | Path], *, progress: Progress = SILENT) -> Iterator[Answer]:
+    """A record for each image, in order; folders stand for the images in them. See `Predictor.predict`."""
+    predictor = Predictor(model)
+    files: list[Path] = []
+    for given in map(Path, images):
+        if not given.exists():
+            raise PolyheadError(f"{given}: no such file or folder")
+        files += find_images(given) if given.is_dir() else [given]
+    advance = progress.track("Answering", len(files))
+    for record in predictor.predict(files):
+        advance(1)
+        yield record
+
+
+def predict_to_csv(model: str | Path, images: Sequence[str | Path], path: Path, *, progress: Progress = SILENT) -> int:
+    """The same, written to a CSV file; how many of the images could not be answered."""
+    return write_records(predict(model, images, progress=progress), Predictor(model).card.tasks, path)
+
+
+def explore(
+    recipe: str | Path,
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write the page that shows a data set; the page's file."""
+    loaded = load_recipe(recipe, overrides, data__path=str(Path(data).resolve()) if data else None)
+    with claim_folder(Path(out), "index.html", force) as folder:
+        dataset = load_dataset(loaded, _data_path(loaded), progress, check=False)
+        return report_data(folder, loaded, dataset)
+
+
+def demo(out: str | Path, *, force: bool = False, progress: Progress = SILENT) -> Path:
+    """Draw garments into `out/data` and train the recipe `demo` on them into `out/run`; the run folder."""
+    from polyhead.data.synthetic import draw_garments
+
+    choose_backend()
+    with claim_folder(Path(out), "data/labels.csv", force) as folder:
+        draw_garments(folder / "data", DEMO_IMAGES, seed=0, progress=progress)
+    return train("demo", folder / "run", data=folder / "data", progress=progress)
+
+
+def propose(source: str) -> str:
+    """The YAML text of a recipe for a data set, or of a built-in one."""
+    from polyhead.data.proposal import propose_recipe
+
+    if source in built_in_names():
+        return recipe_text(source)
+    return propose_recipe(Path(source))
+
+
+def _data_path(recipe: Recipe) -> Path:
+    if not recipe.data.path:
+        raise PolyheadError(f"{recipe.name}: where is the data? give --data DIR, or data.path in the recipe")
+    return Path(recipe.data.path)
+
+
+def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:
+    rows = dataset.rows_of("train")
+    frame = dataset.table.frame
+    return {name: task.learn(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
+
+
+def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:
+    """Train until it is done, export, judge the file, write the report; each step's result stands until the next."""
+    _warn_of_unlearnt(dataset, tasks, progress)
+    if not run.model.exists():
+        _train_and_export(run, recipe, dataset, tasks, progress)
+    progress.say("judging the model file")
+    predictor = Predictor(run.model)
+    splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
+    evaluation, judged = judge(predictor, dataset, splits)
+    report_run(run, predictor, dataset, evaluation, judged)
+
+
+def _train_and_export(
+    run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress
+) -> None:
+    from polyhead.learn.export import export_network
+    from polyhead.learn.training import WEIGHTS, Lesson, train_network
+
+    frame, rows = dataset.table.frame, dataset.rows_of("train")
+    targets = {name: task.encode(list(frame[name])) for name, task in tasks.items()}
+    valid = dataset.rows_of("test" if recipe.data.split.valid == "test" else "valid")
+    train_network(recipe, tasks, Lesson(dataset.pixels, targets, rows, valid), run.path, progress)
+    progress.say("writing model.onnx")
+    counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}
+    model, difference = export_network(recipe, tasks, run.path / WEIGHTS, counts, dataset.pixels(rows[:SAMPLES]))
+    progress.say(f"Keras and ONNX Runtime differ by {difference:.1e} at most")
+    model.replace(run.model)
+
+
+def _warn_of_unlearnt(dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:
+    frame = dataset.table.frame
+    for name, task in tasks.items():
+        unlearnt = set(task.distribution(list(frame[name]))) - set(
+            task.distribution(list(frame[name][frame.split == "train"]))
+        )
+        if unlearnt:
+            words = ", ".join(sorted(unlearnt))
+            progress.say(f"{name}: no training image is labelled {words}; where it is the truth, the answer is missed")
+
+
+def _judged_data(
+    predictor: Predictor, folder: Path, data: str | Path | None, split: str, progress: Progress
+) -> Dataset:
+    if split not in (*SPLITS, "all"):
+        raise PolyheadError(f"--split {split}: expected {', '.join(SPLITS)} or all")
+    given = str(Path(data).resolve()) if data else None
+    if split == "all" and given:
+        recipe = check_recipe(predictor.card.recipe, str(predictor.path))
+        everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0)})
+        dataset = load_dataset(recipe.model_copy(update={"data": everything}), Path(given), progress, check=False)
+    elif RunFolder(folder).table.exists():
+        recipe = load_recipe(RunFolder(folder).recipe, data__path=given)
+        dataset = reopen_dataset(recipe, read_csv(folder, _data_path(recipe)), progress)
+    else:
+        raise PolyheadError(
+            f"{predictor.path}: a model file alone does not know its splits; give --data and --split all"
+        )
+    if split != "all":
+        return dataset
+    return replace(dataset, table=replace(dataset.table, frame=dataset.table.frame.assign(split="all")))

@@ -248,7 +248,7 @@ class Recipe(Part):
             if isinstance(self.data.source, FilesSource | FoldersSource):
                 for column in task.columns(name):
                     _check_known(
-                        f"tasks.{name}", column, pattern_fields(self.data.source.pattern), "the source's pattern"
+                        f"tasks.{name}", column, pattern_fields(self.data.source.pattern), "the fields of the source's pattern"
                     )
         for task_name in self.data.split.stratify:
             _check_known("data.split.stratify", task_name, self.tasks, "the tasks")
@@ -257,7 +257,7 @@ class Recipe(Part):
         self._check_network()
         if not self.may_choose and (self.training.keep == "best" or self.training.patience):
             raise ValueError(
-                "data.split.valid: `test` may choose nothing; take training.keep: best and "
+                "data.split.valid: no image may choose the best epoch; take training.keep: best and "
                 "training.patience out, or give validation a share of its own"
             )
         return self

@@ -1,0 +1,106 @@
+"""A recipe says it all, and a mistake in one is a line that names the key."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from polyhead.errors import PolyheadError
+from polyhead.recipe import Recipe
+from polyhead.recipe_file import built_in_names, check_recipe, load_recipe, recipe_values, write_recipe
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name, data__path="somewhere", seed=7)
+    (tmp_path / "recipe.yaml").write_text(write_recipe(recipe), encoding="utf-8")
+    assert load_recipe(tmp_path / "recipe.yaml") == recipe
+    assert check_recipe(json.loads(json.dumps(recipe_values(recipe))), "") == recipe
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=3", "training.epoch: there is no such key (did you mean 'epochs'?); expected augment, "),
+        ("tasks.color.kind=catagorical", "tasks.color.kind: expected categorical, multilabel, binary, regression, "),
+        ("tasks.color.kind=catagorical", "got 'catagorical' (did you mean 'categorical'?)"),
+        ("tasks.color.clases=[a]", "tasks.color.clases: there is no such key (did you mean 'classes'?)"),
+        ("tasks.color={}", "tasks.color.kind: is missing"),
+        ("tasks.color.counts={red: 1}", "tasks.color.counts: is learnt from the training split; take it out"),
+        ("tasks.colour.kind=binary", "tasks.colour: 'colour' is not among the fields of the source's pattern (color, "),
+        ("tasks.features.kind=binary", "'features' cannot be a task's name"),
+        ("training.epochs=abc", "training.epochs: expected a valid integer"),
+        ("training.epochs=0", "training.epochs: expected greater than or equal to 1; got 0"),
+        ("training=5", "training: expected keys; got 5"),
+        ("training.epochs.a=5", "training.epochs.a: there is no such key to set; training.epochs holds no keys"),
+        ("training.keep=best", "data.split.valid: no image may choose the best epoch"),
+        ("training.optimizer=adm", "got 'adm' (did you mean 'adam'?)"),
+        ("image.size=[96]", "image.size.1: has too few values; got [96]"),
+        ("image.size=[8, 8]", "network.branches.category: its pools leave nothing of an image of 8x8"),
+        ("data.split.hold_out=[{colour: red}]", "'colour' is not among the tasks (category, color)"),
+        ("data.split.valid=2", "data.split.valid: expected less than 1; got 2"),
+        ("data.source.kind=foldr", "data.source.kind: expected files, folders, csv; got 'foldr'"),
+        ("network.branches.color.view=grey", "network.branches.color.view: expected rgb, gray; got 'grey'"),
+        ("network.trunk={blocks: [{filters: 8}]}", "network: expected either `trunk` or `branches`; got both"),
+        ("network.trunk={blocks: [{filters: a}]}", "network.trunk.blocks.0.filters: expected a valid integer"),
+        ("epochs", "--set epochs: expected KEY=VALUE, such as training.epochs=5"),
+        ("image.size=[1, 2", "--set image.size: line 1: "),
+    ],
+)
+def test_a_mistake_names_its_key_and_the_nearest_right_word(override: str, message: str) -> None:
+    with pytest.raises(PolyheadError) as error:
+        load_recipe("fashionnet", [override])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tasks: {a: {kind: binary}, a: {kind: binary}}", 'line 1: found duplicate key "a"'),
+        ("[1, 2]", "expected a recipe"),
+        ("name: [", "line 1: "),
+        ("name: x\ntasks: {a: {kind: binary}}\nnetwork: {trunk: {blocks: [{filters: 4}]}}", "data: is missing"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_told_with_its_line(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(PolyheadError) as error:
+        load_recipe(tmp_path / "my.yaml")
+    assert str(error.value).startswith(f"{tmp_path / 'my.yaml'}: ")
+    assert message in str(error.value)
+
+
+def test_an_unknown_recipe_is_told_with_those_there_are() -> None:
+    with pytest.raises(PolyheadError, match=r"no recipe is called 'fashionnt' \(did you mean 'fashionnet'\?\)"):
+        load_recipe("fashionnt")
+
+
+def test_yaml_is_read_as_version_1_2() -> None:
+    recipe = load_recipe(
+        "fashionnet", ["image.cache=off", "training.learning_rate=1e-4", "tasks.color.classes=[no, 1]"]
+    )
+    assert (recipe.image.cache, recipe.training.learning_rate) == ("off", 0.0001)
+    assert recipe.tasks["color"].names == ("no", "1")
+
+
+def test_two_branches_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = write_recipe(load_recipe("fashionnet"))
+    branch = "    color:\n      blocks: [{filters: 4}]\n"
+    (tmp_path / "my.yaml").write_text(text.replace("  branches:\n", f"  branches:\n{branch}"), encoding="utf-8")
+    with pytest.raises(PolyheadError, match='found duplicate key "color"'):
+        load_recipe(tmp_path / "my.yaml")
+
+
+def test_the_published_recipes_are_as_published() -> None:
+    fashion, faces = load_recipe("fashionnet"), load_recipe("utkface")
+    assert fashion.network.branches["category"].view == "gray"
+    assert [block.convolutions for block in fashion.network.branches["category"].blocks] == [[32], [64, 64], [128, 128]]
+    assert (fashion.training.epochs, fashion.training.batch_size, fashion.training.learning_rate) == (50, 32, 1e-3)
+    assert {name: task.loss_weight for name, task in faces.tasks.items()} == {"age": 4, "gender": 0.1, "race": 1.5}
+    assert faces.image.size == (198, 198)
+    assert faces.network.branches["gender"].view == "gray"
+
+
+def test_the_schema_for_editors_holds_no_learnt_field() -> None:
+    assert "counts" not in Recipe.model_json_schema()["$defs"]["Categorical"]["properties"]

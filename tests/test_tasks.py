@@ -1,0 +1,173 @@
+"""What every kind of task promises, and what each does of its own."""
+
+import json
+
+import numpy as np
+import pytest
+from kinds import EXAMPLES, Example
+from pydantic import TypeAdapter
+
+from polyhead.errors import PolyheadError
+from polyhead.tasks import KINDS, AnyTask, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
+
+
+@pytest.fixture(params=EXAMPLES)
+def example(request: pytest.FixtureRequest) -> Example:
+    return EXAMPLES[request.param]
+
+
+def perfect_outputs(task: Task, labels: list[str]) -> np.ndarray:
+    """The outputs of a model that is always right; rows of unknown labels hold 0."""
+    targets = np.nan_to_num(task.encode(labels))
+    if targets.shape[1] == task.width:
+        return targets
+    return np.eye(task.width)[targets[:, 0].astype(int)]
+
+
+def test_every_kind_is_tested() -> None:
+    assert {example.task.kind for example in EXAMPLES.values()} == set(KINDS)
+
+
+def test_decoding_undoes_encoding(example: Example) -> None:
+    task = example.task.learn("task", example.labels)
+    answers = task.decode(perfect_outputs(task, example.labels))
+    known = [(answer["answer"], wanted) for answer, wanted in zip(answers, example.answers, strict=True) if wanted]
+    assert all(found == wanted for found, wanted in known)
+
+
+def test_unknown_labels_are_unknown_targets(example: Example) -> None:
+    task = example.task.learn("task", example.labels)
+    targets = task.encode(example.labels)
+    assert targets.dtype == np.float32
+    assert [bool(np.isnan(row).all()) for row in targets] == [label == "" for label in example.labels]
+
+
+def test_a_model_that_is_always_right_measures_perfect_and_beats_the_baseline(example: Example) -> None:
+    task = example.task.learn("task", example.labels)
+    found = task.measure(example.labels, perfect_outputs(task, example.labels))
+    assert found["n"] == len(example.labels) - 1
+    best = {"accuracy": 1.0, "macro_f1": 1.0, "r2": 1.0, "mae": 0.0}
+    figures = {key: value for key, value in best.items() if key in found}
+    assert figures
+    assert {key: found[key] for key in figures} == pytest.approx(figures)
+    assert all(found["baseline"][key] != value for key, value in figures.items())
+    json.dumps(found, allow_nan=False)
+
+
+def test_unknown_labels_count_nowhere(example: Example) -> None:
+    task = example.task.learn("task", example.labels)
+    outputs = np.random.default_rng(0).dirichlet(np.ones(max(task.width, 2)), len(example.labels))[:, : task.width]
+    known = [row for row, label in enumerate(example.labels) if label]
+    without = task.measure([example.labels[row] for row in known], outputs[known])
+    assert task.measure(example.labels, outputs) == without
+    assert np.isnan(task.mistakes(example.labels, outputs)).tolist() == [label == "" for label in example.labels]
+
+
+def test_no_label_at_all_is_a_result_and_not_a_failure(example: Example) -> None:
+    task = example.task.learn("task", example.labels)
+    assert task.measure(["", ""], np.zeros((2, task.width))) == {"kind": task.kind, "n": 0}
+
+
+def test_a_training_split_without_labels_is_refused(example: Example) -> None:
+    with pytest.raises(PolyheadError, match=r"tasks\.color: no row of the training split has a label"):
+        example.task.learn("color", ["", ""])
+
+
+def test_a_task_survives_json(example: Example) -> None:
+    task = example.task.learn("task", example.labels)
+    assert TypeAdapter(AnyTask).validate_json(task.model_dump_json()) == task
+
+
+@pytest.mark.parametrize(
+    ("task", "cells", "label"),
+    [
+        (Categorical(values={"0": "male", "1": "female"}), ["1"], "female"),
+        (Categorical(values={"0": "male", "1": "female"}), ["3"], "expected 0, 1; got '3'"),
+        (Categorical(classes=["a", "b"]), [" a "], "a"),
+        (Categorical(classes=["a", "b"]), ["c"], "expected a, b; got 'c'"),
+        (Categorical(blank=["NA"]), ["NA"], ""),
+        (Regression(minimum=0, maximum=116), ["26"], "26"),
+        (Regression(minimum=0, maximum=116), ["200"], "expected a number from 0 to 116; got 200"),
+        (Regression(), ["old"], "expected a number; got 'old'"),
+        (Regression(), ["nan"], "expected a number from -inf to inf; got nan"),
+        (MultiLabel(separator=";"), ["b; a"], "a|b"),
+        (MultiLabel(labels=["b", "a"]), ["a|?b"], "?b|a"),
+        (MultiLabel(labels=["a", "b"]), ["a|c"], "expected a, b; got 'c'"),
+        (MultiLabel(labels=["a", "b"]), ["none"], "none"),
+        (MultiLabel(from_columns=["hat", "tie"]), ["1", "-1"], "hat"),
+        (MultiLabel(from_columns=["hat", "tie"]), ["yes", ""], "hat|?tie"),
+        (MultiLabel(from_columns=["hat", "tie"]), ["", ""], ""),
+        (MultiLabel(from_columns=["hat", "tie"]), ["0", "0"], "none"),
+        (MultiLabel(from_columns=["hat", "tie"]), ["x", "0"], "expected 1, 0, yes or no in column hat; got 'x'"),
+    ],
+)
+def test_labels_are_read_from_the_text_of_a_source(task: Task, cells: list[str], label: str) -> None:
+    if label.startswith("expected"):
+        with pytest.raises(ValueError, match="expected") as error:
+            task.read(*cells)
+        assert str(error.value) == label
+    else:
+        assert task.read(*cells) == label
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "message"),
+    [
+        (Binary(), ["a", "b", "c"], "tasks.t: binary needs two labels; the training split has a, b, c"),
+        (Binary(), ["a"], "declare both in `labels`"),
+        (Ordinal(), ["low", "high"], "tasks.t.levels: give the levels, lowest first; found high, low"),
+        (Ordinal(levels=["a"]), ["a"], "two levels or more are needed"),
+        (Regression(scale="max"), ["-1", "-2"], "tasks.t.scale: max needs a label above 0; the largest is -1"),
+        (MultiLabel(), ["none"], "declare `labels`"),
+    ],
+)
+def test_labels_that_cannot_be_learnt_from_are_refused(task: Task, labels: list[str], message: str) -> None:
+    with pytest.raises(PolyheadError) as error:
+        task.learn("t", labels)
+    assert message in str(error.value)
+
+
+def test_a_class_that_training_never_saw_counts_as_missed() -> None:
+    task = Categorical().learn("t", ["a", "b"])
+    found = task.measure(["a", "c"], np.array([[0.9, 0.1], [0.2, 0.8]]))
+    assert found["accuracy"] == 1 / 2
+    assert found["per_class"]["c"] == {"precision": 0, "recall": 0, "f1": 0, "support": 1}
+    assert found["not_in_training"] == ["c"]
+    assert found["macro_f1"] == pytest.approx((1 + 0 + 0) / 3)
+
+
+def test_single_labels_of_a_row_can_be_unknown() -> None:
+    task = MultiLabel(labels=["a", "b"]).learn("t", ["a|?b", "b"])
+    assert np.array_equal(
+        task.encode(["a|?b", "b", "none", ""]), np.array([[1, np.nan], [0, 1], [0, 0], [np.nan] * 2]), True
+    )
+    found = task.measure(["a|?b", "b"], np.array([[0.9, 0.1], [0.2, 0.1]]))
+    assert found["per_label"]["a"]["accuracy"] == 2 / 2
+    assert (found["per_label"]["b"]["n"], found["per_label"]["b"]["accuracy"]) == (1, 0 / 1)
+
+
+def test_numbers_are_measured_in_their_unit_and_by_range() -> None:
+    task = Regression(unit="years", scale="max", ranges=[10, 20]).learn("age", ["5", "10", "100"])
+    found = task.measure(["5", "10", "30"], np.array([[6.0], [12.0], [27.0]]))
+    assert found["mae"] == pytest.approx((1 + 2 + 3) / 3)
+    assert [(row["range"], row["n"], row["mae"]) for row in found["by_range"]] == [
+        ("<10", 1, 1.0),
+        ("10-20", 1, 2.0),
+        ("20+", 1, 3.0),
+    ]
+    assert found["baseline"]["answer"] == 10
+    assert found["baseline"]["mae"] == pytest.approx((5 + 0 + 20) / 3)
+
+
+def test_the_baseline_answers_the_most_frequent_training_label() -> None:
+    task = Categorical().learn("t", ["a", "b", "b"])
+    found = task.measure(["a", "a", "b"], np.array([[1, 0], [1, 0], [0, 1]]))
+    assert found["baseline"]["answer"] == "b"
+    assert found["baseline"]["accuracy"] == pytest.approx(1 / 3)
+
+
+def test_an_ordinal_answer_is_the_median_level_and_errs_in_ranks() -> None:
+    task = Ordinal(levels=["S", "M", "L"]).learn("t", ["S", "M", "L"])
+    outputs = np.array([[0.4, 0.25, 0.35], [0.9, 0.05, 0.05]])
+    assert [answer["answer"] for answer in task.decode(outputs)] == ["M", "S"]
+    assert task.measure(["L", "L"], outputs)["mae"] == (1 + 2) / 2

@@ -1,3 +1,40 @@
-"""Polyhead: one image in, every answer out."""
+"""Polyhead: one image in, every answer out.
+
+import polyhead
+
+run = polyhead.train("fashionnet", "run", data="dataset")
+for record in polyhead.load_model(run).predict(["dress.jpg"]):
+    print(record["answers"])
+"""
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from polyhead.errors import PolyheadError
+    from polyhead.recipe_file import load_recipe
+    from polyhead.use.predictor import Predictor as load_model
+    from polyhead.workflow import evaluate, explore, resume, train
+
+_PLACES = {
+    "PolyheadError": ("errors", "PolyheadError"),
+    "load_recipe": ("recipe_file", "load_recipe"),
+    "load_model": ("use.predictor", "Predictor"),
+    "evaluate": ("workflow", "evaluate"),
+    "explore": ("workflow", "explore"),
+    "resume": ("workflow", "resume"),
+    "train": ("workflow", "train"),
+}
+
+__all__ = ["PolyheadError", "evaluate", "explore", "load_model", "load_recipe", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, and nothing before: `polyhead --help` must not wait for pandas."""
+    from importlib import import_module
+
+    if name not in _PLACES:
+        raise AttributeError(f"module 'polyhead' has no attribute {name!r}")
+    module, inner = _PLACES[name]
+    return getattr(import_module(f"polyhead.{module}"), inner)

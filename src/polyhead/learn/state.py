@@ -55,6 +55,8 @@ def load(path: Path, learner: Learner) -> Position:
                 raise ValueError("it is of another network")
             for at, variable in enumerate(variables):
                 variable.assign(arrays[str(at)])
+        if not position.step:
+            learner.reset_metrics()  # between two epochs they hold what validation left
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PolyheadError(f"{path}: cannot go on from it: {error}; train again with --force") from None
     return position

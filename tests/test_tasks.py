@@ -96,6 +96,7 @@ def test_a_task_survives_json(example: Example) -> None:
         (MultiLabel(labels=["a", "b"]), ["none"], "none"),
         (MultiLabel(from_columns=["hat", "tie"]), ["1", "-1"], "hat"),
         (MultiLabel(from_columns=["hat", "tie"]), ["yes", ""], "hat|?tie"),
+        (MultiLabel(from_columns=["hat", "tie"], blank=["NA"]), ["yes", "NA"], "hat|?tie"),
         (MultiLabel(from_columns=["hat", "tie"]), ["", ""], ""),
         (MultiLabel(from_columns=["hat", "tie"]), ["0", "0"], "none"),
         (MultiLabel(from_columns=["hat", "tie"]), ["x", "0"], "expected 1, 0, yes or no in column hat; got 'x'"),

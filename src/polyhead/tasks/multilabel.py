@@ -68,7 +68,7 @@ class MultiLabel(Task):
         states: dict[str, bool] = {}
         for label, cell in zip(self.from_columns, cells, strict=True):
             word = cell.strip().lower()
-            if word in YES or word in ("", *self.blank):
+            if word in YES or cell.strip() in ("", *self.blank):
                 states[label] = word in YES
             elif word not in NO:
                 raise ValueError(f"expected 1, 0, yes or no in column {label}; got {cell!r}")

@@ -1,0 +1,169 @@
+"""Where the labels of images that nobody has described seem to stand: a CSV file, names of folders, names of files."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from polyhead.data.evidence import Finding, judge_column
+from polyhead.data.images import find_images
+from polyhead.data.sources import READERS, Rows, data_folder, read_lines
+from polyhead.errors import PolyheadError
+from polyhead.recipe import CsvSource, FilesSource, FoldersSource, pattern_fields
+
+SAMPLE = 200  # rows looked at for the column of images
+SEPARATORS = "_-. "
+NEARLY_ALL = 0.97  # of the images a way to read them must fit: fewer, and training would refuse
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One way to read the data: the source, what it gives, and what its columns seem to be."""
+
+    source: FilesSource | FoldersSource | CsvSource
+    rows: Rows
+    findings: list[Finding]
+    place: str
+
+    @property
+    def tasks(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.kind not in ("", "split")]
+
+
+def look_at(data: Path) -> Sight:
+    """Find a way to read labels: from the CSV file `data`, or in the folder the first way that shows any.
+
+    Raises:
+        PolyheadError: there is no such path, no image, or no label that can be seen.
+    """
+    root = data_folder(data)
+    return _look_into_folder(root) if data.is_dir() else _look_into_csv(data, root)
+
+
+def _look_into_folder(root: Path) -> Sight:
+    images = [path.relative_to(root) for path in find_images(root)]
+    if not images:
+        raise PolyheadError(f"{root}: there is no image in it")
+    sights, wrong = [], ""
+    for file in _list_csv(root):
+        try:
+            sights.append(_look_into_csv(file, root))
+        except PolyheadError as error:
+            wrong = wrong or f"; {error}"
+    if sights:
+        return max(sights, key=lambda sight: (len(sight.tasks), len(sight.rows.paths)))
+    sources: list[FilesSource | FoldersSource] = [*_guess_folders(images), *_guess_files(images)]
+    for source in sources:
+        sight = _look_at_names(source, root)
+        if sight.tasks:
+            return sight
+    raise PolyheadError(
+        f"{root}: no labels can be seen in the names of its {len(images):,} images (such as {images[0]}) or of their "
+        f"folders, nor in a CSV file that names them{wrong}"
+    )
+
+
+def _list_csv(root: Path) -> list[Path]:
+    """CSV files in a folder and, after those, one level below."""
+    files = [file for level in ("", "*/") for kind in ("csv", "tsv") for file in sorted(root.glob(f"{level}*.{kind}"))]
+    return [file for file in files if not any(part.startswith(".") for part in file.relative_to(root).parts)]
+
+
+def _guess_folders(images: Sequence[Path]) -> list[FoldersSource]:
+    """Two levels of folders, or one, where they differ; judged by the depth at which most images lie."""
+    depth, _ = Counter(len(path.parts) for path in images).most_common(1)[0]
+    folders = {path.parent.parts for path in images if len(path.parts) == depth}
+    sources = []
+    for levels in (2, 1):
+        names = [set(level) for level in zip(*(parts[-levels:] for parts in folders), strict=True)]
+        if len(names) == levels and all(len(level) > 1 for level in names):
+            sources.append(FoldersSource(pattern=_number("/".join(_guess_fields(level) for level in names))))
+    return sources
+
+
+def _guess_files(images: Sequence[Path]) -> list[FilesSource]:
+    """For each separator, as many fields as most names have."""
+    sources = []
+    for separator in SEPARATORS:
+        count, _ = Counter(path.stem.count(separator) for path in images).most_common(1)[0]
+        if count:
+            sources.append(FilesSource(pattern=_number(separator.join(["{}"] * (count + 1)))))
+    return sources
+
+
+def _look_at_names(source: FilesSource | FoldersSource, root: Path) -> Sight:
+    """What the fields of a pattern hold; those that are no task lose their name in it."""
+    fields = pattern_fields(source.pattern)
+    place = "folder" if isinstance(source, FoldersSource) else "file"
+    rows = READERS[source.kind](source, root, dict.fromkeys(fields, "data.source.pattern"))
+    fits = len(rows.paths) >= NEARLY_ALL * (len(rows.paths) + len(rows.rejected))
+    findings = [judge_column(column, list(rows.cells[column])) for column in fields if fits]
+    pattern = source.pattern
+    for finding in findings:
+        if not finding.kind:
+            pattern = pattern.replace(f"{{{finding.column}}}", "{}")
+    return Sight(source.model_copy(update={"pattern": pattern}), rows, findings, f"{place} names")
+
+
+def _guess_fields(names: Collection[str]) -> str:
+    """Blank fields for the names of classes: several where the same words come back in other combinations."""
+    for separator in "_-":
+        fields = list(zip(*(name.split(separator) for name in names), strict=False))
+        alike = len({name.count(separator) for name in names}) == 1
+        if alike and len(fields) > 1 and all(len(set(words)) < len(names) for words in fields):
+            return separator.join(["{}"] * len(fields))
+    return "{}"
+
+
+def _number(pattern: str) -> str:
+    """Give blank fields the names label1, label2, ..."""
+    first, *others = pattern.split("{}")
+    return first + "".join(f"{{label{number}}}{text}" for number, text in enumerate(others, 1))
+
+
+def _look_into_csv(file: Path, root: Path) -> Sight:
+    separator = _guess_separator(file)
+    header, *lines = read_lines(file, separator)
+    image = _find_template(header, lines, file, root)
+    source = CsvSource(file=file.relative_to(root).as_posix(), image=image, separator=separator)
+    used = pattern_fields(image) or [image]
+    columns = [name for name in header if name and header.count(name) == 1]
+    rows = READERS["csv"](source, root, dict.fromkeys(columns, "data.source.file"))
+    findings = [judge_column(column, list(rows.cells[column])) for column in columns if column not in used]
+    sight = Sight(source, rows, findings, f"column of {file.name}")
+    if not sight.tasks:
+        reasons = "; ".join(f"{finding.column}: {finding.words}" for finding in findings[:5])
+        raise PolyheadError(f"{file}: no column looks like labels{f' ({reasons})' if reasons else ''}")
+    return sight
+
+
+def _guess_separator(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8-sig", errors="replace") as stream:
+            line = stream.readline()
+    except OSError as error:
+        raise PolyheadError(f"{file}: cannot be read: {error.strerror}") from None
+    return max(",;\t|", key=line.count)
+
+
+def _find_template(header: Sequence[str], lines: Sequence[Sequence[str]], file: Path, root: Path) -> str:
+    """The column, or the path with a column in it, that names an existing image in most rows."""
+    images = [path.relative_to(root).as_posix() for path in find_images(root)]
+    known = {PurePosixPath(path).name: path for path in images} | {PurePosixPath(path).stem: path for path in images}
+    sample = lines[:: max(1, len(lines) // SAMPLE)]
+    votes: Counter[str] = Counter()
+    for place, column in enumerate(header):
+        cells = [line[place].strip() for line in sample]
+        if "{" in column or len(set(cells)) < len(cells) / 2:
+            continue
+        for cell in filter(None, cells):
+            path = known.get(PurePosixPath(cell).name, "")
+            before, found, behind = f"/{path}".rpartition(f"/{cell}")
+            if any((folder / cell).is_file() for folder in (file.parent, root)):
+                votes[column] += 1
+            elif found:
+                votes[f"{before}/{{{column}}}{behind}".lstrip("/")] += 1
+    best, rows = votes.most_common(1)[0] if votes else ("", 0)
+    if rows < len(sample) / 2:
+        raise PolyheadError(f"{file}: none of its columns ({', '.join(header[:20])}) names images in {root}")
+    return best

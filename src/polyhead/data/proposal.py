@@ -1,0 +1,178 @@
+"""A first recipe for images that nobody has described, written as a person would: with the reasons beside it."""
+
+import json
+import math
+import os
+import re
+import textwrap
+import warnings
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from PIL import Image
+from ruamel.yaml import YAML
+
+from polyhead.data.evidence import Finding
+from polyhead.data.images import FORMATS, ORIENTATION
+from polyhead.data.layouts import Sight, look_at
+from polyhead.data.sources import data_folder
+from polyhead.data.table import read_table
+from polyhead.errors import PolyheadError
+from polyhead.progress import SILENT
+from polyhead.recipe import RESERVED
+from polyhead.recipe_file import check_recipe
+
+SAMPLE = 50  # images whose size is looked at
+LARGEST = 128  # pixels; a first network should be quick
+NETWORK = """\
+network:
+  trunk:  # one stack of blocks that all tasks share
+    blocks:
+      - {filters: 32}
+      - {filters: 64}
+      - {filters: 128, dropout: 0.25}
+      - {filters: 128, dropout: 0.25}
+    end: average
+    dense: [128]
+    dropout: 0.3
+training:
+  epochs: 20
+  batch_size: 32
+  schedule: cosine
+"""
+
+
+def propose_recipe(data: Path) -> str:
+    """Look at a folder of images or a CSV file of labels and write a recipe that trains on it.
+
+    Returns:
+        YAML text; what speaks for each task, and why other columns are none, stands in its comments.
+
+    Raises:
+        PolyheadError: there is no such path, no image, or no label that can be seen.
+    """
+    data = Path(os.path.abspath(data.expanduser()))
+    root, sight = data_folder(data), look_at(data)
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", data.stem).strip("-") or "mine"
+    source = {key: value for key, value in sight.source.model_dump().items() if (key, value) != ("separator", ",")}
+    start = [
+        f"# Proposed by `polyhead init` from {len(sight.rows.paths):,} images; change what you know better.",
+        f"name: {_flow(name)}",
+        "data:",
+        f"  path: {_flow(str(root))}",
+        f"  source: {_flow(source)}",
+        *_write_split(sight),
+    ]
+    end = [*_write_size(sight, root), "tasks:", *_write_tasks(sight), NETWORK]
+    return "\n".join([*start, *_write_limit("\n".join([*start, *end]), root), *end])
+
+
+def _write_split(sight: Sight) -> list[str]:
+    keys: dict[str, Any] = {"test": 0.2, "valid": 0.2}
+    comment: list[str] = []
+    for finding in sight.findings:
+        if finding.kind == "split":
+            keys = {"column": finding.column, "values": finding.settings}
+            comment = _tell(finding, sight.place)
+    if [task.kind for task in sight.tasks] == ["categorical"]:
+        keys["stratify"] = [_name_task(sight.tasks[0].column, ())]
+    return [*comment, f"  split: {_flow(keys)}"]
+
+
+def _write_limit(text: str, root: Path) -> list[str]:
+    """Room for what the recipe cannot use, where that is more than a recipe allows by itself."""
+    table = read_table(check_recipe(YAML(typ="safe", pure=True).load(text), "proposal"), root, SILENT)
+    whole = table.rejected[table.rejected["task"] == ""]
+    total = len(whole) + len(table.frame)
+    if len(whole) < 0.04 * total:
+        return []
+    words = f"{len(whole):,} of {total:,} cannot be used, such as {whole['path'].iloc[0]}: {whole['reason'].iloc[0]}"
+    return [*_comment(words, "  "), f"  max_rejected: {min(1, math.ceil(len(whole) / total * 100 + 1) / 100):g}"]
+
+
+def _write_size(sight: Sight, root: Path) -> list[str]:
+    down, across = _middle_size([root / path for path in sight.rows.paths])
+    size = list(_choose_size(down, across))
+    return [
+        *_comment(f"The images are about {across} pixels wide and {down} high.", ""),
+        f"image: {_flow({'size': size})}",
+    ]
+
+
+def _write_tasks(sight: Sight) -> list[str]:
+    flags = [task for task in sight.tasks if task.is_flag and not re.search(r"\||^\?|^none$", task.column)]
+    lines: list[str] = []
+    names: list[str] = []
+    if len(flags) > 2:
+        words = "; ".join(f"{flag.column}: {flag.words}" for flag in flags)
+        columns = [flag.column for flag in flags]
+        blank = sorted({word for flag in flags for word in flag.settings.get("blank", ())})
+        keys = {"kind": "multilabel", "from_columns": columns} | ({"blank": blank} if blank else {})
+        names.append("attributes")
+        lines += [
+            *_comment(f"attributes ({len(flags)} columns of yes or no): {words}", "  "),
+            f"  attributes: {_flow(keys)}",
+        ]
+    for task in sight.tasks:
+        if len(flags) <= 2 or task not in flags:
+            names.append(_name_task(task.column, names))
+            keys = {"kind": task.kind} | ({} if names[-1] == task.column else {"column": task.column}) | task.settings
+            lines += [*_tell(task, sight.place), f"  {_flow(names[-1])}: {_flow(keys)}"]
+    for finding in sight.findings:
+        if not finding.kind:
+            lines += _comment(f"no task of {finding.column} ({sight.place}): {finding.words}", "  ")
+    return lines
+
+
+def _name_task(column: str, taken: Collection[str]) -> str:
+    """The column's name, changed where a task cannot be called that."""
+    name = re.sub(r"[\n/,|:.]", "_", column).strip()
+    while name in RESERVED or name in taken:
+        name += "_label"
+    return name
+
+
+def _middle_size(paths: Sequence[Path]) -> tuple[int, int]:
+    """Median height and width, in pixels, of some of the images."""
+    sizes: list[tuple[int, int]] = []
+    for path in paths[:: max(1, len(paths) // SAMPLE)]:
+        # Broken images are named in training; here the others speak for them.
+        with warnings.catch_warnings(action="ignore"), suppress(Exception), Image.open(path, formats=FORMATS) as image:
+            turned = image.getexif().get(ORIENTATION, 1) >= 5
+            sizes.append(image.size if turned else image.size[::-1])
+    if not sizes:
+        raise PolyheadError(f"{paths[0]}: is no image that can be read, and {len(paths) - 1:,} others are none either")
+    heights, widths = zip(*sizes, strict=True)
+    return round(median(heights)), round(median(widths))
+
+
+def _choose_size(height: int, width: int) -> tuple[int, int]:
+    """A (height, width) like the images', in steps of 16 pixels: small enough to be quick, large enough for 4 pools."""
+    scale = min(1, LARGEST / max(height, width))
+    down, across = (max(32, round(side * scale / 16) * 16) for side in (height, width))
+    return down, across
+
+
+def _tell(finding: Finding, place: str) -> list[str]:
+    return _comment(f"{finding.column} ({place}): {finding.words}", "  ")
+
+
+def _comment(words: str, indent: str) -> list[str]:
+    line = "".join(letter if letter.isprintable() else " " for letter in words)
+    return textwrap.wrap(line, 116, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#   ")
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML on one line, in quotes where it might be read as anything but itself."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_flow(key)}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if not isinstance(value, str):
+        return str(value)
+    plain = re.fullmatch(r"[A-Za-z/_][A-Za-z0-9/_. -]*(?<! )", value)
+    words = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
+    return value if plain and value.lower() not in words else json.dumps(value, ensure_ascii=not value.isprintable())

@@ -1,0 +1,124 @@
+"""The one thing that every source ends in: a row an image, a column a task, and a list of what was left out."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from polyhead.data.sources import data_folder, read_rows
+from polyhead.data.splits import GROUP, read_fixed_splits
+from polyhead.errors import PolyheadError
+from polyhead.progress import Progress
+from polyhead.recipe import Recipe
+from polyhead.tasks import Task
+
+FIXED_COLUMNS = ["path", "split", "content"]
+REJECTED_COLUMNS = ["path", "task", "value", "reason"]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Images and their labels, all text.
+
+    Attributes:
+        root: the folder that relative paths start from.
+        frame: sorted by path, index 0..n-1: `path`, `split`, `content` (the digest of the file's bytes), then one
+            column a task with the labels that `Task.read` gave, blank where unknown. Before the rows are split,
+            `split` holds what the source says of it, `content` is blank, and a last column `split.group` may be there.
+        rejected: `path`, `task`, `value`, `reason`; `task` and `value` are blank where the whole row was left out.
+    """
+
+    root: Path
+    frame: pd.DataFrame
+    rejected: pd.DataFrame
+
+    def leave_out(self, reasons: Sequence[str]) -> "Table":
+        """A table without the rows that have a reason; those are listed as rejected."""
+        listed = pd.DataFrame({"path": self.frame["path"], "task": "", "value": "", "reason": list(reasons)}, dtype=str)
+        gone = listed["reason"] != ""
+        # A row's single bad labels are no news once the row itself is out.
+        earlier = self.rejected[(self.rejected["task"] == "") | ~self.rejected["path"].isin(listed["path"][gone])]
+        rejected = pd.concat([earlier, listed[gone]]).sort_values(["path", "task"], kind="stable", ignore_index=True)
+        return Table(self.root, self.frame[~gone].reset_index(drop=True), rejected)
+
+
+def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
+    """Read every image's labels; nothing is split yet and no image opened.
+
+    A text that is no label blanks that one label and is listed; a row goes once it has no label left.
+
+    Args:
+        recipe: says where labels are and what they mean.
+        data: the folder of the data, or its CSV file.
+        progress: is told of every task read.
+
+    Raises:
+        PolyheadError: see `read_rows`.
+    """
+    rows = read_rows(recipe, data)
+    fixed, reasons = read_fixed_splits(rows, recipe, data_folder(data))
+    columns: dict[str, Sequence[str]] = {"path": rows.paths, "split": fixed, "content": [""] * len(rows.paths)}
+    listed = [(path, "", "", reason) for path, reason in rows.rejected]
+    bad: list[list[str]] = [[] for _ in rows.paths]  # a row's labels that are none
+    advance = progress.track("Reading labels", len(recipe.tasks))
+    for name, task in recipe.tasks.items():
+        columns[name], mistakes = _read_labels(task, rows.cells[task.columns(name)])
+        for row, (value, reason) in mistakes.items():
+            bad[row].append(f"{name}: {reason}")
+            listed.append((rows.paths[row], name, value, reason))
+        advance(1)
+    for row, labels in enumerate(zip(*(columns[name] for name in recipe.tasks), strict=True)):
+        if not any(labels) and not reasons[row]:
+            reasons[row] = f"no label remains; {'; '.join(bad[row])}" if bad[row] else "has no label"
+    if recipe.data.split.group:
+        columns[GROUP] = [text.strip() for text in rows.cells[recipe.data.split.group]]
+    frame = pd.DataFrame(columns, dtype=str).assign(reason=reasons).sort_values("path", ignore_index=True)
+    rejected = pd.DataFrame(listed, columns=REJECTED_COLUMNS, dtype=str)
+    return Table(data_folder(data), frame.drop(columns="reason"), rejected).leave_out(list(frame["reason"]))
+
+
+def _read_labels(task: Task, cells: pd.DataFrame) -> tuple[list[str], dict[int, tuple[str, str]]]:
+    """A task's labels; and for each row whose text is no label, that text and the reason."""
+    texts = list(cells.itertuples(index=False, name=None))
+    labels: dict[tuple[str, ...], str] = {}
+    reasons: dict[tuple[str, ...], str] = {}
+    for text in dict.fromkeys(texts):  # the same text, the same label: read it once
+        try:
+            labels[text] = task.read(*text)
+        except ValueError as error:
+            labels[text], reasons[text] = "", str(error)
+    mistakes = {row: (",".join(text), reasons[text]) for row, text in enumerate(texts) if text in reasons}
+    return [labels[text] for text in texts], mistakes
+
+
+def write_csv(table: Table, folder: Path) -> None:
+    """Write `table.csv` and `rejected.csv` into the folder; each is there whole or not at all."""
+    for name, frame in (("table.csv", table.frame), ("rejected.csv", table.rejected)):
+        beside = folder / f"{name}.new"
+        frame.to_csv(beside, index=False, encoding="utf-8", lineterminator="\n")
+        os.replace(beside, folder / name)
+
+
+def read_csv(folder: Path, data: Path) -> Table:
+    """Read what `write_csv` wrote; `data` is the folder or CSV file that the labels came from.
+
+    Raises:
+        PolyheadError: a file is missing or is not what `write_csv` writes.
+    """
+    frame = _read_frame(folder / "table.csv", FIXED_COLUMNS)
+    return Table(data_folder(data), frame, _read_frame(folder / "rejected.csv", REJECTED_COLUMNS))
+
+
+def _read_frame(file: Path, columns: Iterable[str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
+    except OSError as error:
+        raise PolyheadError(f"{file}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise PolyheadError(f"{file}: is not a table: {' '.join(str(error).split())}") from None
+    missing = set(columns) - set(frame.columns)
+    if missing:
+        raise PolyheadError(f"{file}: is not a table of images; it lacks {', '.join(sorted(missing))}")
+    return frame

@@ -246,10 +246,9 @@ class Recipe(Part):
                 if field in task.model_fields_set:
                     raise ValueError(f"tasks.{name}.{field}: is learnt from the training split; take it out")
             if isinstance(self.data.source, FilesSource | FoldersSource):
+                given = pattern_fields(self.data.source.pattern)
                 for column in task.columns(name):
-                    _check_known(
-                        f"tasks.{name}", column, pattern_fields(self.data.source.pattern), "the fields of the source's pattern"
-                    )
+                    _check_known(f"tasks.{name}", column, given, "the fields of the source's pattern")
         for task_name in self.data.split.stratify:
             _check_known("data.split.stratify", task_name, self.tasks, "the tasks")
         for row in self.data.split.hold_out:

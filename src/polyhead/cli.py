@@ -6,6 +6,7 @@ what it needs, so that `--help` and `recipes` answer at once.
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -266,6 +267,7 @@ def _resumable(run: Path) -> Iterator[None]:
 
 def main() -> None:
     """Run the command line."""
+    warnings.filterwarnings("ignore", module="PIL")  # of odd metadata in images that it reads all the same
     try:
         app()
     except PolyheadError as error:

@@ -1,0 +1,231 @@
+"""Image files to arrays: find, decode, turn upright, make RGB, resize. What fails is one `ImageError`: the reason."""
+
+import io
+import os
+from contextlib import nullcontext
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+from polyhead.errors import PolyheadError
+
+Resize = Literal["stretch", "fit", "cover"]
+Box = tuple[float, float, float, float]
+
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in ("jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff", "avif", "jp2", "ppm")
+)
+# Only these are ever tried: what Pillow reads beside them is rare among photographs, and some of it is not safe to
+# read from strangers (EPS, for one, is a program that Ghostscript runs).
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM")
+MAX_PIXELS = 1024**3 // 4 // 3  # Pillow's own limit: a quarter of a gigabyte of RGB
+REDUCING_GAP = 2.0  # averaging whole blocks stops at this many times the size wanted; the filter does the rest
+
+ORIENTATION = 0x0112  # the EXIF tag
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class ImageError(Exception):
+    """An image that cannot be read; the message is the reason, without the file's name."""
+
+
+def find_images(folder: Path) -> list[Path]:
+    """List the image files below `folder`, told by their suffix, sorted by their path relative to it.
+
+    Hidden files and folders and `__MACOSX` are left out; links to folders are followed, each folder once.
+
+    Raises:
+        PolyheadError: `folder`, or a folder below it, cannot be listed.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    for parent, folders, files in os.walk(folder, onerror=_refuse_folder, followlinks=True):
+        real = os.path.realpath(parent)
+        folders[:] = [] if real in seen else sorted(name for name in folders if _is_shown(name))
+        if real not in seen:
+            found += [Path(parent, name) for name in files if _is_shown(name) and Path(name).suffix.lower() in SUFFIXES]
+        seen.add(real)
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise PolyheadError(f"{error.filename}: the folder cannot be listed: {error.strerror}") from error
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def read_file(path: Path) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        ImageError: it is missing or unreadable.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(_tell_reason(error)) from error
+
+
+def decode(source: Path | bytes, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
+    """Decode an image file, or its bytes, to uint8 (height, width, 3), 0-255, RGB; of an animation the first frame.
+
+    The rest is as in `to_array`, but that a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that leaves the
+    pixels wanted or more: up to twice as fast, and within half a grey level on average.
+
+    Raises:
+        ImageError: the file is missing, unreadable, empty, no image, damaged, truncated, or over `MAX_PIXELS`.
+    """
+    try:
+        with open(source, "rb") if isinstance(source, Path) else nullcontext(io.BytesIO(source)) as file:
+            image = _open(file)
+            box = _draft(image, size, resize)
+            image.load()
+            return _draw(image, box or (0, 0, *image.size), size, resize)
+    except ImageError:
+        raise
+    # Pillow's readers answer broken files with nearly any exception: OSError, SyntaxError, struct.error, ValueError,
+    # KeyError, EOFError, MemoryError, zlib.error, ...
+    except Exception as error:
+        raise ImageError(_tell_reason(error)) from error
+
+
+def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
+    """Turn an opened image upright, make it RGB and resize it: uint8 (height, width, 3), 0-255.
+
+    The EXIF orientation is applied, transparency is laid over white, deeper pixels come down to 8 bits. Shrinking
+    averages over all pixels (a bilinear filter as wide as the step), so nothing aliases.
+
+    Args:
+        image: left as it is.
+        size: (height, width).
+        resize: `stretch` ignores the aspect, `fit` shows the whole image centred on black, `cover` fills the size
+            and cuts off what stands over on both sides equally.
+
+    Raises:
+        ImageError: the pixels cannot be read or converted.
+    """
+    try:
+        image.load()
+        return _draw(image, (0, 0, *image.size), size, resize)
+    except Exception as error:
+        raise ImageError(_tell_reason(error)) from error
+
+
+def _open(file: IO[bytes]) -> ImageFile:
+    """Read the header. `Image.open` does the same, but warns of large images where we refuse them."""
+    Image.init()
+    start = file.read(16)
+    if not start:
+        raise ImageError("empty file")
+    for name in FORMATS:
+        factory, accepts = Image.OPEN.get(name, (None, None))
+        if factory and accepts and accepts(start) is True:
+            file.seek(0)
+            image = factory(file, "")
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ImageError(f"too large: {width}x{height} pixels, at most {MAX_PIXELS:,} are read")
+            return image
+    raise ImageError("not an image in a format that is read here")
+
+
+def _draft(image: Image.Image, size: tuple[int, int], resize: Resize) -> Box | None:
+    """Have a JPEG decoded at 1/2, 1/4 or 1/8 where enough pixels remain; where the picture then lies, if so."""
+    if image.format not in ("JPEG", "MPO"):
+        return None
+    height, width = size[::-1] if _read_orientation(image) >= 5 else size
+    across, down = _scale(image.size, (width, height), resize)
+    drafted = image.draft(None, (across, down))
+    return drafted[1] if drafted else None
+
+
+def _scale(size: tuple[float, float], target: tuple[int, int], resize: Resize) -> tuple[int, int]:
+    """Say to which (width, height) a whole image comes, before anything is cut off or added."""
+    if resize == "stretch":
+        return target
+    choose = min if resize == "fit" else max
+    factor = choose(target[0] / size[0], target[1] / size[1])
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def _draw(image: Image.Image, box: Box, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
+    """Resize the part of a loaded image within `box`, then turn the small result rather than the large original."""
+    orientation = _read_orientation(image)
+    width, height = size if orientation >= 5 else size[::-1]
+    left, top, right, bottom = box
+    scaled = _scale((right - left, bottom - top), (width, height), resize)
+    if resize == "cover":
+        factor = max(width / (right - left), height / (bottom - top))
+        aside = max(0.0, right - left - width / factor) / 2
+        above = max(0.0, bottom - top - height / factor) / 2
+        box, scaled = (left + aside, top + above, right - aside, bottom - above), (width, height)
+    small = _to_eight_bits(image).resize(scaled, Image.Resampling.BILINEAR, box, REDUCING_GAP).convert("RGB")
+    if orientation in UPRIGHT:
+        small = small.transpose(UPRIGHT[orientation])
+    if small.size == size[::-1]:
+        return np.array(small)
+    pixels = np.zeros((*size, 3), np.uint8)
+    above, aside = (size[0] - small.height) // 2, (size[1] - small.width) // 2
+    pixels[above : above + small.height, aside : aside + small.width] = np.asarray(small)
+    return pixels
+
+
+def _read_orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # a broken EXIF block tells nothing; the pixels may be whole
+        return 1
+    return orientation if orientation in UPRIGHT else 1
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Make an opaque L or RGB image of any other."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _narrow(image)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _narrow(image: Image.Image) -> Image.Image:
+    """Bring grey of 16 or 32 bits down to 8.
+
+    Integers are taken as 16-bit (Pillow's own rule for colour: the upper byte), fractions as 0-1. Numbers that do not
+    lie there have no agreed white; the image's own smallest and largest become black and white.
+    """
+    grey = np.asarray(image)
+    if image.mode == "F":
+        grey = np.nan_to_num(grey, posinf=0, neginf=0)
+    low, high = float(grey.min()), float(grey.max())
+    white = 1.0 if image.mode == "F" else 65535.0
+    if low < 0 or high > white:
+        scaled = (grey - low) * (255 / (high - low or 1))
+    else:
+        scaled = grey * 255.0 if image.mode == "F" else grey // 256
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+def _tell_reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "too large for the memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    words = " ".join(str(error).split()) or type(error).__name__
+    cut = isinstance(error, EOFError) or "truncated" in words.lower()
+    return f"truncated: {words}" if cut else f"damaged: {words}"

@@ -1,0 +1,217 @@
+"""Image files become upright RGB arrays of the size asked for, or one plain reason why not."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.Image import Transpose
+
+from polyhead.data.images import ImageError, Resize, decode, find_images, to_array
+from polyhead.errors import PolyheadError
+
+RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
+
+
+def encode(image: Image.Image, format_: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format_, **options)
+    return file.getvalue()
+
+
+def paletted(*colors: tuple[int, int, int]) -> Image.Image:
+    image = Image.new("P", (2, 2), 0)
+    image.putpalette([value for color in colors for value in color])
+    return image
+
+
+def filled(value: float, dtype: type) -> Image.Image:
+    return Image.fromarray(np.full((2, 2), value, dtype))
+
+
+def noisy(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8))
+
+
+def upright() -> Image.Image:
+    """Eight pixels, no two alike: every turn and mirroring shows."""
+    return Image.fromarray((np.arange(24, dtype=np.uint8) * 10).reshape(2, 4, 3))
+
+
+MODES = {
+    "RGB": (encode(Image.new("RGB", (2, 2), (10, 20, 30))), (10, 20, 30)),
+    "grey": (encode(Image.new("L", (2, 2), 77)), (77, 77, 77)),
+    "one bit": (encode(Image.new("1", (2, 2), 1)), WHITE),
+    "grey, 16 bits": (encode(filled(0x8040, np.uint16)), (0x80, 0x80, 0x80)),
+    "grey, 16 bits, TIFF": (encode(filled(0x8040, np.uint16), "TIFF"), (0x80, 0x80, 0x80)),
+    "grey, 16 bits, PGM": (b"P5 1 1 65535\n\x80\x40", (0x80, 0x80, 0x80)),
+    "colour, 16 bits, PPM": (b"P6 1 1 65535\n\xff\xff\x00\x00\x00\x00", RED),
+    "grey, 32 bits": (encode(filled(0x8040, np.int32), "TIFF"), (0x80, 0x80, 0x80)),
+    "fractions": (encode(filled(0.2, np.float32), "TIFF"), (51, 51, 51)),
+    "alpha over white": (encode(Image.new("RGBA", (2, 2), (255, 0, 0, 51))), (255, 204, 204)),
+    "fully transparent": (encode(Image.new("RGBA", (2, 2), (255, 0, 0, 0))), WHITE),
+    "grey with alpha": (encode(Image.new("LA", (2, 2), (0, 51))), (204, 204, 204)),
+    "palette": (encode(paletted(BLUE, RED)), BLUE),
+    "palette, a transparent entry": (encode(paletted(BLUE, RED), transparency=0), WHITE),
+    "palette, alpha per entry": (encode(paletted(BLUE, RED), transparency=b"\x33\xff"), (204, 204, 255)),
+    "RGB, a transparent colour": (encode(Image.new("RGB", (2, 2), RED), transparency=RED), WHITE),
+    "GIF": (encode(paletted(GREEN), "GIF"), GREEN),
+    "CMYK": (encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=100), RED),
+    "BMP": (encode(Image.new("RGB", (2, 2), RED), "BMP"), RED),
+    "WebP": (encode(Image.new("RGB", (2, 2), RED), "WEBP", lossless=True), RED),
+    "JPEG 2000": (encode(Image.new("RGB", (2, 2), RED), "JPEG2000"), RED),
+}
+
+
+@pytest.mark.parametrize(("content", "color"), MODES.values(), ids=MODES.keys())
+def test_every_mode_becomes_rgb(content: bytes, color: tuple[int, int, int]) -> None:
+    pixels = decode(content, (2, 2), "stretch")
+    assert (str(pixels.dtype), pixels.shape) == ("uint8", (2, 2, 3))
+    assert np.abs(pixels.astype(int) - color).max() <= 1
+
+
+def test_numbers_without_an_agreed_white_span_from_black_to_white() -> None:
+    image = Image.fromarray(np.array([[-500, 500]], np.int32))
+    assert decode(encode(image, "TIFF"), (1, 2), "stretch").tolist() == [[list(BLACK), list(WHITE)]]
+
+
+STORED_AS = {
+    1: None,
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_90,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF", "JPEG"])
+@pytest.mark.parametrize(("orientation", "turn"), STORED_AS.items())
+def test_the_exif_orientation_is_applied(orientation: int, turn: Transpose | None, format_: str) -> None:
+    large = upright().resize((64, 32), Image.Resampling.NEAREST)  # 16 pixels a block: JPEG keeps such colours
+    stored = large if turn is None else large.transpose(turn)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 100, "subsampling": 0} if format_ == "JPEG" else {}
+    pixels = decode(encode(stored, format_, exif=exif, **options), (32, 64), "stretch")
+    assert np.abs(pixels.astype(int) - np.asarray(large)).max() <= 3
+
+
+def test_a_turned_image_is_fitted_by_its_upright_shape() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = Image.new("RGB", (40, 20), WHITE)  # upright it is 20 wide, 40 high
+    pixels = decode(encode(lying, "JPEG", exif=exif), (8, 8), "fit")
+    assert (pixels[:, :, 0] > 250).sum(axis=1).tolist() == [4] * 8
+
+
+def test_broken_exif_does_not_cost_the_image() -> None:
+    content = encode(Image.new("RGB", (2, 2), RED), "PNG", exif=b"Exif\0\0no such thing")
+    assert decode(content, (1, 1), "stretch").tolist() == [[list(RED)]]
+
+
+def striped() -> Image.Image:
+    """40 wide and 20 high: green sides of 10 pixels each, white between."""
+    image = Image.new("RGB", (40, 20), GREEN)
+    image.paste(WHITE, (10, 0, 30, 20))
+    return image
+
+
+@pytest.mark.parametrize(
+    ("size", "resize", "rows"),
+    [
+        ((4, 4), "stretch", ["gwwg"] * 4),
+        ((4, 4), "fit", ["....", "gwwg", "gwwg", "...."]),  # 40x20 -> 4x2, a row of black above and below
+        ((2, 8), "fit", ["..gwwg.."] * 2),  # -> 4x2, two columns of black on both sides
+        ((4, 4), "cover", ["wwww"] * 4),  # -> 8x4, two columns cut off on both sides
+        ((1, 4), "cover", ["gwwg"]),  # -> 4x2, half a row cut off above and below
+    ],
+)
+def test_resizing_keeps_to_its_geometry(size: tuple[int, int], resize: Resize, rows: list[str]) -> None:
+    letters = {GREEN: "g", WHITE: "w", BLACK: "."}
+    # The filter takes some of the neighbouring colour in: the nearest corner of the colour cube is the colour meant.
+    pixels = np.where(decode(encode(striped()), size, resize) > 127, 255, 0)
+    assert ["".join(letters[tuple(pixel)] for pixel in row) for row in pixels.tolist()] == rows
+
+
+@pytest.mark.parametrize("resize", ["stretch", "fit", "cover"])
+def test_shrinking_does_not_alias(resize: Resize) -> None:
+    checks = np.indices((64, 64)).sum(axis=0) % 2 * 255
+    pixels = to_array(Image.fromarray(checks.astype(np.uint8)), (8, 8), resize)
+    assert np.abs(pixels - 127.5).max() <= 1
+
+
+@pytest.mark.parametrize("resize", ["stretch", "fit", "cover"])
+def test_a_jpeg_decoded_at_a_fraction_looks_as_if_decoded_whole(resize: Resize) -> None:
+    down, across = np.mgrid[0:300, 0:500]
+    scene = np.stack([down * 255 // 300, across * 255 // 500, (down + across) * 255 // 800], axis=-1)
+    content = encode(Image.fromarray(scene.astype(np.uint8)), "JPEG", quality=95)
+    whole = to_array(Image.open(io.BytesIO(content)), (32, 48), resize)
+    assert np.abs(decode(content, (32, 48), resize).astype(int) - whole).max() <= 3
+
+
+def test_an_open_image_is_left_as_it_is() -> None:
+    image = Image.open(io.BytesIO(encode(noisy(300, 200), "JPEG")))
+    pixels = to_array(image, (10, 20), "stretch")
+    assert (pixels.shape, image.size, image.mode) == ((10, 20, 3), (300, 200), "RGB")
+
+
+def test_an_animation_gives_its_first_frame() -> None:
+    content = encode(
+        Image.new("RGB", (2, 2), RED), "GIF", save_all=True, append_images=[Image.new("RGB", (2, 2), BLUE)]
+    )
+    assert decode(content, (1, 1), "stretch").tolist() == [[list(RED)]]
+
+
+JPEG, PNG = encode(noisy(64, 64), "JPEG"), encode(noisy(64, 64))
+BROKEN = {
+    "no bytes": (b"", "empty file"),
+    "a text": (b"name,age\nalice,7\n", "not an image in a format that is read here"),
+    "a PostScript program": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image in a format"),
+    "one byte": (JPEG[:1], "not an image in a format"),
+    "the start of a JPEG's header": (JPEG[:30], "truncated|damaged"),
+    "half a JPEG": (JPEG[: len(JPEG) // 2], "truncated: "),
+    "half a PNG": (PNG[: len(PNG) // 2], "truncated: "),
+    "half a GIF": (encode(noisy(64, 64), "GIF")[:2000], "truncated: "),
+    "half a WebP": (encode(noisy(64, 64), "WEBP")[:2000], "damaged: "),
+    "half a BMP": (encode(noisy(64, 64), "BMP")[:2000], "truncated: "),
+    "half a TIFF": (encode(noisy(64, 64), "TIFF")[:2000], "truncated|damaged"),
+    "a PNG with a flipped byte": (PNG[:60] + bytes([PNG[60] ^ 255]) + PNG[61:], "damaged: "),
+    "a bomb": (b"P6 60000 60000 255\n", "too large: 60000x60000 pixels, at most 89,478,485"),
+    "what Pillow only warns of": (b"P6 10000 10000 255\n", "too large: 10000x10000 pixels"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), BROKEN.values(), ids=BROKEN.keys())
+def test_what_cannot_be_decoded_is_refused_with_a_reason(content: bytes, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "image.jpg"
+    file.write_bytes(content)
+    for source in (content, file):
+        with pytest.raises(ImageError, match=f"^({reason})") as refusal:
+            decode(source, (8, 8), "stretch")
+        assert "\n" not in str(refusal.value)
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="No such file"):
+        decode(tmp_path / "none.jpg", (8, 8), "stretch")
+    with pytest.raises(ImageError, match="directory"):
+        decode(tmp_path, (8, 8), "stretch")
+
+
+def test_images_are_found_below_a_folder_in_order(tmp_path: Path) -> None:
+    shown = ["a.jpg", "b/1.PNG", "b/c/2.webp", "b/d.tiff", "z.jpeg"]
+    left_out = ["labels.csv", ".hidden.jpg", ".git/x.jpg", "__MACOSX/a.jpg", "b/._1.PNG"]
+    for name in reversed(shown + left_out):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "b" / "round").symlink_to(tmp_path)  # a link back up is not followed for ever
+    assert [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)] == shown
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PolyheadError, match=r"none: the folder cannot be listed: No such file"):
+        find_images(tmp_path / "none")

@@ -84,7 +84,8 @@ class SplitRecipe(Part):
     hold_out: list[dict[str, str]] = Field(
         [],
         description="Combinations of labels, such as `{color: red, category: dress}`, that training never sees; their "
-        "images are a split of their own, `unseen`.",
+        "images are a split of their own, `unseen`. An image of which one of these labels is unknown cannot be told "
+        "to be such a one, and stays.",
     )
 
     @model_validator(mode="before")
@@ -176,6 +177,11 @@ class NetworkRecipe(Part):
 
     trunk: Stack | None = Field(None, description="One stack that all heads share.")
     branches: dict[str, Stack] = Field({}, description="A stack for each task, by the task's name.")
+    norm_momentum: Share = Field(
+        0.99,
+        description="How slowly batch normalisation's averages follow the batches; .9 suits runs of few steps, whose "
+        "validation figures are otherwise poor at first.",
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

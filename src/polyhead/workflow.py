@@ -20,7 +20,7 @@ from polyhead.use.model_file import find_model
 from polyhead.use.predictor import Predictor
 from polyhead.use.records import write_records
 
-DEMO_IMAGES = 4000
+DEMO_IMAGES = 3000
 SAMPLES = 32  # training images that Keras and ONNX Runtime are compared on
 
 

@@ -33,7 +33,8 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task]) -> Network:
     """The network of a recipe, for tasks that have learnt from the training split."""
     pixels = keras.Input((*recipe.image.size, 3), name="pixels")
     scaled = layers.Rescaling(1 / 255, name="scaled")(pixels)
-    vectors = {name: _add_stack(scaled, stack) for name, stack in recipe.stacks().items()}
+    momentum = recipe.network.norm_momentum
+    vectors = {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
     heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
     logits = {
         name: layers.Dense(head.units, dtype="float32")(vectors.get(f"branches.{name}", vectors.get("trunk")))
@@ -44,23 +45,23 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task]) -> Network:
     return Network(keras.Model(pixels, logits | {"features": features}), heads)
 
 
-def _add_stack(x: Tensor, stack: Stack) -> Tensor:
+def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
     if stack.view == "gray":
         x = ops.image.rgb_to_grayscale(x)
     for block in stack.blocks:
-        x = _add_block(x, block)
+        x = _add_block(x, block, momentum)
     x = layers.Flatten()(x) if stack.end == "flatten" else layers.GlobalAveragePooling2D()(x)
     for units in stack.dense:
         x = layers.Dense(units, activation="relu")(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=momentum)(x)
         x = layers.Dropout(stack.dropout)(x)
     return x
 
 
-def _add_block(x: Tensor, block: Block) -> Tensor:
+def _add_block(x: Tensor, block: Block, momentum: float) -> Tensor:
     for filters in block.convolutions:
         x = layers.Conv2D(filters, block.kernel, padding="same", activation="relu")(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=momentum)(x)
     if block.pool > 1:
         x = layers.MaxPooling2D(block.pool)(x)
     return layers.Dropout(block.dropout)(x) if block.dropout else x

@@ -1,0 +1,42 @@
+# Everything that a fresh machine needs: `make demo`, `make test`, `make lint`. Each makes its own .venv where there is none.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch
+RUN = $(VENV)/bin/python -m
+
+.PHONY: demo test test-backends lint docs clean
+
+demo: $(VENV)/.ready
+	$(VENV)/bin/polyhead demo --out demo --force
+
+test: $(VENV)/.ready
+	$(RUN) pytest
+
+# The whole way on Keras's other backends as well; JAX and PyTorch are large, so they have an environment of their own.
+test-backends: .venv-backends/.ready
+	.venv-backends/bin/python -m pytest tests/test_backends.py
+	KERAS_BACKEND=jax .venv-backends/bin/python -m pytest tests/test_heads.py tests/test_learner.py
+	KERAS_BACKEND=torch .venv-backends/bin/python -m pytest tests/test_heads.py tests/test_learner.py
+
+lint: $(VENV)/.ready
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+# Pages that are made from the code.
+docs: $(VENV)/.ready
+	$(RUN) polyhead.reference docs
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) pip install --quiet --editable '.[tensorflow,dev]'
+	touch $@
+
+.venv-backends/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv-backends
+	.venv-backends/bin/python -m pip install --quiet '$(TORCH)'
+	.venv-backends/bin/python -m pip install --quiet --editable '.[tensorflow,jax,torch,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-backends demo build dist .pytest_cache .mypy_cache .ruff_cache

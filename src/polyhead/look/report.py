@@ -1,0 +1,82 @@
+"""The report: a folder with one page, its images and Plotly, that opens from disk without a network."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from polyhead.errors import PolyheadError
+from polyhead.look.album import Album
+from polyhead.look.data_section import describe_data
+from polyhead.look.parts import DataPart, Judged, Pixels, Report, ResultPart, TrainingPart
+from polyhead.look.result_section import describe_results
+from polyhead.look.training_section import describe_training
+from polyhead.look.words import show_count, show_percent
+
+PAGE, PLOTLY, IMAGES = "index.html", "plotly.min.js", "images"
+
+
+def write_report(folder: Path, pages: Report) -> Path:
+    """Write a report into `folder`, in place of the report that may be there; returns the page's path.
+
+    The folder is made beside, then renamed: what is there is always a whole report.
+
+    Raises:
+        PolyheadError: the folder holds something else than a report.
+    """
+    _check_replaceable(folder)
+    fresh, stale = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
+    for leftover in (fresh, stale):
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        fresh.mkdir(parents=True)
+        _fill(fresh, pages)
+        if folder.exists():
+            os.replace(folder, stale)
+        os.replace(fresh, folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(stale, ignore_errors=True)
+    return folder / PAGE
+
+
+def _check_replaceable(folder: Path) -> None:
+    # Whatever is in the way is deleted: it must not be the user's own.
+    if folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {PAGE, PLOTLY, IMAGES}:
+        return
+    if os.path.lexists(folder):
+        raise PolyheadError(f"{folder}: holds something else than a report; name a new folder")
+
+
+def _fill(folder: Path, pages: Report) -> None:
+    from plotly.offline import get_plotlyjs
+
+    album = Album(folder)
+    context: dict[str, Any] = {
+        "report": pages,
+        "data": describe_data(pages.data, album) if pages.data else None,
+        "training": describe_training(pages.training) if pages.training else None,
+        "results": describe_results(pages.results, album) if pages.results and pages.results.evaluation else None,
+    }
+    # File names need not be Unicode; what cannot be written is shown as `?`.
+    (folder / PAGE).write_bytes(_render(context).encode("utf-8", "replace"))
+    (folder / PLOTLY).write_text(get_plotlyjs(), encoding="utf-8")
+
+
+def _render(context: dict[str, Any]) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    # Labels and file names may hold anything: `autoescape` keeps them text, and so does `tojson` within a script.
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": show_percent, "count": show_count}
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    return environment.get_template("page.html").render(context)
+
+
+__all__ = ["DataPart", "Judged", "Pixels", "Report", "ResultPart", "TrainingPart", "write_report"]

@@ -1,0 +1,64 @@
+"use strict";
+document.addEventListener("DOMContentLoaded", () => {
+  const root = document.documentElement;
+  const charts = [...document.querySelectorAll(".chart")].map((box) => ({
+    box,
+    figure: JSON.parse(box.firstElementChild.textContent),
+  }));
+
+  // Figures name the page's colours; what these are depends on light, dark and print.
+  function paint(value, style) {
+    if (Array.isArray(value)) return value.map((inner) => paint(inner, style));
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, paint(inner, style)]));
+    }
+    const name = typeof value === "string" && value.match(/^var\((--[\w-]+)\)$/);
+    return name ? style.getPropertyValue(name[1]).trim() : value;
+  }
+
+  function draw({ box, figure }) {
+    const style = getComputedStyle(root);
+    const { data, layout } = paint(figure, style);
+    layout.width = box.clientWidth;
+    layout.font.family = style.getPropertyValue("--text").trim();
+    Plotly.react(box, data, layout, { displayModeBar: false, displaylogo: false });
+  }
+
+  const drawAll = () => charts.forEach(draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+
+  const widths = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const chart = charts.find(({ box }) => box === target);
+      if (target.clientWidth && target.layout?.width !== target.clientWidth) draw(chart);
+    }
+  });
+  charts.forEach(({ box }) => widths.observe(box));
+
+  addEventListener("beforeprint", () => {
+    root.classList.add("printing");
+    document.querySelectorAll("details:not([open])").forEach((box) => {
+      box.open = box.dataset.closed = true;
+    });
+    drawAll();
+  });
+  addEventListener("afterprint", () => {
+    root.classList.remove("printing");
+    document.querySelectorAll("details[data-closed]").forEach((box) => {
+      box.open = false;
+      delete box.dataset.closed;
+    });
+    drawAll();
+  });
+
+  // The contents mark where the reader is.
+  const links = new Map([...document.querySelectorAll("nav li a")].map((link) => [link.hash.slice(1), link]));
+  const places = [...links.keys()].map((id) => document.getElementById(id));
+  function mark() {
+    const passed = places.filter((place) => place.getBoundingClientRect().top < innerHeight / 3);
+    links.forEach((link) => link.removeAttribute("aria-current"));
+    if (passed.length) links.get(passed.at(-1).id).setAttribute("aria-current", "true");
+  }
+  addEventListener("scroll", () => requestAnimationFrame(mark), { passive: true });
+  mark();
+});

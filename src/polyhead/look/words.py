@@ -1,0 +1,62 @@
+"""Figures as a reader sees them: 93.1 %, 0.912, 4.25 years. Knows names of metrics, not how they come about."""
+
+from collections.abc import Mapping
+from typing import Any
+
+NOTHING = "\u2013"
+MINUS = "\u2212"
+# The figures of a task in the order to show them: the first that a task has is its main one.
+FIGURES = {
+    "accuracy": "accuracy",
+    "mae": "MAE",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "exact_match": "all labels right",
+    "mean_average_precision": "mean average precision",
+    "average_precision": "average precision",
+    "roc_auc": "ROC AUC",
+    "rmse": "RMSE",
+    "r2": "R²",
+}
+SHARES = frozenset({"accuracy", "exact_match"})
+ERRORS = frozenset({"mae", "rmse"})  # in the label's own unit; fewer is better
+SPLITS = {"train": "Training", "valid": "Validation", "test": "Test", "unseen": "Unseen combinations"}
+
+
+def show_percent(share: float | None) -> str:
+    """A share of 1, as a percentage with one decimal."""
+    return NOTHING if share is None else f"{100 * share:.1f}\u00a0%"
+
+
+def show_number(value: float | None, unit: str = "") -> str:
+    """A number with three significant digits, and its unit."""
+    if value is None:
+        return NOTHING
+    digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    digits = digits.replace("-", MINUS)
+    return f"{digits}\u00a0{unit}" if unit else digits
+
+
+def show_count(count: int) -> str:
+    """A whole number with commas between the thousands."""
+    return f"{count:,}"
+
+
+def show_figure(key: str, figures: Mapping[str, Any]) -> str:
+    """The metric `key` among a task's figures: a percentage, an error with its unit, or three decimals."""
+    value = figures.get(key)
+    if key in ERRORS:
+        return show_number(value, figures.get("unit", "levels"))
+    if key in SHARES:
+        return show_percent(value)
+    return NOTHING if value is None else f"{value:z.3f}".replace("-", MINUS)
+
+
+def present_figures(figures: Mapping[str, Any]) -> list[str]:
+    """Which of `FIGURES` a task's figures hold, the main one first."""
+    return [key for key in FIGURES if key in figures]
+
+
+def split_name(split: str) -> str:
+    """A split as a heading."""
+    return SPLITS.get(split, split)

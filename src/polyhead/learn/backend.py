@@ -15,8 +15,10 @@ def start(seed: int, progress: Progress) -> None:
     """Seed everything, and make two runs on one machine equal.
 
     On TensorFlow deterministic operations alone do not: a network of several branches needs one thread between
-    operations too. (Each operation still uses all cores.)
+    operations too. (Each operation still uses all cores.) And layers must be numbered from the start again: the order
+    in which TensorFlow adds gradients up goes by name, and `dense_10` comes before `dense_9`.
     """
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     if NAME != "tensorflow":
         return

@@ -41,7 +41,12 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("data.split.valid=2", "data.split.valid: expected less than 1; got 2"),
         ("data.source.kind=foldr", "data.source.kind: expected files, folders, csv; got 'foldr'"),
         ("network.branches.color.view=grey", "network.branches.color.view: expected rgb, gray; got 'grey'"),
-        ("network.trunk={blocks: [{filters: 8}]}", "network: expected either `trunk` or `branches`; got both"),
+        (
+            "network.trunk={blocks: [{filters: 8}]}",
+            "network.trunk: every task has a branch of its own; take the trunk out",
+        ),
+        ("network={}", "network: expected `trunk`, `branches` or both"),
+        ("network.branches={color: {blocks: [{filters: 8}]}}", "network.branches: the task category has no branch"),
         ("network.trunk={blocks: [{filters: a}]}", "network.trunk.blocks.0.filters: expected a valid integer"),
         ("epochs", "--set epochs: expected KEY=VALUE, such as training.epochs=5"),
         ("image.size=[1, 2", "--set image.size: line 1: "),

@@ -173,10 +173,10 @@ class Stack(Part):
 
 
 class NetworkRecipe(Part):
-    """The network between image and heads: one trunk for all tasks, or a branch for each."""
+    """The network between image and heads: one trunk for all tasks, a branch for each, or branches for some of them."""
 
-    trunk: Stack | None = Field(None, description="One stack that all heads share.")
-    branches: dict[str, Stack] = Field({}, description="A stack for each task, by the task's name.")
+    trunk: Stack | None = Field(None, description="One stack, shared by all tasks that have no branch.")
+    branches: dict[str, Stack] = Field({}, description="A stack for a task alone, by the task's name.")
     norm_momentum: Share = Field(
         0.99,
         description="How slowly batch normalisation's averages follow the batches; .9 suits runs of few steps, whose "
@@ -184,9 +184,9 @@ class NetworkRecipe(Part):
     )
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.trunk is None) == (not self.branches):
-            raise ValueError("expected either `trunk` or `branches`" + ("; got both" if self.trunk else ""))
+    def _something(self) -> Self:
+        if self.trunk is None and not self.branches:
+            raise ValueError("expected `trunk`, `branches` or both")
         return self
 
 
@@ -279,8 +279,10 @@ class Recipe(Part):
         for name in self.network.branches:
             _check_known("network.branches", name, self.tasks, "the tasks")
         for name in self.tasks:
-            if self.network.branches and name not in self.network.branches:
-                raise ValueError(f"network.branches: the task {name} has no branch; give it one, or use a trunk")
+            if not self.network.trunk and name not in self.network.branches:
+                raise ValueError(f"network.branches: the task {name} has no branch; give it one, or add a trunk")
+        if self.network.trunk and len(self.network.branches) == len(self.tasks):
+            raise ValueError("network.trunk: every task has a branch of its own; take the trunk out")
         for name, stack in self.stacks().items():
             if min(stack.smallest(self.image.size)) < 1:
                 raise ValueError(
@@ -290,9 +292,8 @@ class Recipe(Part):
 
     def stacks(self) -> dict[str, Stack]:
         """The network's stacks by where they stand in the recipe: `trunk`, or `branches.NAME`."""
-        if self.network.trunk:
-            return {"trunk": self.network.trunk}
-        return {f"branches.{name}": stack for name, stack in self.network.branches.items()}
+        trunk = {"trunk": self.network.trunk} if self.network.trunk else {}
+        return trunk | {f"branches.{name}": stack for name, stack in self.network.branches.items()}
 
     @property
     def may_choose(self) -> bool:

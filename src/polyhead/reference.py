@@ -91,7 +91,7 @@ def _type(value: Schema) -> str:
     if "enum" in value:
         return ", ".join(f"`{word}`" for word in value["enum"])
     if "anyOf" in value or "oneOf" in value:
-        kinds = [_type(inner) for inner in value.get("anyOf", value.get("oneOf", ())) if inner.get("type") != "null"]
+        kinds = [_type(inner) for inner in value.get("anyOf") or value["oneOf"] if inner.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))
     if value.get("type") == "array":
         inner = value.get("items") or value["prefixItems"][0]

@@ -36,11 +36,11 @@ class Predictor:
         parts = [self.run(pixels(np.arange(at, min(at + BATCH, count)))) for at in range(0, count, BATCH)]
         return {name: np.concatenate([part[name] for part in parts]) for name in self.card.tasks}
 
-    def predict(self, images: Sequence[Path | bytes]) -> Iterator[Answer]:
-        """One record for each image, in order; decoding runs beside inference, and memory stays bounded.
+    def predict(self, images: Sequence[str | Path | bytes]) -> Iterator[Answer]:
+        """One record for each image (a path, or a file's bytes), in order; decoding runs beside inference.
 
         A record is `{"image": name, "error": None, "answers": {task: answer}}`; an image that cannot be read has its
-        reason under `error`, and no answers.
+        reason under `error`, and no answers; `name` is None for bytes.
         """
         with ThreadPoolExecutor() as pool:
             chunks = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
@@ -50,17 +50,19 @@ class Predictor:
                 ahead = pool.map(self._decode, chunks[number + 1]) if number + 1 < len(chunks) else None
                 yield from self._answer(chunk, decoded)
 
-    def _decode(self, image: Path | bytes) -> NDArray[np.uint8] | str:
+    def _decode(self, image: str | Path | bytes) -> NDArray[np.uint8] | str:
         try:
-            return decode(image, self.card.image.size, self.card.image.resize)
+            return decode(
+                Path(image) if isinstance(image, str) else image, self.card.image.size, self.card.image.resize
+            )
         except ImageError as error:
             return str(error)
 
-    def _answer(self, images: Sequence[Path | bytes], decoded: list[NDArray[np.uint8] | str]) -> Iterator[Answer]:
+    def _answer(self, images: Sequence[str | Path | bytes], decoded: list[NDArray[np.uint8] | str]) -> Iterator[Answer]:
         blank = np.zeros((*self.card.image.size, 3), np.uint8)  # in the place of what cannot be read, and not looked at
         outputs = self.run(np.stack([blank if isinstance(pixels, str) else pixels for pixels in decoded]))
         answers = {name: task.decode(outputs[name]) for name, task in self.card.tasks.items()}
         for row, (image, pixels) in enumerate(zip(images, decoded, strict=True)):
             error = pixels if isinstance(pixels, str) else None
             found = {} if error else {name: column[row] for name, column in answers.items()}
-            yield {"image": str(image) if isinstance(image, Path) else None, "error": error, "answers": found}
+            yield {"image": None if isinstance(image, bytes) else str(image), "error": error, "answers": found}

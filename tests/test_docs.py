@@ -48,5 +48,4 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
 def test_every_file_of_the_package_is_on_the_map() -> None:
     architecture = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     for path in (ROOT / "src/polyhead").rglob("*.py"):
-        known = path.name in architecture or (path.stem.endswith("_section") and "*_section.py" in architecture)
-        assert known or path.name.startswith("__") or path.name == "examples.py", path
+        assert path.name in architecture or path.name.startswith("__"), path

@@ -249,3 +249,20 @@ def test_without_a_backend_training_says_which_extra_to_install(shapes: Path, tm
         "polyhead: training needs Keras's tensorflow backend: pip install 'polyhead[tensorflow]'\n",
     )
     assert not RunFolder(tmp_path / "run").path.exists()
+
+
+def test_ctrl_c_says_how_to_go_on_and_ends_in_130(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from polyhead.learn import training
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train_network", interrupt)
+        assert call("train", shapes.parent / "tiny.yaml", "--data", shapes, "--out", out) == 130
+    assert f"stopped; to go on: polyhead resume {out}" in capsys.readouterr().err
+    assert call("resume", out) == 0
+    assert (out / "report/index.html").exists()

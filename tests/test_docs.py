@@ -9,7 +9,8 @@ from typer.main import get_command
 
 from polyhead.cli import app
 from polyhead.recipe import Recipe
-from polyhead.recipe_file import built_in_names, load_recipe
+from polyhead.recipe_file import load_recipe
+from polyhead.recipes import built_in_names
 from polyhead.reference import describe_recipe
 
 ROOT = Path(__file__).parent.parent

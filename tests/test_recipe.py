@@ -7,7 +7,8 @@ import pytest
 
 from polyhead.errors import PolyheadError
 from polyhead.recipe import Recipe
-from polyhead.recipe_file import built_in_names, check_recipe, load_recipe, recipe_values, write_recipe
+from polyhead.recipe_file import check_recipe, load_recipe, recipe_values, write_recipe
+from polyhead.recipes import built_in_names
 
 
 @pytest.mark.parametrize("name", built_in_names())

@@ -90,7 +90,7 @@ def recipes(
 
         print(json.dumps(Recipe.model_json_schema(), indent=2))
         return
-    from polyhead.recipe_file import built_in_names, read_description
+    from polyhead.recipes import built_in_names, read_description
 
     names = built_in_names()
     for name in names:

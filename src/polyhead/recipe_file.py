@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,18 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from polyhead.errors import PolyheadError
 from polyhead.recipe import Recipe, nearest
-
-BUILT_IN = resources.files("polyhead") / "recipes"
-
-
-def built_in_names() -> list[str]:
-    """The recipes inside the package."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in BUILT_IN.iterdir() if entry.name.endswith(".yaml"))
-
-
-def read_description(name: str) -> str:
-    """The line in which a built-in recipe says what it answers, without checking the rest."""
-    return str(_read_yaml(recipe_text(name), name).get("description", ""))
+from polyhead.recipes import built_in_names, read_text
 
 
 def recipe_text(recipe: str | Path) -> str:
@@ -34,7 +22,7 @@ def recipe_text(recipe: str | Path) -> str:
     """
     names = built_in_names()
     if str(recipe) in names:
-        return (BUILT_IN / f"{recipe}.yaml").read_text(encoding="utf-8")
+        return read_text(str(recipe))
     path = Path(recipe)
     if path.suffix not in (".yaml", ".yml") and not path.exists():
         raise PolyheadError(

@@ -13,7 +13,8 @@ from polyhead.judging import judge, report_data, report_run
 from polyhead.learn import choose_backend
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe import SPLITS, Recipe, SplitRecipe
-from polyhead.recipe_file import built_in_names, check_recipe, load_recipe, recipe_text, write_recipe
+from polyhead.recipe_file import check_recipe, load_recipe, recipe_text, write_recipe
+from polyhead.recipes import built_in_names
 from polyhead.run_folder import RunFolder, claim_folder, open_run, write_text
 from polyhead.tasks import Answer, Task
 from polyhead.use.model_file import find_model

@@ -1,5 +1,6 @@
 """All that differs between Keras's backends; every line of TensorFlow stands here."""
 
+import random
 import warnings
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def settle(model: keras.Model) -> None:
     """Make the model's variables hold what training has reached; JAX keeps them elsewhere within an epoch."""
     if NAME == "jax":
         model.jax_state_sync()
+
+
+def dropout_seed() -> int | None:
+    """A dropout layer's seed, None for Keras's own choice.
+
+    Without one, Keras's dropout on PyTorch draws from a generator that is no variable of the model, and that a run
+    which goes on after a stop would not have.
+    """
+    return random.getrandbits(31) if NAME == "torch" else None
 
 
 def write_onnx(model: keras.Model, path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers, ops
 
+from polyhead.learn import backend
 from polyhead.learn.heads import HEADS, Head, Tensor
 from polyhead.recipe import Block, Recipe, Stack
 from polyhead.tasks import Task
@@ -54,7 +55,7 @@ def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
     for units in stack.dense:
         x = layers.Dense(units, activation="relu")(x)
         x = layers.BatchNormalization(momentum=momentum)(x)
-        x = layers.Dropout(stack.dropout)(x)
+        x = layers.Dropout(stack.dropout, seed=backend.dropout_seed())(x)
     return x
 
 
@@ -64,4 +65,4 @@ def _add_block(x: Tensor, block: Block, momentum: float) -> Tensor:
         x = layers.BatchNormalization(momentum=momentum)(x)
     if block.pool > 1:
         x = layers.MaxPooling2D(block.pool)(x)
-    return layers.Dropout(block.dropout)(x) if block.dropout else x
+    return layers.Dropout(block.dropout, seed=backend.dropout_seed())(x) if block.dropout else x

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,10 @@ def _load(base: keras.Model, given: Backbone) -> None:
         if not Path(given.weights).exists():
             raise PolyheadError(f"network.backbone.weights: there is no file {given.weights}")
         try:
-            base.load_weights(given.weights)
-        except (OSError, ValueError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # weights that Keras would pass over, and go on without
+                base.load_weights(given.weights)
+        except (OSError, ValueError, UserWarning) as error:
             reason = " ".join(str(error).split())[:160]
             raise PolyheadError(
                 f"network.backbone.weights: {given.weights} does not fit {given.name}: {reason}"

@@ -46,7 +46,7 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
             "network.trunk={blocks: [{filters: 8}]}",
             "network.trunk: every task has a branch of its own; take the trunk out",
         ),
-        ("network={}", "network: expected `trunk`, `branches` or both"),
+        ("network={}", "network: expected `backbone`, `trunk` or `branches`"),
         ("network.branches={color: {blocks: [{filters: 8}]}}", "network.branches: the task category has no branch"),
         ("network.trunk={blocks: [{filters: a}]}", "network.trunk.blocks.0.filters: expected a valid integer"),
         ("epochs", "--set epochs: expected KEY=VALUE, such as training.epochs=5"),

@@ -9,19 +9,13 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from polyhead.recipe_network import SMALLEST, Block, NetworkRecipe, Part, Share, Stack
 from polyhead.tasks import KINDS, AnyTask
 
 RESERVED = frozenset({"features", "path", "split", "content", "image", "error", "joint", "loss", "epoch", "seconds"})
 SPLITS = ("train", "valid", "test", "unseen")
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Part(BaseModel):
-    """A part of a recipe: unknown keys are mistakes, nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class FilesSource(Part):
@@ -133,63 +127,6 @@ class ImageRecipe(Part):
     )
 
 
-class Block(Part):
-    """Convolutions, a pool and a dropout."""
-
-    filters: int | list[int] = Field(
-        description="Filters of one convolution, or of several in a row; each with ReLU and batch normalisation."
-    )
-    kernel: int = Field(3, ge=1, description="Height and width of a convolution, in pixels.")
-    pool: int = Field(2, ge=1, description="Height and width of the maximum pool behind them; 1 for none.")
-    dropout: Share = Field(0.0, description="Share of values dropped behind the pool, in training.")
-
-    @property
-    def convolutions(self) -> list[int]:
-        """The filters of each convolution in turn."""
-        return [self.filters] if isinstance(self.filters, int) else self.filters
-
-
-class Stack(Part):
-    """Blocks one after another, and dense layers behind them."""
-
-    view: Literal["rgb", "gray"] = Field("rgb", description="What it sees of the image.")
-    blocks: list[Block] = Field(min_length=1, description="The convolutional blocks, in order.")
-    end: Literal["flatten", "average"] = Field(
-        "flatten",
-        description="`flatten` keeps where things stand; `average` pooling cannot, and so keeps a colour apart from "
-        "a shape.",
-    )
-    dense: list[Annotated[int, Field(ge=1)]] = Field(
-        [], description="Units of the dense layers, each with ReLU, batch normalisation and dropout."
-    )
-    dropout: Share = Field(0.0, description="Share of values dropped behind each dense layer, in training.")
-
-    def smallest(self, size: tuple[int, int]) -> tuple[int, int]:
-        """What its pools leave of an image of (height, width)."""
-        height, width = size
-        for block in self.blocks:
-            height, width = height // block.pool, width // block.pool
-        return height, width
-
-
-class NetworkRecipe(Part):
-    """The network between image and heads: one trunk for all tasks, a branch for each, or branches for some of them."""
-
-    trunk: Stack | None = Field(None, description="One stack, shared by all tasks that have no branch.")
-    branches: dict[str, Stack] = Field({}, description="A stack for a task alone, by the task's name.")
-    norm_momentum: Share = Field(
-        0.99,
-        description="How slowly batch normalisation's averages follow the batches; .9 suits runs of few steps, whose "
-        "validation figures are otherwise poor at first.",
-    )
-
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if self.trunk is None and not self.branches:
-            raise ValueError("expected `trunk`, `branches` or both")
-        return self
-
-
 class Augment(Part):
     """Random changes to training images; all of one step, inside the compiled training step."""
 
@@ -201,6 +138,19 @@ class Augment(Part):
     brightness: Share = Field(0.0, description="Add up to this share of full brightness, or take it away.")
     contrast: Share = Field(0.0, description="Scale the difference from mid-grey by 1 less or more up to this share.")
     fill: Literal["nearest", "reflect", "constant"] = Field("nearest", description="What comes in from outside.")
+
+
+class Stage(Part):
+    """Some epochs of the training, with what they train and how fast."""
+
+    train: Literal["heads", "all"] = Field(
+        "all", description="`heads`: all but the backbone, which stays as it is; or `all`."
+    )
+    epochs: int = Field(ge=1, description="Passes over the training images.")
+    learning_rate: float = Field(1e-3, gt=0, description="The learning rate at the stage's start.")
+    schedule: Literal["constant", "inverse_time", "cosine"] = Field(
+        "constant", description="How the rate goes on over the stage; see `training.schedule`."
+    )
 
 
 class TrainingRecipe(Part):
@@ -217,6 +167,11 @@ class TrainingRecipe(Part):
         description="How the rate goes on: unchanged; rate / (1 + rate/epochs x step); or a twentieth of the steps of "
         "warm-up, then half a cosine down to 0.",
     )
+    stages: list[Stage] = Field(
+        [],
+        description="Stages one after another, instead of one with `learning_rate` and `schedule`. `epochs` is then "
+        "their sum; a smaller number ends the training there.",
+    )
     keep: Literal["best", "last"] | None = Field(
         None,
         description="The epoch whose weights are kept; if absent, the best by validation loss, where that may choose.",
@@ -225,6 +180,26 @@ class TrainingRecipe(Part):
         None, ge=1, description="Stop after so many epochs without a better validation loss; if absent, never."
     )
     augment: Augment = Augment()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sum_of_stages(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("stages") and "epochs" not in given:
+            epochs = [stage.get("epochs") for stage in given["stages"] if isinstance(stage, dict)]
+            given = given | {"epochs": sum(number for number in epochs if isinstance(number, int))}
+        return given
+
+    @model_validator(mode="after")
+    def _within_stages(self) -> Self:
+        total = sum(stage.epochs for stage in self.stages)
+        if self.stages and self.epochs > total:
+            raise ValueError(f"epochs: is {self.epochs}, but the stages have {total} in all")
+        return self
+
+    def plan(self) -> list[Stage]:
+        """The stages; one where none are given."""
+        whole = Stage(epochs=self.epochs, learning_rate=self.learning_rate, schedule=self.schedule)
+        return self.stages or [whole]
 
 
 class Recipe(Part):
@@ -279,10 +254,19 @@ class Recipe(Part):
         for name in self.network.branches:
             _check_known("network.branches", name, self.tasks, "the tasks")
         for name in self.tasks:
-            if not self.network.trunk and name not in self.network.branches:
+            if not self.network.shared and name not in self.network.branches:
                 raise ValueError(f"network.branches: the task {name} has no branch; give it one, or add a trunk")
-        if self.network.trunk and len(self.network.branches) == len(self.tasks):
-            raise ValueError("network.trunk: every task has a branch of its own; take the trunk out")
+        if self.network.shared and len(self.network.branches) == len(self.tasks):
+            word = "backbone" if self.network.backbone else "trunk"
+            raise ValueError(f"network.{word}: every task has a branch of its own; take the {word} out")
+        backbone = self.network.backbone
+        if backbone and min(self.image.size) < SMALLEST.get(backbone.name, 32):
+            raise ValueError(
+                f"image.size: {backbone.name} takes {SMALLEST.get(backbone.name, 32)} pixels a side or more; "
+                f"got {self.image.size[0]}x{self.image.size[1]}"
+            )
+        if any(stage.train == "heads" for stage in self.training.stages) and not self.network.backbone:
+            raise ValueError("training.stages: `train: heads` is for a network with a backbone, and there is none")
         for name, stack in self.stacks().items():
             if min(stack.smallest(self.image.size)) < 1:
                 raise ValueError(
@@ -323,4 +307,4 @@ def _check_known(key: str, word: str, words: Iterable[str], place: str) -> None:
         raise ValueError(f"{key}: {word!r} is not among {place} ({', '.join(words)}){nearest(word, words)}")
 
 
-__all__ = ["KINDS", "Recipe", "nearest", "pattern_fields"]
+__all__ = ["KINDS", "Block", "Recipe", "Stack", "nearest", "pattern_fields"]

@@ -7,8 +7,10 @@ import keras
 from keras import layers, ops
 
 from polyhead.learn import backend
+from polyhead.learn.backbones import build_backbone
 from polyhead.learn.heads import HEADS, Head, Tensor
-from polyhead.recipe import Block, Recipe, Stack
+from polyhead.recipe import Recipe
+from polyhead.recipe_network import Backbone, Block, Stack
 from polyhead.tasks import Task
 
 
@@ -21,6 +23,7 @@ class Network:
 
     core: keras.Model
     heads: dict[str, Head]
+    backbone: keras.Model | None = None  # a part of core that stages may leave as it is
 
     def answering(self) -> keras.Model:
         """The network that is shipped: uint8 images in, activated outputs named after the tasks out, and `features`."""
@@ -30,12 +33,25 @@ class Network:
         return keras.Model(images, outputs | {"features": found["features"]})
 
 
-def build_network(recipe: Recipe, tasks: Mapping[str, Task]) -> Network:
-    """The network of a recipe, for tasks that have learnt from the training split."""
+def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = False) -> Network:
+    """The network of a recipe, for tasks that have learnt from the training split.
+
+    Args:
+        pretrained: whether to give a backbone the weights that the recipe names; not needed where weights are loaded
+            into the whole network afterwards.
+
+    Raises:
+        PolyheadError: those weights cannot be had.
+    """
     pixels = keras.Input((*recipe.image.size, 3), name="pixels")
     scaled = layers.Rescaling(1 / 255, name="scaled")(pixels)
     momentum = recipe.network.norm_momentum
-    vectors = {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
+    vectors = {}
+    backbone = None
+    if recipe.network.backbone:
+        backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained)
+        vectors["trunk"] = _add_pooled(backbone(pixels), recipe.network.backbone, momentum)
+    vectors |= {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
     heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
     logits = {
         name: layers.Dense(head.units, dtype="float32")(vectors.get(f"branches.{name}", vectors.get("trunk")))
@@ -43,7 +59,7 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task]) -> Network:
     }
     parts = list(vectors.values())
     features = parts[0] if len(parts) == 1 else layers.Concatenate(dtype="float32")(parts)
-    return Network(keras.Model(pixels, logits | {"features": features}), heads)
+    return Network(keras.Model(pixels, logits | {"features": features}), heads, backbone)
 
 
 def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
@@ -52,10 +68,21 @@ def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
     for block in stack.blocks:
         x = _add_block(x, block, momentum)
     x = layers.Flatten()(x) if stack.end == "flatten" else layers.GlobalAveragePooling2D()(x)
-    for units in stack.dense:
+    return _add_dense(x, stack, momentum)
+
+
+def _add_pooled(x: Tensor, given: Backbone, momentum: float) -> Tensor:
+    x = layers.GlobalAveragePooling2D()(x) if given.pooling == "average" else layers.GlobalMaxPooling2D()(x)
+    if given.dropout and not given.dense:
+        x = layers.Dropout(given.dropout, seed=backend.dropout_seed())(x)
+    return _add_dense(x, given, momentum)
+
+
+def _add_dense(x: Tensor, given: Stack | Backbone, momentum: float) -> Tensor:
+    for units in given.dense:
         x = layers.Dense(units, activation="relu")(x)
         x = layers.BatchNormalization(momentum=momentum)(x)
-        x = layers.Dropout(stack.dropout, seed=backend.dropout_seed())(x)
+        x = layers.Dropout(given.dropout, seed=backend.dropout_seed())(x)
     return x
 
 

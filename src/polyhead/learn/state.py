@@ -32,7 +32,7 @@ class Position:
 def save(path: Path, learner: Learner, position: Position) -> None:
     """Write the state beside `path`, then put it in its place."""
     backend.settle(learner)
-    arrays = {str(at): keras.ops.convert_to_numpy(variable) for at, variable in enumerate(_variables(learner))}
+    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(learner).items()}
     beside = path.with_suffix(".part")
     with beside.open("wb") as file:
         np.savez(file, position=np.array(json.dumps(asdict(position))), **arrays)
@@ -41,8 +41,8 @@ def save(path: Path, learner: Learner, position: Position) -> None:
     beside.replace(path)
 
 
-def load(path: Path, learner: Learner) -> Position:
-    """Set the learner's variables to what `path` holds.
+def load(path: Path, learner: Learner, with_optimizer: bool) -> Position:
+    """Set the learner's variables, and its optimiser's if it is not a new stage's, to what `path` holds.
 
     Raises:
         PolyheadError: the file is damaged, or of another network.
@@ -50,11 +50,9 @@ def load(path: Path, learner: Learner) -> Position:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             position = Position(**json.loads(str(arrays["position"])))
-            variables = _variables(learner)
-            if len(arrays.files) != len(variables) + 1:
-                raise ValueError("it is of another network")
-            for at, variable in enumerate(variables):
-                variable.assign(arrays[str(at)])
+            for name, variable in _variables(learner).items():
+                if with_optimizer or not name.startswith("optimizer"):
+                    variable.assign(arrays[name])
         if not position.step:
             learner.reset_metrics()  # between two epochs they hold what validation left
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -70,5 +68,6 @@ def read_position(path: Path) -> Position:
         return Position(**json.loads(str(arrays["position"])))
 
 
-def _variables(learner: Learner) -> list[Any]:
-    return [*learner.variables, *learner.optimizer.variables, *learner.metrics_variables]
+def _variables(learner: Learner) -> dict[str, Any]:
+    parts = {"model": learner.variables, "optimizer": learner.optimizer.variables, "metric": learner.metrics_variables}
+    return {f"{part}{at}": variable for part, variables in parts.items() for at, variable in enumerate(variables)}

@@ -1,5 +1,6 @@
 """Training: Keras fits, one callback keeps the run so that it can go on after any end."""
 
+import itertools
 import math
 import os
 import time
@@ -14,11 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polyhead.learn import backend, state
+from polyhead.learn.backbones import set_trainable
 from polyhead.learn.batches import Batches, OneEpoch, Pixels
 from polyhead.learn.learner import Learner
 from polyhead.learn.network import Network, build_network
 from polyhead.progress import Progress
-from polyhead.recipe import Recipe
+from polyhead.recipe import Recipe, Stage
 from polyhead.tasks import Task
 
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
@@ -44,26 +46,31 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, fol
     (folder / "state").mkdir(exist_ok=True)
     backend.start(recipe.seed, progress)
     position = state.read_position(folder / STATE)
-    network = build_network(recipe, tasks)
+    network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists())
     batches = Batches(lesson.pixels, lesson.targets, lesson.train, recipe.training.batch_size, recipe.seed)
-    learner = _compile(network, recipe, batches.steps)
+    learner = Learner(network, recipe)
+    learner(np.zeros((1, *recipe.image.size, 3), np.uint8))
     keeper = Keeper(learner, recipe, folder, position, progress)
     keeper.chooses = recipe.keeps == "best" and len(lesson.valid) > 0
     keeper.steps = batches.steps
     valid = OneEpoch(lesson.pixels, lesson.targets, lesson.valid, recipe.training.batch_size)
-    while position.epoch < recipe.training.epochs and not keeper.is_over():
-        # An epoch that was broken off is finished by a fit of its own.
-        batches.start = position.epoch * batches.steps + position.step
-        learner.fit(
-            batches,
-            steps_per_epoch=batches.steps - position.step,
-            initial_epoch=position.epoch,
-            epochs=position.epoch + 1 if position.step else recipe.training.epochs,
-            validation_data=valid if len(lesson.valid) else None,
-            callbacks=[keeper],
-            shuffle=False,
-            verbose=0,
-        )
+    for stage, end in _list_stages(recipe):
+        if position.epoch < end and not keeper.is_over():
+            keeper.stage_begins = end - stage.epochs
+            _prepare(learner, network, recipe, stage, batches.steps)
+        while position.epoch < end and not keeper.is_over():
+            # An epoch that was broken off is finished by a fit of its own.
+            batches.start = position.epoch * batches.steps + position.step
+            learner.fit(
+                batches,
+                steps_per_epoch=batches.steps - position.step,
+                initial_epoch=position.epoch,
+                epochs=position.epoch + 1 if position.step else end,
+                validation_data=valid if len(lesson.valid) else None,
+                callbacks=[keeper],
+                shuffle=False,
+                verbose=0,
+            )
 
 
 def best_epoch(rows: list[dict[str, Any]]) -> int:
@@ -71,21 +78,26 @@ def best_epoch(rows: list[dict[str, Any]]) -> int:
     return 1 + min(range(len(rows)), key=lambda at: rows[at]["val_loss"])
 
 
-def _compile(network: Network, recipe: Recipe, steps: int) -> Learner:
-    learner = Learner(network, recipe)
-    learner(np.zeros((1, *recipe.image.size, 3), np.uint8))
-    optimizer = type(keras.optimizers.get(recipe.training.optimizer))(learning_rate=_schedule(recipe, steps))
+def _list_stages(recipe: Recipe) -> list[tuple[Stage, int]]:
+    """The recipe's stages, each with the number of epochs at its end; cut where the recipe's epochs are over."""
+    ends = itertools.accumulate(stage.epochs for stage in recipe.training.plan())
+    return [(stage, min(end, recipe.training.epochs)) for stage, end in zip(recipe.training.plan(), ends, strict=True)]
+
+
+def _prepare(learner: Learner, network: Network, recipe: Recipe, stage: Stage, steps: int) -> None:
+    """Freeze what the stage leaves as it is, and give the learner an optimiser of its own."""
+    if network.backbone is not None and recipe.network.backbone is not None:
+        set_trainable(network.backbone, recipe.network.backbone, stage.train == "all")
+    optimizer = type(keras.optimizers.get(recipe.training.optimizer))(learning_rate=_schedule(stage, steps))
     optimizer.build(learner.trainable_variables)
     learner.compile(optimizer=optimizer)
-    return learner
 
 
-def _schedule(recipe: Recipe, steps: int) -> Any:
-    given = recipe.training
-    rate, total = given.learning_rate, given.epochs * steps
-    if given.schedule == "inverse_time":
-        return keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=rate / given.epochs)
-    if given.schedule == "cosine":
+def _schedule(stage: Stage, steps: int) -> Any:
+    rate, total = stage.learning_rate, stage.epochs * steps
+    if stage.schedule == "inverse_time":
+        return keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=rate / stage.epochs)
+    if stage.schedule == "cosine":
         warmup = total // 20
         return keras.optimizers.schedules.CosineDecay(
             rate / 100 if warmup else rate, max(total - warmup, 1), warmup_target=rate, warmup_steps=warmup
@@ -98,6 +110,7 @@ class Keeper(keras.callbacks.Callback):
 
     chooses: bool
     steps: int
+    stage_begins: int  # the epochs before the stage
 
     def __init__(
         self, learner: Learner, recipe: Recipe, folder: Path, position: state.Position, progress: Progress
@@ -116,7 +129,8 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Restore, once, after Keras has cleared the metrics and before it takes the first step."""
         if not self.restored and (self.folder / STATE).exists():
-            state.load(self.folder / STATE, self.learner)
+            begins = self.position.epoch == self.stage_begins and not self.position.step
+            state.load(self.folder / STATE, self.learner, with_optimizer=not begins)
         self.restored = True
         self.first_step = self.position.step
         self.begun = time.monotonic() - self.position.seconds

@@ -1,0 +1,146 @@
+"""The network's part of a recipe: stacks of blocks, pretrained backbones, and what hangs on which."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Part(BaseModel):
+    """A part of a recipe: unknown keys are mistakes, nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Block(Part):
+    """Convolutions, a pool and a dropout."""
+
+    filters: int | list[int] = Field(
+        description="Filters of one convolution, or of several in a row; each with ReLU and batch normalisation."
+    )
+    kernel: int = Field(3, ge=1, description="Height and width of a convolution, in pixels.")
+    pool: int = Field(2, ge=1, description="Height and width of the maximum pool behind them; 1 for none.")
+    dropout: Share = Field(0.0, description="Share of values dropped behind the pool, in training.")
+
+    @property
+    def convolutions(self) -> list[int]:
+        """The filters of each convolution in turn."""
+        return [self.filters] if isinstance(self.filters, int) else self.filters
+
+
+class Stack(Part):
+    """Blocks one after another, and dense layers behind them."""
+
+    view: Literal["rgb", "gray"] = Field("rgb", description="What it sees of the image.")
+    blocks: list[Block] = Field(min_length=1, description="The convolutional blocks, in order.")
+    end: Literal["flatten", "average"] = Field(
+        "flatten",
+        description="`flatten` keeps where things stand; `average` pooling cannot, and so keeps a colour apart from "
+        "a shape.",
+    )
+    dense: list[Annotated[int, Field(ge=1)]] = Field(
+        [], description="Units of the dense layers, each with ReLU, batch normalisation and dropout."
+    )
+    dropout: Share = Field(0.0, description="Share of values dropped behind each dense layer, in training.")
+
+    def smallest(self, size: tuple[int, int]) -> tuple[int, int]:
+        """What its pools leave of an image of (height, width)."""
+        height, width = size
+        for block in self.blocks:
+            height, width = height // block.pool, width // block.pool
+        return height, width
+
+
+BackboneName = Literal[
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "MobileNetV3Large",
+    "EfficientNetV2B0",
+    "EfficientNetV2B1",
+    "EfficientNetV2B2",
+    "EfficientNetV2B3",
+    "EfficientNetV2S",
+    "EfficientNetV2M",
+    "EfficientNetV2L",
+    "ConvNeXtTiny",
+    "ConvNeXtSmall",
+    "ConvNeXtBase",
+    "ResNet50V2",
+    "ResNet101V2",
+    "ResNet152V2",
+    "DenseNet121",
+    "DenseNet169",
+    "DenseNet201",
+    "InceptionResNetV2",
+    "NASNetMobile",
+    "NASNetLarge",
+]
+WIDTHS = {
+    "MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+    "MobileNetV3Small": (0.75, 1.0),
+    "MobileNetV3Large": (0.75, 1.0),
+}
+SMALLEST = {"InceptionResNetV2": 75}  # pixels a side; 32 for the others
+
+
+class Backbone(Part):
+    """A network of `keras.applications` without its top, with its own scaling of the input, pooled to a vector."""
+
+    name: BackboneName = Field(description="Its name in `keras.applications`.")
+    weights: str = Field(
+        "imagenet",
+        description="`imagenet` (fetched once, or found in Keras's folder of models), `none`, or the path of a "
+        "`.weights.h5` or `.h5` file of this network without its top.",
+    )
+    width: float = Field(1.0, gt=0, description="The width multiplier of a MobileNet.")
+    pooling: Literal["average", "max"] = Field("average", description="How its last layer becomes a vector.")
+    frozen_batch_norm: bool = Field(
+        True,
+        description="Whether its batch normalisation keeps the averages that it came with, also when it is trained.",
+    )
+    dense: list[Annotated[int, Field(ge=1)]] = Field(
+        [], description="Units of the dense layers behind it, each with ReLU, batch normalisation and dropout."
+    )
+    dropout: Share = Field(
+        0.0, description="Share of values dropped behind each dense layer, or behind the pooling where there is none."
+    )
+
+    @model_validator(mode="after")
+    def _has_width(self) -> Self:
+        widths = WIDTHS.get(self.name, (1.0,))
+        if self.width not in widths and self.weights == "imagenet":
+            raise ValueError(
+                f"width: {self.name} comes with {', '.join(f'{width:g}' for width in widths)}; got {self.width:g}"
+            )
+        if self.width != 1 and self.name not in WIDTHS:
+            raise ValueError(f"width: {self.name} has none; only {', '.join(WIDTHS)} do")
+        return self
+
+
+class NetworkRecipe(Part):
+    """The network between image and heads: one trunk for all tasks, a branch for each, or branches for some of them."""
+
+    backbone: Backbone | None = Field(
+        None, description="A pretrained network, shared by all tasks that have no branch; instead of a trunk."
+    )
+    trunk: Stack | None = Field(None, description="One stack, shared by all tasks that have no branch.")
+    branches: dict[str, Stack] = Field({}, description="A stack for a task alone, by the task's name.")
+    norm_momentum: Share = Field(
+        0.99,
+        description="How slowly batch normalisation's averages follow the batches; .9 suits runs of few steps, whose "
+        "validation figures are otherwise poor at first.",
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.trunk and self.backbone:
+            raise ValueError("expected `trunk` or `backbone`; got both")
+        if not self.shared and not self.branches:
+            raise ValueError("expected `backbone`, `trunk` or `branches`")
+        return self
+
+    @property
+    def shared(self) -> Stack | Backbone | None:
+        """What the tasks without a branch stand on."""
+        return self.backbone or self.trunk

@@ -29,10 +29,14 @@ class Categorical(Task):
         counts = self.distribution(known)
         return {"classes": list(self.names) or sorted(counts, key=natural_key), "counts": counts}
 
+    def shares(self, outputs: Array) -> Array:
+        """The outputs (n, classes), which for sigmoids are brought to a sum of 1."""
+        shares: Array = outputs / np.maximum(outputs.sum(axis=1, keepdims=True), 1e-12)
+        return shares
+
     def decode(self, outputs: Array) -> list[Answer]:
-        """The likeliest class; outputs (n, classes) of sigmoids are brought to a sum of 1 first."""
-        shares = outputs / np.maximum(outputs.sum(axis=1, keepdims=True), 1e-12)
-        return [ranked(self.names, row, int(row.argmax())) for row in shares]
+        """The likeliest class."""
+        return [ranked(self.names, row, int(row.argmax())) for row in self.shares(outputs)]
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         answers = [answer["answer"] for answer in self.decode(outputs)]
@@ -71,9 +75,13 @@ class Binary(Task):
             )
         return {"labels": labels, "counts": counts}
 
+    def shares(self, outputs: Array) -> Array:
+        """The second label's probability behind that of the first (n, 2)."""
+        return np.column_stack([1 - outputs.astype(float), outputs.astype(float)])
+
     def decode(self, outputs: Array) -> list[Answer]:
         """The second label from a probability of .5 on."""
-        return [ranked(self.names, np.array([1 - p, p]), int(p >= 0.5)) for p in outputs[:, 0].astype(float)]
+        return [ranked(self.names, row, int(row[1] >= 0.5)) for row in self.shares(outputs)]
 
     def constant(self) -> Array:
         return super().constant()[1:]

@@ -1,6 +1,7 @@
 """Tasks whose answer is any number of labels at once."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -52,6 +53,10 @@ class MultiLabel(Task):
 
     def columns(self, name: str) -> list[str]:
         return self.from_columns or super().columns(name)
+
+    def settle(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Its columns: those of the labels that it declares, or all."""
+        return {} if self.column or self.from_columns else {"from_columns": self.labels or list(texts)}
 
     def read(self, *cells: str) -> str:
         if self.from_columns:

@@ -27,7 +27,7 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("tasks.color.kind=catagorical", "got 'catagorical' (did you mean 'categorical'?)"),
         ("tasks.color.clases=[a]", "tasks.color.clases: there is no such key (did you mean 'classes'?)"),
         ("tasks.color={}", "tasks.color.kind: is missing"),
-        ("tasks.color.counts={red: 1}", "tasks.color.counts: is learnt from the training split; take it out"),
+        ("tasks.color.counts={red: 1}", "tasks.color.counts: is learnt from the data; take it out"),
         ("tasks.colour.kind=binary", "tasks.colour: 'colour' is not among the fields of the source's pattern (color, "),
         ("tasks.features.kind=binary", "'features' cannot be a task's name"),
         ("training.epochs=abc", "training.epochs: expected a valid integer"),

@@ -3,15 +3,18 @@
 from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from polyhead import measures
+from polyhead.calibration import temper
 from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
-from polyhead.tasks.task import Answer, Array, Labels, Task, natural_key, one_of, ranked
+from polyhead.tasks.calibrated import Calibrated, YesNo
+from polyhead.tasks.task import Answer, Array, Labels, natural_key, one_of
 
 
-class Categorical(Task):
+class Categorical(Calibrated):
     """One class of several."""
 
     kind: Literal["categorical"] = "categorical"
@@ -31,8 +34,10 @@ class Categorical(Task):
 
     def decode(self, outputs: Array) -> list[Answer]:
         """The likeliest class; outputs (n, classes) of sigmoids are brought to a sum of 1 first."""
-        shares = outputs / np.maximum(outputs.sum(axis=1, keepdims=True), 1e-12)
-        return [ranked(self.names, row, int(row.argmax())) for row in shares]
+        return [self._rank(row, int(row.argmax())) for row in temper(_shares(outputs), self.temperature)]
+
+    def _alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
+        return _among_names(self, labels, _shares(outputs))
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         answers = [answer["answer"] for answer in self.decode(outputs)]
@@ -41,7 +46,7 @@ class Categorical(Task):
         return found | ({"not_in_training": unlearnt} if unlearnt else {})
 
 
-class Binary(Task):
+class Binary(YesNo):
     """Yes or no, or any two labels; the model gives the probability of the second."""
 
     kind: Literal["binary"] = "binary"
@@ -58,6 +63,10 @@ class Binary(Task):
         return tuple(self.labels or dict.fromkeys(self.values.values()))
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        return self.names[1:]
+
+    @property
     def width(self) -> int:
         return 1
 
@@ -72,8 +81,9 @@ class Binary(Task):
         return {"labels": labels, "counts": counts}
 
     def decode(self, outputs: Array) -> list[Answer]:
-        """The second label from a probability of .5 on."""
-        return [ranked(self.names, np.array([1 - p, p]), int(p >= 0.5)) for p in outputs[:, 0].astype(float)]
+        """The second label from its threshold on."""
+        (cut,) = self._cuts()
+        return [self._rank(np.array([1 - p, p]), int(p >= cut)) for p in self._temper(outputs)[:, 0]]
 
     def constant(self) -> Array:
         return super().constant()[1:]
@@ -84,7 +94,7 @@ class Binary(Task):
         return found | measures.measure_ranking(np.asarray(labels, object) == self.names[1], outputs[:, 0])
 
 
-class Ordinal(Task):
+class Ordinal(Calibrated):
     """One level of several that stand in an order."""
 
     kind: Literal["ordinal"] = "ordinal"
@@ -108,9 +118,12 @@ class Ordinal(Task):
         return [int(rank) for rank in np.sum(passed > 0.5, axis=1)]
 
     def decode(self, outputs: Array) -> list[Answer]:
-        """The median of the levels' probabilities (n, levels)."""
-        ranks = self._ranks(outputs)
-        return [ranked(self.names, row, rank) for row, rank in zip(outputs, ranks, strict=True)]
+        """The median of the levels' probabilities (n, levels): of the model's own, or a temperature could move it."""
+        rows = temper(outputs, self.temperature)
+        return [self._rank(row, rank) for row, rank in zip(rows, self._ranks(outputs), strict=True)]
+
+    def _alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
+        return _among_names(self, labels, outputs)
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         ranks = self._ranks(outputs)
@@ -120,3 +133,15 @@ class Ordinal(Task):
         errors = np.abs(np.array(ranks) - truth)[~np.isnan(truth)]
         found["mae"] = float(errors.mean()) if len(errors) else None
         return found | ({"not_in_training": unlearnt} if unlearnt else {})
+
+
+def _shares(outputs: Array) -> Array:
+    """Outputs (n, classes) brought to a sum of 1."""
+    return np.asarray(outputs / np.maximum(outputs.sum(axis=1, keepdims=True), 1e-12))
+
+
+def _among_names(task: Calibrated, labels: Labels, shares: Array) -> tuple[Array, NDArray[np.integer]]:
+    """The rows of `shares` (n, names) whose label is among the task's, and its place there."""
+    places = task.encode(labels)[:, 0]
+    known = ~np.isnan(places)
+    return shares[known], places[known].astype(int)

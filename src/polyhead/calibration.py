@@ -14,6 +14,7 @@ Array = NDArray[np.floating]
 
 BINS = 15  # of Guo et al.
 HOTTEST = 20.0  # a temperature is sought between 1/20 and 20
+PRIOR = 0.5  # standard deviation of a temperature's logarithm, before anything is seen
 NEVER = 2.0  # no probability reaches it
 SMALLEST = float(np.finfo(np.float32).tiny)  # a probability of 0 is one that float32 could not hold
 UNSEEN = 2.0**-25  # 1 - p of a p that float32 rounded to 1
@@ -39,11 +40,11 @@ def temper(probabilities: Array, temperature: float) -> Array:
 
 
 def fit_temperature(probabilities: Array, truth: NDArray[np.integer]) -> float:
-    """The temperature, 1/20 to 20, at which the truth is least surprising (smallest negative log-likelihood).
+    """The temperature at which the truth is least surprising (smallest negative log-likelihood).
 
-    Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, 2017, arXiv:1706.04599. One of n + 2 labels
-    counts as if it were another, as Platt has it (Probabilistic Outputs for Support Vector Machines, 1999): without
-    that, few rows without a mistake would ask for full certainty.
+    Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, 2017, arXiv:1706.04599. Added is a prior by
+    which its logarithm is normal around 0, worth little once rows are many: rows that are few, or hold no mistake,
+    would ask for extremes.
 
     Args:
         probabilities: (n, k) of the alternatives.
@@ -51,18 +52,14 @@ def fit_temperature(probabilities: Array, truth: NDArray[np.integer]) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    rows, width = probabilities.shape
-    if width < 2:
-        return 1.0
     logs = np.log(np.maximum(probabilities.astype(float), SMALLEST))
-    weights = np.full((rows, width), 1 / (rows + 2) / (width - 1))
-    weights[np.arange(rows), truth] = 1 - 1 / (rows + 2)
+    rows = np.arange(len(logs))
 
     def surprise(log_temperature: float) -> float:
         scaled = logs * math.exp(-log_temperature)
         top = scaled.max(axis=1)
-        total = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return float(np.mean(total - (weights * scaled).sum(axis=1)))
+        totals = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
+        return float((totals - scaled[rows, truth]).sum() + (log_temperature / PRIOR) ** 2 / 2)
 
     limit = math.log(HOTTEST)
     found = minimize_scalar(surprise, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-5})

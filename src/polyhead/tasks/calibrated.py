@@ -24,7 +24,7 @@ class Calibrated(Task, ABC):
     """
 
     LEARNT: ClassVar[tuple[str, ...]] = ("counts", *CALIBRATED)
-    FOUND: ClassVar[tuple[str, ...]] = CALIBRATED  # those of them that the validation split gives
+    FOUND: ClassVar[tuple[str, ...]] = CALIBRATED
 
     calibration: Literal["temperature", "none"] = Field(
         "temperature",
@@ -97,15 +97,18 @@ class Calibrated(Task, ABC):
         return np.where(sizes < 0, np.nan, sizes)
 
     def _measure_certainty(self, labels: Labels, outputs: Array) -> Numbers:
-        before, after = (task.decisions(labels, outputs) for task in (self.uncalibrated(), self))
-        if not self.calibrated_on or np.isnan(after[1]).all():
+        certainty, hits, known = calibration.known_images(*self.decisions(labels, outputs))
+        if not self.calibrated_on or not len(known):
             return {}
         found = {name: getattr(self, name) for name in ("answer_accuracy", *self.FOUND)}
-        for name, pair in (("ece_before", before), ("ece_after", after)):
-            found[name] = calibration.expected_calibration_error(*calibration.known_labels(*pair))
+        plain = self.uncalibrated()  # so that nothing but the temperature differs
+        tempered = plain.model_copy(update={"temperature": self.temperature})
+        for word, task in (("before", plain), ("after", tempered)):
+            pair = calibration.known_labels(*task.decisions(labels, outputs))
+            found[f"ece_{word}"] = calibration.expected_calibration_error(*pair)
+            found[f"reliability_{word}"] = calibration.measure_reliability(*pair)
         if self.answer_accuracy is None:
             return {"calibration": found}
-        certainty, hits, known = calibration.known_images(*after)
         sure = certainty >= self.unsure_below
         accuracy = float(hits[sure].sum() / known[sure].sum()) if sure.any() else None
         return {"calibration": found, "answered": float(sure.mean()), "answered_accuracy": accuracy}

@@ -23,6 +23,7 @@ class Task(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     LEARNT: ClassVar[tuple[str, ...]] = ("counts",)  # fields that a recipe does not hold: the data give them
+    FOUND: ClassVar[tuple[str, ...]] = ()  # those of them that the validation split gives, not the training split
     IN_JOINT: ClassVar[bool] = True  # whether `joint.all_correct` asks for this answer
 
     column: str | None = Field(

@@ -220,7 +220,7 @@ def test_every_image_has_words_and_waits_until_it_is_seen(page: Page) -> None:
         "Every answer is unsure The recipe asks for 99.0 % accuracy of what is answered",
         "0.0 % answered",
         "true: S unsure",
-        "yes from",
+        "yes at",
     ],
 )
 def test_the_page_says(page: Page, words: str) -> None:

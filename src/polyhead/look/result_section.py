@@ -144,7 +144,7 @@ def _describe_task(task: Task, judged: Judged, name: str, figures: Numbers) -> C
     shown["not_in_training"] = figures.get("not_in_training", [])
     shown["certainty"] = describe_certainty(task, judged.rows[name].tolist(), judged.outputs[name], figures)
     thresholds = figures.get("calibration", {}).get("thresholds") or {}
-    shown["thresholds"] = {label: show_percent(threshold) for label, threshold in thresholds.items()}
+    shown["thresholds"] = {label: f"{threshold:.3f}" for label, threshold in thresholds.items()}
     if "per_class" in figures:
         shown["per_class"] = _list_classes(figures)
     if "confusion" in figures:

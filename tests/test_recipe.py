@@ -27,7 +27,7 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("tasks.color.kind=catagorical", "got 'catagorical' (did you mean 'categorical'?)"),
         ("tasks.color.clases=[a]", "tasks.color.clases: there is no such key (did you mean 'classes'?)"),
         ("tasks.color={}", "tasks.color.kind: is missing"),
-        ("tasks.color.counts={red: 1}", "tasks.color.counts: is learnt from the training split; take it out"),
+        ("tasks.color.counts={red: 1}", "tasks.color.counts: is learnt from the data; take it out"),
         ("tasks.colour.kind=binary", "tasks.colour: 'colour' is not among the fields of the source's pattern (color, "),
         ("tasks.features.kind=binary", "'features' cannot be a task's name"),
         ("training.epochs=abc", "training.epochs: expected a valid integer"),
@@ -35,6 +35,11 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("training=5", "training: expected keys; got 5"),
         ("training.epochs.a=5", "training.epochs.a: there is no such key to set; training.epochs holds no keys"),
         ("training.keep=best", "data.split.valid: no image may choose the best epoch"),
+        ("tasks.color.answer_accuracy=0.9", "data.split.valid: no image may choose what tasks.color.answer_accuracy"),
+        ("tasks.color.answer_accuracy=95", "tasks.color.answer_accuracy: expected less than or equal to 1; got 95"),
+        ("tasks.color.threshold=best_f1", "tasks.color.threshold: there is no such key"),
+        ("tasks.color.temperature=2", "tasks.color.temperature: is learnt from the data; take it out"),
+        ("tasks.color={kind: regression, answer_accuracy: 0.9}", "tasks.color.answer_accuracy: there is no such key"),
         ("training.optimizer=adm", "got 'adm' (did you mean 'adam'?)"),
         ("image.size=[96]", "image.size.1: has too few values; got [96]"),
         ("image.size=[8, 8]", "network.branches.category: its pools leave nothing of an image of 8x8"),
@@ -110,4 +115,5 @@ def test_the_published_recipes_are_as_published() -> None:
 
 
 def test_the_schema_for_editors_holds_no_learnt_field() -> None:
-    assert "counts" not in Recipe.model_json_schema()["$defs"]["Categorical"]["properties"]
+    for name in ("counts", "temperature", "unsure_below", "calibrated_on"):
+        assert name not in Recipe.model_json_schema()["$defs"]["Categorical"]["properties"]

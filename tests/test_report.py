@@ -22,10 +22,10 @@ from polyhead.tasks import Array, Binary, Categorical, MultiLabel, Ordinal, Regr
 HOSTILE = '</script><b>&amp; "%{x}'
 TASKS: dict[str, Task] = {
     "color": Categorical(),
-    "sold": Binary(labels=["no", "yes"]),
-    "marks": MultiLabel(labels=["dot", HOSTILE]),
+    "sold": Binary(labels=["no", "yes"], answer_accuracy=0.7),
+    "marks": MultiLabel(labels=["dot", HOSTILE], threshold="best_f1"),
     "price": Regression(unit="euro", ranges=[10, 20]),
-    "size": Ordinal(levels=["S", "M", "L"]),
+    "size": Ordinal(levels=["S", "M", "L"], answer_accuracy=0.99),
     "season": Categorical(classes=["summer", "winter"]),
 }
 SPLITS = ["train"] * 20 + ["valid"] * 4 + ["test"] * 12 + ["unseen"] * 4
@@ -105,9 +105,14 @@ def make_data() -> DataPart:
     return DataPart(table, rejected, tasks, [[0, 24], [3, 6, 9]], draw_pixels)
 
 
+def calibrate(name: str, task: Task, table: pd.DataFrame) -> Task:
+    labels = table[name][20:24].tolist()
+    return task.calibrate(labels, answer_wrongly(task, labels))
+
+
 def make_report() -> Report:
     data, splits = make_data(), {}
-    table, tasks = data.table, data.tasks
+    table, tasks = data.table, {name: calibrate(name, task, data.table) for name, task in data.tasks.items()}
     for split in ("test", "unseen"):
         places = np.flatnonzero(table["split"] == split)
         rows = table.iloc[places].reset_index(drop=True)
@@ -205,6 +210,17 @@ def test_every_image_has_words_and_waits_until_it_is_seen(page: Page) -> None:
         "right: dot",
         "true: no",
         "off by 3 euro",
+        # `sold`: all answers are as sure, and of the validation images' 3 of 4 are right, which is enough.
+        "100.0 % answered, 75.0 % of that right",
+        "On the validation images all answers together give that, so none is unsure.",
+        # Nine of twelve are right, each with a probability of .9: 90 - 75.
+        "Expected calibration error: 15.00 % before",
+        "which was found on 4 validation images.",
+        # `size`: 3 of 4 are not.
+        "Every answer is unsure The recipe asks for 99.0 % accuracy of what is answered",
+        "0.0 % answered",
+        "true: S unsure",
+        "yes at",
     ],
 )
 def test_the_page_says(page: Page, words: str) -> None:
@@ -216,6 +232,17 @@ def test_curves_show_train_against_valid_and_the_epoch_kept(page: Page) -> None:
 
     assert [(line["name"], line["y"]) for line in total["data"]] == [("train", [3, 2, 1]), ("valid", [3, 2.5, 2.75])]
     assert total["layout"]["shapes"][0]["x0"] == 2
+
+
+def test_reliability_shows_probabilities_before_and_after_against_the_diagonal(page: Page) -> None:
+    figures = [figure for figure in page.figures if [line.get("name") for line in figure["data"]][-1:] == ["before"]]
+    diagonal, after, before = figures[0]["data"]
+
+    assert diagonal["x"] == diagonal["y"] == [0, 1]
+    # `color`: 8 of the 12 are known; two are answered wrongly, and one is of a class that training never saw.
+    assert (before["x"], before["y"]) == ([pytest.approx(0.9)], [pytest.approx(5 / 8)])
+    assert after["y"] == before["y"]
+    assert after["x"][0] > before["x"][0]  # all known answers of the validation images are right
 
 
 def test_a_page_may_show_the_data_alone(tmp_path: Path) -> None:

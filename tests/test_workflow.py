@@ -14,8 +14,15 @@ import pytest
 from conftest import draw_shapes
 
 import polyhead
+from polyhead import workflow
 from polyhead.cli import main
+from polyhead.data.dataset import reopen_dataset
+from polyhead.data.table import read_csv
+from polyhead.judging import calibrate
+from polyhead.progress import SILENT
 from polyhead.run_folder import RunFolder
+
+ASKED = ["tasks.marks.threshold=best_f1", "tasks.color.answer_accuracy=1", "tasks.size.answer_accuracy=0.5"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +36,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "shapes/images/007.png").write_bytes(b"not an image")
     os.environ["POLYHEAD_CACHE"] = str(folder / "cache")
     held = "data.split.hold_out=[{color: red, shape: disc}]"
-    polyhead.train(folder / "tiny.yaml", folder / "run", data=folder / "shapes", overrides=[held, "training.epochs=8"])
+    polyhead.train(
+        folder / "tiny.yaml", folder / "run", data=folder / "shapes", overrides=[held, "training.epochs=8", *ASKED]
+    )
     return folder / "run"
 
 
@@ -141,6 +150,82 @@ def test_a_runs_own_splits_are_judged_again_the_same(run: Path, capsys: pytest.C
     assert polyhead.evaluate(run, split="valid")["valid"] == written["valid"]
 
 
+def test_what_validation_teaches_is_in_the_file_and_in_every_answer(run: Path) -> None:
+    predictor = polyhead.load_model(run)
+    evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    tasks = {name: task.model_dump() for name, task in predictor.card.tasks.items()}
+    assert all(
+        task["calibrated_on"] > 0 and task["temperature"] != 1 for name, task in tasks.items() if name != "width"
+    )
+    assert set(tasks["marks"]["thresholds"]) == {"dot", "bar"}
+    assert evaluation["valid"]["tasks"]["color"]["answered_accuracy"] in (1, None)
+    figures = evaluation["test"]["tasks"]["color"]
+    with (run / "predictions.csv").open(encoding="utf-8") as file:
+        rows = {row["image"]: row for row in csv.DictReader(file)}
+    with (run / "table.csv").open(encoding="utf-8") as file:
+        known = [row["path"] for row in csv.DictReader(file) if row["split"] == "test" and row["color"]]
+    assert figures["answered"] == sum(rows[path]["color.unsure"] == "False" for path in known) / len(known)
+    for record in predictor.predict([run.parent / "shapes" / path for path in known]):
+        answer, row = record["answers"]["color"], rows[str(Path(record["image"]).relative_to(run.parent / "shapes"))]
+        assert (answer["answer"], str(answer["unsure"])) == (row["color.answer"], row["color.unsure"])
+        assert answer["probability"] == pytest.approx(float(row["color.probability"]))
+        assert answer["unsure"] == (answer["probability"] < tasks["color"]["unsure_below"])
+    page = (run / "report/index.html").read_text(encoding="utf-8")
+    assert "Accuracy against share answered" in page
+    assert "Not calibrated" not in page
+
+
+def test_a_run_stopped_while_it_was_calibrated_ends_as_an_unbroken_one(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    broken = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(workflow, "calibrate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            polyhead.train(run / "recipe.yaml", broken)
+    assert not (broken / "model.onnx").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(workflow, "judge", stop)
+        with pytest.raises(KeyboardInterrupt):
+            polyhead.resume(broken)
+    assert polyhead.load_model(broken).card == polyhead.load_model(run).card
+    polyhead.resume(broken)
+    for name in ("evaluation.json", "predictions.csv"):
+        assert (broken / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_calibrating_a_file_again_changes_nothing_in_it(run: Path, tmp_path: Path) -> None:
+    shutil.copy(run / "model.onnx", tmp_path / "model.onnx")
+    recipe = polyhead.load_recipe(run / "recipe.yaml")
+    dataset = reopen_dataset(recipe, read_csv(run, run.parent / "shapes"), SILENT)
+    calibrate(tmp_path / "model.onnx", dataset)
+    assert (tmp_path / "model.onnx").read_bytes() == (run / "model.onnx").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_a_task_without_validation_labels_is_not_calibrated_and_the_report_says_so(
+    shapes: Path, tmp_path: Path
+) -> None:
+    with (shapes / "labels.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows):
+        row |= {"split": "valid", "size": ""} if number % 3 == 0 else {"split": "test" if number % 3 == 1 else "train"}
+    with (shapes / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    settings = ["data.split.column=split", "training.epochs=1", "tasks.size.answer_accuracy=0.9"]
+    run = polyhead.train(shapes.parent / "tiny.yaml", tmp_path / "run", data=shapes, overrides=settings)
+    tasks = polyhead.load_model(run).card.tasks
+    assert {name for name, task in tasks.items() if task == task.uncalibrated()} == {"size", "width"}
+    assert "calibration" not in json.loads((run / "evaluation.json").read_text("utf-8"))["test"]["tasks"]["size"]
+    page = (run / "report/index.html").read_text(encoding="utf-8")
+    assert "Not calibrated, as no validation image could show how far to trust it: size." in page
+
+
 def test_two_runs_of_one_seed_are_equal(run: Path, tmp_path: Path) -> None:
     again = polyhead.train(run / "recipe.yaml", tmp_path / "again")
     for name in ("table.csv", "evaluation.json", "predictions.csv"):
@@ -158,7 +243,12 @@ def test_where_test_serves_as_validation_nothing_is_chosen_by_it(shapes: Path, t
     settings = ["data.split.valid=test", "training.epochs=2"]
     run = polyhead.train(shapes.parent / "tiny.yaml", tmp_path / "run", data=shapes, overrides=settings)
     assert set(json.loads((run / "evaluation.json").read_text(encoding="utf-8"))) == {"test"}
-    assert "nothing was chosen by" in (run / "report/index.html").read_text(encoding="utf-8")
+    page = (run / "report/index.html").read_text(encoding="utf-8")
+    assert "nothing was chosen by" in page
+    assert "nothing was calibrated" in page
+    assert "Expected calibration error" not in page
+    tasks = polyhead.load_model(run).card.tasks
+    assert {name for name, task in tasks.items() if task == task.uncalibrated()} == set(tasks)
     assert polyhead.load_recipe(run / "recipe.yaml").keeps == "last"
 
 

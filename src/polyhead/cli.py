@@ -261,7 +261,10 @@ def _in_words(record: dict[str, Any]) -> str:
     for name, answer in record["answers"].items():
         text = answer["answer"]
         text = ", ".join(text) or "none" if isinstance(text, list) else text
-        text = f"{text:.4g} {answer['unit']}".strip() if "unit" in answer else f"{text} ({answer['probability']:.2%})"
+        if "unit" in answer:
+            text = f"{text:.4g} {answer['unit']}".strip()
+        else:
+            text += f" ({answer['probability']:.2%}{', unsure' if answer['unsure'] else ''})"
         words.append(f"{name}: {text}")
     return f"{record['image']}: " + ", ".join(words)
 

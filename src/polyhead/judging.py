@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,26 @@ from polyhead.recipe import Recipe
 from polyhead.recipe_file import check_recipe
 from polyhead.run_folder import RunFolder, write_text
 from polyhead.tasks import Task
+from polyhead.use.model_file import write_card
 from polyhead.use.predictor import Predictor
 
 Evaluation = dict[str, Any]
+
+
+def calibrate(model: Path, dataset: Dataset) -> None:
+    """Find on the validation images how far to trust a model file's answers, and write that into the file.
+
+    The graph and its outputs stay what they are, so that doing it again changes nothing; nothing is done without
+    validation images.
+    """
+    rows = dataset.rows_of("valid")
+    if not len(rows):
+        return
+    predictor = Predictor(model)
+    outputs = predictor.run_all(lambda places: dataset.pixels(rows[places]), len(rows))
+    frame, card = dataset.table.frame.iloc[rows], predictor.card
+    tasks = {name: task.calibrate(frame[name].tolist(), outputs[name]) for name, task in card.tasks.items()}
+    write_card(model, card.model_copy(update={"tasks": tasks}))
 
 
 def judge(predictor: Predictor, dataset: Dataset, splits: Sequence[str]) -> tuple[Evaluation, dict[str, Judged]]:
@@ -68,7 +85,7 @@ def report_run(
             description=card.description,
             note=card.note,
             facts=facts,
-            remarks=_remarks(recipe, dataset),
+            remarks=_remarks(recipe, dataset, tasks),
             data=_data_part(dataset, tasks),
             training=_training_part(run, recipe),
             results=ResultPart(evaluation, tasks, detailed, recipe.data.split.hold_out),
@@ -104,13 +121,18 @@ def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:
     return TrainingPart(history, int(history["epoch"].iloc[at]))
 
 
-def _remarks(recipe: Recipe, dataset: Dataset) -> list[str]:
+def _remarks(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> list[str]:
     remarks = []
+    plain = [name for name, task in tasks.items() if task.FOUND and task == task.uncalibrated()]
     if recipe.data.split.valid == "test":
         remarks.append(
             "As published, the test images were also watched during training (as validation); nothing was chosen by "
             "them: the last epoch's weights were kept, and nothing was calibrated."
         )
+    elif not recipe.may_choose:
+        remarks.append("No image was kept for validation: nothing was chosen by any, and nothing was calibrated.")
+    elif plain:
+        remarks.append(f"Not calibrated, as no validation image could show how far to trust it: {', '.join(plain)}.")
     if recipe.data.split.hold_out:
         held = "; ".join(" ".join(row.values()) for row in recipe.data.split.hold_out)
         remarks.append(f"Held out of training, and judged apart as unseen: {held}.")

@@ -54,30 +54,33 @@ def measure_ranking(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> N
     }
 
 
-def measure_labels(truth: NDArray[np.floating], scores: NDArray[np.floating], names: Sequence[str]) -> Numbers:
+def measure_labels(
+    truth: NDArray[np.floating], scores: NDArray[np.floating], names: Sequence[str], cuts: NDArray[np.floating]
+) -> Numbers:
     """Several yes/no labels: each over the rows where it is known, and their means.
 
     Args:
         truth: (n, labels), 1 yes, 0 no, NaN unknown.
-        scores: (n, labels) probabilities of yes; .5 and more is a yes.
+        scores: (n, labels) probabilities of yes.
         names: the labels, in the order of the columns.
+        cuts: (labels,) from which probability on each is a yes.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
     per_label: Numbers = {}
-    for name, column, score in zip(names, truth.T, scores.T, strict=True):
+    for name, column, score, cut in zip(names, truth.T, scores.T, cuts, strict=True):
         known = ~np.isnan(column)
         if not known.any():
             per_label[name] = {"n": 0}
             continue
-        yes, said = column[known] == 1, score[known] >= 0.5
+        yes, said = column[known] == 1, score[known] >= cut
         precision, recall, f1, _ = precision_recall_fscore_support(yes, said, average="binary", zero_division=0)
         per_label[name] = {"n": int(known.sum()), "rate": float(yes.mean()), "accuracy": float(np.mean(yes == said))}
         per_label[name] |= {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
         per_label[name] |= measure_ranking(yes, score[known])
     labelled = [figures for figures in per_label.values() if figures["n"]]
     whole = ~np.isnan(truth).any(axis=1)
-    exact = ((truth == 1) == (scores >= 0.5)).all(axis=1)[whole]
+    exact = ((truth == 1) == (scores >= cuts)).all(axis=1)[whole]
     found: Numbers = {
         "accuracy": float(np.mean([figures["accuracy"] for figures in labelled])),
         "macro_f1": float(np.mean([figures["f1"] for figures in labelled])),

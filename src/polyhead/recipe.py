@@ -200,7 +200,7 @@ class Recipe(Part):
                 )
             for field in task.LEARNT:
                 if field in task.model_fields_set:
-                    raise ValueError(f"tasks.{name}.{field}: is learnt from the training split; take it out")
+                    raise ValueError(f"tasks.{name}.{field}: is learnt from the data; take it out")
             if isinstance(self.data.source, FilesSource | FoldersSource):
                 given = pattern_fields(self.data.source.pattern)
                 for column in task.columns(name):
@@ -215,6 +215,12 @@ class Recipe(Part):
                 "data.split.valid: no image may choose the best epoch; take training.keep: best and "
                 "training.patience out, or give validation a share of its own"
             )
+        for name, task in self.tasks.items():
+            if task.chosen and not self.may_choose:
+                raise ValueError(
+                    f"data.split.valid: no image may choose what tasks.{name}.{task.chosen[0]} asks for; take that "
+                    "out, or give validation a share of its own"
+                )
         return self
 
     def _check_combination(self, row: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from polyhead.data.images import find_images
 from polyhead.data.sources import complete_recipe
 from polyhead.data.table import read_csv, write_csv
 from polyhead.errors import PolyheadError
-from polyhead.judging import judge, report_data, report_run
+from polyhead.judging import calibrate, judge, report_data, report_run
 from polyhead.learn import choose_backend
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe import SPLITS, Recipe, SplitRecipe
@@ -202,7 +202,7 @@ def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:
 
 
 def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:
-    """Train until it is done, export, judge the file, write the report; each step's result stands until the next."""
+    """Train until it is done, export, calibrate, judge the file, report; each step's result stands until the next."""
     _warn_of_unlearnt(dataset, tasks, progress)
     if not run.model.exists():
         _train_and_export(run, recipe, dataset, tasks, progress)
@@ -227,7 +227,10 @@ def _train_and_export(
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}
     model, difference = export_network(recipe, tasks, run.path / WEIGHTS, counts, dataset.pixels(rows[:SAMPLES]))
     progress.say(f"Keras and ONNX Runtime differ by {difference:.1e} at most")
-    model.replace(run.model)
+    if recipe.may_choose:
+        progress.say("calibrating it on the validation images")
+        calibrate(model, dataset)
+    model.replace(run.model)  # last, so that it is there with all that belongs in it, or not at all
 
 
 def _warn_of_unlearnt(dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:

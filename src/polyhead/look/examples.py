@@ -56,13 +56,14 @@ def show_mistakes(name: str, task: Task, judged: Judged, book: tuple[Album, str]
 
 
 def _compare(name: str, task: Task, judged: Judged, rows: list[int]) -> list[Context]:
-    """For each of `rows`: `answer`, `truth` (blank where unknown), `mark`, and `detail`, how sure or how far off."""
+    """For each of `rows`: `answer`, `truth` (blank where unknown), `mark`, `unsure`, `detail`: how sure or far off."""
     labels, outputs = judged.rows[name].iloc[rows].tolist(), judged.outputs[name][rows]
     sizes = task.mistakes(labels, outputs)
     by_distance = task.numbers([]) is not None
     compared = []
     for label, answer, size in zip(labels, task.decode(outputs), sizes, strict=True):
         line = {"answer": task.show(answer["answer"]), "truth": task.show(label) if label else "", "differences": []}
+        line["unsure"] = answer["unsure"]
         line["mark"] = "unknown" if np.isnan(size) else "distance" if by_distance else "wrong" if size else "right"
         if by_distance:
             line["detail"] = f"off by {task.show(size)}" if label else ""

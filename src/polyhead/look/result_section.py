@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from polyhead.look.album import Album
+from polyhead.look.certainty_section import describe_certainty
 from polyhead.look.charts import CLASSES, POINTS, draw_confusion, draw_ranges, draw_scatter
 from polyhead.look.evaluation import measure_joint
 from polyhead.look.examples import show_examples, show_mistakes
@@ -52,6 +53,8 @@ def _describe_card(task: Task, name: str, figures: Numbers) -> Context:
         main = present_figures(figures)[0]
         card |= {"main": card["rows"][0], "answer": task.show(figures["baseline"]["answer"])}
         card["meter"] = (figures[main], figures["baseline"][main]) if main in SHARES else None
+        card["answered"] = show_percent(figures["answered"]) if "answered" in figures else ""
+        card["right"] = show_percent(figures.get("answered_accuracy"))
     return card
 
 
@@ -128,6 +131,7 @@ def _describe_split(part: ResultPart, split: str, album: Album) -> Context:
             for name, task in part.tasks.items()
         ],
         "examples": show_examples(part.tasks, judged, (album, split)),
+        "unsure": any("answered" in figures for figures in found["tasks"].values()),
     }
 
 
@@ -138,6 +142,9 @@ def _describe_task(task: Task, judged: Judged, name: str, figures: Numbers) -> C
         return shown
     shown |= {"rows": _list_figures(figures), "answer": task.show(figures["baseline"]["answer"])}
     shown["not_in_training"] = figures.get("not_in_training", [])
+    shown["certainty"] = describe_certainty(task, judged.rows[name].tolist(), judged.outputs[name], figures)
+    thresholds = figures.get("calibration", {}).get("thresholds") or {}
+    shown["thresholds"] = {label: f"{threshold:.3f}" for label, threshold in thresholds.items()}
     if "per_class" in figures:
         shown["per_class"] = _list_classes(figures)
     if "confusion" in figures:

@@ -17,8 +17,10 @@ FIGURES = {
     "roc_auc": "ROC AUC",
     "rmse": "RMSE",
     "r2": "R²",
+    "answered": "answered",
+    "answered_accuracy": "accuracy if answered",
 }
-SHARES = frozenset({"accuracy", "exact_match"})
+SHARES = frozenset({"accuracy", "exact_match", "answered", "answered_accuracy"})
 ERRORS = frozenset({"mae", "rmse"})  # in the label's own unit; fewer is better
 SPLITS = {"train": "Training", "valid": "Validation", "test": "Test", "unseen": "Unseen combinations"}
 

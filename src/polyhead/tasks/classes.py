@@ -3,15 +3,18 @@
 from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from polyhead import measures
+from polyhead.calibration import temper
 from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
-from polyhead.tasks.task import Answer, Array, Labels, Task, natural_key, one_of, ranked
+from polyhead.tasks.calibrated import Calibrated, YesNo
+from polyhead.tasks.task import Answer, Array, Labels, natural_key, one_of
 
 
-class Categorical(Task):
+class Categorical(Calibrated):
     """One class of several."""
 
     kind: Literal["categorical"] = "categorical"
@@ -30,13 +33,15 @@ class Categorical(Task):
         return {"classes": list(self.names) or sorted(counts, key=natural_key), "counts": counts}
 
     def shares(self, outputs: Array) -> Array:
-        """The outputs (n, classes), which for sigmoids are brought to a sum of 1."""
-        shares: Array = outputs / np.maximum(outputs.sum(axis=1, keepdims=True), 1e-12)
-        return shares
+        """The outputs (n, classes), which for sigmoids are brought to a sum of 1 first, at the learnt temperature."""
+        return temper(_shares(outputs), self.temperature)
 
     def decode(self, outputs: Array) -> list[Answer]:
         """The likeliest class."""
-        return [ranked(self.names, row, int(row.argmax())) for row in self.shares(outputs)]
+        return [self._rank(row, int(row.argmax())) for row in self.shares(outputs)]
+
+    def _alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
+        return _among_names(self, labels, _shares(outputs))
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         answers = [answer["answer"] for answer in self.decode(outputs)]
@@ -45,7 +50,7 @@ class Categorical(Task):
         return found | ({"not_in_training": unlearnt} if unlearnt else {})
 
 
-class Binary(Task):
+class Binary(YesNo):
     """Yes or no, or any two labels; the model gives the probability of the second."""
 
     kind: Literal["binary"] = "binary"
@@ -60,6 +65,10 @@ class Binary(Task):
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.labels or dict.fromkeys(self.values.values()))
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        return self.names[1:]
 
     @property
     def width(self) -> int:
@@ -77,11 +86,13 @@ class Binary(Task):
 
     def shares(self, outputs: Array) -> Array:
         """The second label's probability behind that of the first (n, 2)."""
-        return np.column_stack([1 - outputs.astype(float), outputs.astype(float)])
+        yes = self._temper(outputs)
+        return np.column_stack([1 - yes, yes])
 
     def decode(self, outputs: Array) -> list[Answer]:
-        """The second label from a probability of .5 on."""
-        return [ranked(self.names, row, int(row[1] >= 0.5)) for row in self.shares(outputs)]
+        """The second label from its threshold on."""
+        (cut,) = self._cuts()
+        return [self._rank(row, int(row[1] >= cut)) for row in self.shares(outputs)]
 
     def constant(self) -> Array:
         return super().constant()[1:]
@@ -92,7 +103,7 @@ class Binary(Task):
         return found | measures.measure_ranking(np.asarray(labels, object) == self.names[1], outputs[:, 0])
 
 
-class Ordinal(Task):
+class Ordinal(Calibrated):
     """One level of several that stand in an order."""
 
     kind: Literal["ordinal"] = "ordinal"
@@ -115,10 +126,17 @@ class Ordinal(Task):
         passed = 1 - np.cumsum(outputs.astype(float), axis=1)[:, :-1]
         return [int(rank) for rank in np.sum(passed > 0.5, axis=1)]
 
+    def shares(self, outputs: Array) -> Array:
+        """The levels' probabilities, at the learnt temperature."""
+        return temper(outputs, self.temperature)
+
     def decode(self, outputs: Array) -> list[Answer]:
-        """The median of the levels' probabilities (n, levels)."""
-        ranks = self._ranks(outputs)
-        return [ranked(self.names, row, rank) for row, rank in zip(outputs, ranks, strict=True)]
+        """The median of the levels' probabilities (n, levels): of the model's own, or a temperature could move it."""
+        rows = self.shares(outputs)
+        return [self._rank(row, rank) for row, rank in zip(rows, self._ranks(outputs), strict=True)]
+
+    def _alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
+        return _among_names(self, labels, outputs)
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         ranks = self._ranks(outputs)
@@ -128,3 +146,15 @@ class Ordinal(Task):
         errors = np.abs(np.array(ranks) - truth)[~np.isnan(truth)]
         found["mae"] = float(errors.mean()) if len(errors) else None
         return found | ({"not_in_training": unlearnt} if unlearnt else {})
+
+
+def _shares(outputs: Array) -> Array:
+    """Outputs (n, classes) brought to a sum of 1."""
+    return np.asarray(outputs / np.maximum(outputs.sum(axis=1, keepdims=True), 1e-12))
+
+
+def _among_names(task: Calibrated, labels: Labels, shares: Array) -> tuple[Array, NDArray[np.integer]]:
+    """The rows of `shares` (n, names) whose label is among the task's, and its place there."""
+    places = task.encode(labels)[:, 0]
+    known = ~np.isnan(places)
+    return shares[known], places[known].astype(int)

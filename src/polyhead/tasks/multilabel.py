@@ -12,19 +12,20 @@ from pydantic.json_schema import SkipJsonSchema
 from polyhead import measures
 from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
-from polyhead.tasks.task import Answer, Array, Labels, Task, natural_key
+from polyhead.tasks.calibrated import YesNo
+from polyhead.tasks.task import Answer, Array, Labels, natural_key
 
 YES = frozenset({"1", "1.0", "yes", "true", "y", "t"})
 NO = frozenset({"0", "0.0", "-1", "no", "false", "n", "f"})
 
 
-class MultiLabel(Task):
+class MultiLabel(YesNo):
     """Any number of labels at once, each yes or no.
 
     A label text is `a|b` (yes to both, no to the others), `none`, or blank; `a|?c` leaves c alone unknown.
     """
 
-    LEARNT: ClassVar[tuple[str, ...]] = ("counts", "known")
+    LEARNT: ClassVar[tuple[str, ...]] = (*YesNo.LEARNT, "known")
     IN_JOINT: ClassVar[bool] = False
     NONE: ClassVar[str] = "none"
 
@@ -109,29 +110,40 @@ class MultiLabel(Task):
                     targets[row, places[word.lstrip("?")]] = np.nan if word.startswith("?") else 1
         return targets
 
+    def shares(self, outputs: Array) -> Array:
+        """The probability of a yes for each label, at the learnt temperature."""
+        return self._temper(outputs)
+
     def decode(self, outputs: Array) -> list[Answer]:
-        """Every label with a probability of .5 or more; the answer's own is that of its least certain label."""
+        """Every label from its threshold on; the answer's own probability is that of its least certain label."""
+        scores = self.shares(outputs)
+        said, certainty = self._say(scores)
         return [
             {
-                "answer": [name for name, p in zip(self.names, row, strict=True) if p >= 0.5],
-                "probability": float(np.maximum(row, 1 - row).min()),
-                "unsure": False,
-                "probabilities": {name: float(p) for name, p in zip(self.names, row, strict=True)},
+                "answer": [name for name, yes in zip(self.names, row, strict=True) if yes],
+                "probability": float(least),
+                "unsure": bool(least < self.unsure_below),
+                "probabilities": {name: float(p) for name, p in zip(self.names, numbers, strict=True)},
             }
-            for row in outputs.astype(float)
+            for row, least, numbers in zip(said, certainty.min(axis=1), scores, strict=True)
         ]
+
+    def _say(self, scores: Array) -> tuple[NDArray[np.bool_], Array]:
+        """To which labels the probabilities (n, labels) say yes, and the probability of what is said."""
+        said = scores >= self._cuts()
+        return said, np.where(said, scores, 1 - scores)
+
+    def decisions(self, labels: Labels, outputs: Array) -> tuple[Array, Array]:
+        """A decision a label."""
+        said, certainty = self._say(self._temper(outputs))
+        truth = self.encode(labels)
+        return certainty, np.where(np.isnan(truth), np.nan, (truth == 1) == said)
 
     def constant(self) -> Array:
         return np.array([float(2 * self.counts[name] >= self.known[name]) for name in self.names])
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
-        return measures.measure_labels(self.encode(labels), outputs, self.names)
-
-    def mistakes(self, labels: Labels, outputs: Array) -> Array:
-        truth = self.encode(labels)
-        sizes = np.where((truth == 1) == (outputs >= 0.5), 0.0, np.maximum(outputs, 1 - outputs))
-        sizes = np.where(np.isnan(truth), -1.0, sizes).max(axis=1)
-        return np.where(sizes < 0, np.nan, sizes)
+        return measures.measure_labels(self.encode(labels), self._temper(outputs), self.names, self._cuts())
 
     def distribution(self, labels: Labels) -> dict[str, int]:
         found = Counter(word for text in labels if text for word in text.split("|") if not word.startswith("?"))

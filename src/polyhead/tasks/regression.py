@@ -16,7 +16,7 @@ from polyhead.tasks.task import Answer, Array, Labels, Task
 
 
 class Regression(Task):
-    """A number."""
+    """A number. It comes without a probability, and so is never unsure."""
 
     LEARNT: ClassVar[tuple[str, ...]] = ("counts", "factor", "offset", "median", "edges")
     IN_JOINT: ClassVar[bool] = False

@@ -17,14 +17,13 @@ Array = NDArray[np.floating]
 Labels = Sequence[str]
 Answer = dict[str, Any]
 
-RUNNERS_UP = 5  # how many labels an answer's `top` holds at most
-
 
 class Task(BaseModel, ABC):
     """What all kinds have in common."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    LEARNT: ClassVar[tuple[str, ...]] = ("counts",)  # fields that a recipe does not hold: the training split gives them
+    LEARNT: ClassVar[tuple[str, ...]] = ("counts",)  # fields that a recipe does not hold: the data give them
+    FOUND: ClassVar[tuple[str, ...]] = ()  # those of them that the validation split gives, not the training split
     IN_JOINT: ClassVar[bool] = True  # whether `joint.all_correct` asks for this answer
 
     column: str | None = Field(
@@ -102,6 +101,11 @@ class Task(BaseModel, ABC):
             raise ValueError(f"expected {one_of(self.names)}; got {text!r}")
         return text
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The recipe's keys that ask for what only validation images can choose."""
+        return ()
+
     def learn(self, name: str, labels: Labels) -> Self:
         """A copy that knows what the training split's labels teach.
 
@@ -118,6 +122,18 @@ class Task(BaseModel, ABC):
     @abstractmethod
     def _learn(self, name: str, known: Labels) -> dict[str, Any]:
         """The fields that the known labels of the training split teach."""
+
+    def calibrate(self, labels: Labels, outputs: Array) -> Self:
+        """A copy that knows how far to trust the model's outputs (n, width), as the validation split shows it.
+
+        What was found before is forgotten, so that doing it again changes nothing. Where no label is known, or outputs
+        are not finite, the copy is as without a validation split; a task without probabilities stays what it is.
+        """
+        return self
+
+    def uncalibrated(self) -> Self:
+        """A copy that knows nothing of the validation split."""
+        return self
 
     def encode(self, labels: Labels) -> NDArray[np.float32]:
         """Targets (n, 1): the label's place among `names`; NaN where unknown or never seen in training."""
@@ -136,7 +152,8 @@ class Task(BaseModel, ABC):
         """How good the outputs (n, width) are over the rows whose label is known, beside a constant answer.
 
         Returns:
-            `kind`, `n` (known rows), the kind's metrics and `baseline`; only the first two where n is 0.
+            `kind`, `n` (known rows), the kind's metrics and `baseline`; only the first two where n is 0. `calibration`
+            where there was one; the share `answered` and its `answered_accuracy` where the recipe asks for the latter.
         """
         rows = [row for row, label in enumerate(labels) if label]
         found: Numbers = {"kind": self.kind, "n": len(rows)}
@@ -150,26 +167,32 @@ class Task(BaseModel, ABC):
             if isinstance(value, float) and key not in ("average_precision", "roc_auc", "mean_average_precision")
         }
         answer = self.decode(constant[:1])[0]["answer"]
-        return found | self._measure(known, outputs[rows]) | {"baseline": {"answer": answer} | baseline}
+        found |= self._measure(known, outputs[rows]) | self._measure_certainty(known, outputs[rows])
+        return found | {"baseline": {"answer": answer} | baseline}
 
     @abstractmethod
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         """The kind's metrics over one known label or more."""
+
+    def _measure_certainty(self, labels: Labels, outputs: Array) -> Numbers:
+        """How far the probabilities of known labels can be trusted; empty for a task without them."""
+        return {}
 
     def constant(self) -> Array:
         """Outputs (width,) that are always the same: the training split's most frequent label, or its median."""
         frequent = max(self.names, key=lambda name: self.counts.get(name, 0))
         return np.array([float(name == frequent) for name in self.names])
 
+    def decisions(self, labels: Labels, outputs: Array) -> tuple[Array, Array] | None:
+        """How sure each of m things is that was said of n images, and whether it is right: 1, 0, or NaN where unknown.
+
+        (n, m) both; the probability of an image's answer is its smallest. None for a task without probabilities.
+        """
+        return None
+
+    @abstractmethod
     def mistakes(self, labels: Labels, outputs: Array) -> Array:
         """How wrong each answer is (n,): 0 right, more the surer or the farther off; NaN where the label is unknown."""
-        answers = self.decode(outputs)
-        return np.array(
-            [
-                np.nan if not label else 0.0 if answer["answer"] == label else answer["probability"]
-                for label, answer in zip(labels, answers, strict=True)
-            ]
-        )
 
     def distribution(self, labels: Labels) -> dict[str, int]:
         """How many rows have each label, in the order to show them; unknown rows left out."""
@@ -183,17 +206,6 @@ class Task(BaseModel, ABC):
     def show(self, answer: Any) -> str:
         """An answer or a label as a person reads it."""
         return str(answer)
-
-
-def ranked(names: Sequence[str], probabilities: Array, place: int) -> Answer:
-    """The answer `names[place]`, beside the likeliest of all."""
-    best = np.argsort(-probabilities, kind="stable")[:RUNNERS_UP]
-    return {
-        "answer": names[place],
-        "probability": float(probabilities[place]),
-        "unsure": False,
-        "top": [[names[i], float(probabilities[i])] for i in best],
-    }
 
 
 def one_of(names: Iterable[str]) -> str:

@@ -356,3 +356,16 @@ def test_ctrl_c_says_how_to_go_on_and_ends_in_130(
     assert f"stopped; to go on: polyhead resume {out}" in capsys.readouterr().err
     assert call("resume", out) == 0
     assert (out / "report/index.html").exists()
+
+
+@pytest.mark.slow
+def test_the_demo_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from polyhead import workflow
+
+    monkeypatch.setattr(workflow, "DEMO_IMAGES", 200)
+    assert call("demo", "--out", tmp_path / "demo") == 0
+    evaluation = json.loads((tmp_path / "demo/evaluation.json").read_text(encoding="utf-8"))
+    assert set(evaluation["test"]["tasks"]) == {"category", "color", "striped", "details", "length", "size"}
+    assert evaluation["combinations"]["unseen"] is not None
+    assert (tmp_path / "demo/report/index.html").exists()
+    assert call("demo", "--out", tmp_path / "demo") == 2  # never replaced unasked

@@ -58,9 +58,7 @@ def train(
     with claim_folder(Path(out), "recipe.yaml", force) as folder:
         run = RunFolder(folder)
         write_text(run.recipe, write_recipe(loaded))
-        dataset = load_dataset(loaded, root, progress)
-        tasks = _learn_tasks(loaded, dataset)
-        write_csv(dataset.table, folder)
+        dataset, tasks = _begin(run, loaded, progress)
     _go_on(run, loaded, dataset, tasks, progress)
     return folder
 
@@ -83,10 +81,10 @@ def resume(run: str | Path, *, data: str | Path | None = None, progress: Progres
         return folder.path
     if folder.table.exists():
         dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
+        tasks = _learn_tasks(recipe, dataset)
     else:
-        dataset = load_dataset(recipe, root, progress)
-        write_csv(dataset.table, folder.path)
-    _go_on(folder, recipe, dataset, _learn_tasks(recipe, dataset), progress)
+        dataset, tasks = _begin(folder, recipe, progress)
+    _go_on(folder, recipe, dataset, tasks, progress)
     return folder.path
 
 
@@ -171,13 +169,18 @@ def explore(
 
 
 def demo(out: str | Path, *, force: bool = False, progress: Progress = SILENT) -> Path:
-    """Draw garments into `out/data` and train the recipe `demo` on them into `out/run`; the run folder."""
+    """Draw garments into `out/data`, and train the recipe `demo` on them: `out` is the run folder."""
     from polyhead.data.synthetic import draw_garments
 
     choose_backend()
-    with claim_folder(Path(out), "data/labels.csv", force) as folder:
+    with claim_folder(Path(out), "recipe.yaml", force) as folder:
+        run = RunFolder(folder)
+        recipe = load_recipe("demo", data__path=str((folder / "data").resolve()))
+        write_text(run.recipe, write_recipe(recipe))
         draw_garments(folder / "data", DEMO_IMAGES, seed=0, progress=progress)
-    return train("demo", folder / "run", data=folder / "data", progress=progress)
+        dataset, tasks = _begin(run, recipe, progress)
+    _go_on(run, recipe, dataset, tasks, progress)
+    return folder
 
 
 def propose(source: str) -> str:
@@ -193,6 +196,14 @@ def _data_path(recipe: Recipe) -> Path:
     if not recipe.data.path:
         raise PolyheadError(f"{recipe.name}: where is the data? give --data DIR, or data.path in the recipe")
     return Path(recipe.data.path)
+
+
+def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> tuple[Dataset, dict[str, Task]]:
+    """Read and split the data, and write down what came of it."""
+    dataset = load_dataset(recipe, _data_path(recipe), progress)
+    tasks = _learn_tasks(recipe, dataset)
+    write_csv(dataset.table, run.path)
+    return dataset, tasks
 
 
 def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:

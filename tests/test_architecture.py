@@ -11,8 +11,8 @@ import polyhead
 
 ROOT = Path(polyhead.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-FOUNDATION = {"errors", "progress", "measures", "calibration", "tasks"}
-FOUNDATION |= {"recipe", "recipe_network", "recipe_file", "recipes"}
+FOUNDATION = {"errors", "progress", "measures", "calibration", "tasks", "recipe", "recipe_file", "recipes"}
+FOUNDATION |= {"recipe_part", "recipe_network", "recipe_sources"}
 MAY_IMPORT = {
     "data": FOUNDATION | {"data"},
     "learn": FOUNDATION | {"data", "learn", "use"},

@@ -65,6 +65,13 @@ def test_an_evaluation_of_every_kind_is_plain_json(kind: str) -> None:
     assert blank["tasks"][kind] == {"kind": task.kind, "n": 0}
 
 
+def test_a_split_of_one_label_all_answered_right_has_a_confusion_matrix_of_one_cell() -> None:
+    found = evaluate_split(
+        {"color": COLOR}, pd.DataFrame({"color": ["red", "red"]}), {"color": sure(COLOR, ["red"] * 2)}
+    )
+    assert found["tasks"]["color"]["confusion"] == {"labels": ["red"], "matrix": [[2]]}
+
+
 def test_figures_of_a_diverged_network_are_none() -> None:
     found = evaluate_split({"price": PRICE}, pd.DataFrame({"price": ["1", "2"]}), {"price": np.full((2, 1), np.nan)})
 

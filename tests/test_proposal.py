@@ -41,7 +41,7 @@ def kinds(recipe: Recipe) -> dict[str, str]:
 
 
 def source(recipe: Recipe) -> dict[str, Any]:
-    return recipe.data.source.model_dump()
+    return recipe.data.source.model_dump(exclude_none=True)
 
 
 def test_a_csv_with_all_kinds_of_columns_is_understood(tmp_path: Path) -> None:

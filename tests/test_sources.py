@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from polyhead.data.sources import Rows, read_rows
+from polyhead.data.rows import Rows
+from polyhead.data.sources import read_rows
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
@@ -158,6 +159,66 @@ def test_a_bad_csv_is_one_line_that_names_file_and_row(tmp_path: Path, text: str
         read_csv_text(tmp_path, text)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+LONG = {"kind": "csv", "file": "labels.csv", "long": {}}
+
+
+def test_rows_of_one_image_and_task_each_come_together(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png", "b.png", "c.png")
+    text = "task,image,label\ncolor,a.png,red\nsize,a.png,L\ncategory, b.png ,dress\ncategory,a.png,\ncolor,c.png,\n"
+    (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
+    table = read_table(recipe(LONG, "color", "category"), tmp_path, SILENT)
+    assert table.frame[["path", "color", "category"]].to_numpy().tolist() == [
+        ["a.png", "red", ""],
+        ["b.png", "", "dress"],
+    ]
+    assert table.rejected[["path", "reason"]].to_numpy().tolist() == [["c.png", "has no label"]]
+
+
+def test_the_columns_of_a_long_csv_may_have_any_name(tmp_path: Path) -> None:
+    draw(tmp_path, "pictures/1.png")
+    (tmp_path / "labels.csv").write_text("id;what;value;part\n1;color;red;7\n", encoding="utf-8")
+    long = LONG | {"image": "pictures/{id}.png", "separator": ";", "long": {"task": "what", "label": "value"}}
+    rows = read_rows(recipe(long, "color", split={"column": "part"}), tmp_path)
+    assert (rows.paths, rows.cells.to_dict("records")) == (["pictures/1.png"], [{"color": "red", "part": "7"}])
+
+
+def test_of_two_rows_that_differ_the_first_stands_and_the_second_is_listed(tmp_path: Path) -> None:
+    draw(tmp_path, "a.png")
+    rows = ["a.png,color,red", "a.png,color,blue", "./a.png,color,red", "b.png,color,red", "b.png,color,red"]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,task,label", *rows]), encoding="utf-8")
+    table = read_table(recipe(LONG, "color"), tmp_path, SILENT)
+    assert list(table.frame["color"]) == ["red"]
+    assert table.rejected.to_numpy().tolist() == [
+        ["a.png", "color", "blue", "a row before this one says 'red'; got 'blue' (labels.csv line 3)"],
+        ["b.png", "", "", "no such file"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "image,task,label,part\na.png,colour,red,0\n",
+            "tasks.color: 'color' is not a task in the column task of labels.csv; there are colour (did you mean",
+        ),
+        ("image,name,label\na.png,color,red\n", "data.source.long.task: 'task' is not a column of labels.csv"),
+        ("image,task,class\na.png,color,red\n", "data.source.long.label: 'label' is not a column of labels.csv"),
+        ("image,task,label\na.png,color,red\n", "data.split.column: 'part' is not a column of labels.csv"),
+        (
+            "image,task,label,part\na.png,color,red,train\na.png,category,dress,test\n",
+            "data.split.column: a.png: a row before this one says 'train'; got 'test' (labels.csv line 3)",
+        ),
+    ],
+)
+def test_a_bad_long_csv_is_one_clear_line(tmp_path: Path, text: str, words: str) -> None:
+    draw(tmp_path, "a.png")
+    (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
+    tasks = ("color", "category") if "category" in text else ("color",)
+    with pytest.raises(PolyheadError) as raised:
+        read_rows(recipe(LONG, *tasks, split={"column": "part"}), tmp_path)
+    assert words in str(raised.value)
 
 
 def test_a_csv_that_is_not_utf8_is_refused(tmp_path: Path) -> None:

@@ -147,6 +147,13 @@ def test_too_many_unusable_images_refuse_to_train_with_counts_and_reasons(tmp_pa
     assert len(load_dataset(recipe(max_rejected=0.39), root, SILENT).table.frame) == 8
 
 
+def test_why_no_label_remains_is_told_where_training_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a.png,x,", "b.png,1,0")
+    with pytest.raises(PolyheadError) as raised:
+        load_dataset(recipe(), tmp_path, SILENT)
+    assert "1 x no label remains (such as a.png; age: expected a number; got 'x')" in str(raised.value)
+
+
 def test_to_look_at_data_it_need_not_be_fit_to_train(tmp_path: Path) -> None:
     unfit = recipe(split={"test": 0.01})  # of ten images, none
     with pytest.raises(PolyheadError, match=r"data\.split\.test"):

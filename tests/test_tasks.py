@@ -34,6 +34,16 @@ def test_decoding_undoes_encoding(example: Example) -> None:
     assert all(found == wanted for found, wanted in known)
 
 
+@pytest.mark.parametrize("name", ["categorical", "sigmoids", "binary", "ordinal"])
+def test_the_shares_of_classes_make_up_one_and_hold_the_answers_own(name: str) -> None:
+    task = EXAMPLES[name].task.learn("task", EXAMPLES[name].labels)
+    outputs = np.random.default_rng(0).dirichlet(np.ones(max(task.width, 2)), 5)[:, : task.width]
+    shares = task.shares(outputs)
+    assert shares.sum(axis=1) == pytest.approx(np.ones(5))
+    for answer, row in zip(task.decode(outputs), shares, strict=True):
+        assert answer["probability"] == pytest.approx(row[task.names.index(answer["answer"])])
+
+
 def test_unknown_labels_are_unknown_targets(example: Example) -> None:
     task = example.task.learn("task", example.labels)
     targets = task.encode(example.labels)

@@ -173,20 +173,32 @@ def evaluate(
 @app.command()
 def predict(
     model: Model,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE|DIR...", help="Images, or folders of images.")],
+    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE|DIR...", help="Images, or folders.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line an image.")] = False,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead.")] = None,
+    answers: Annotated[
+        Path | None, typer.Option("--answers", metavar="QUESTION.csv", help="Answer FashionAI's question file instead.")
+    ] = None,
 ) -> None:
     """Answer for images. Ends in 1 where some images could not be answered."""
     from polyhead import workflow
 
+    if bool(images) == bool(answers) or (answers and as_json):
+        raise PolyheadError("predict: give images or folders; or --answers with a question file, without --json")
     failed = 0
     with Screen() as screen:
-        if csv:
-            failed = workflow.predict_to_csv(model, images, csv, progress=screen)
-        for record in () if csv else workflow.predict(model, images, progress=screen):
-            failed += record["error"] is not None
-            print(json.dumps(record, ensure_ascii=False) if as_json else _in_words(record))
+        if answers and csv:
+            failed = workflow.answer_questions_to_csv(model, answers, csv, progress=screen)
+        elif answers:
+            for row, answered in workflow.answer_questions(model, answers, progress=screen):
+                failed += not answered
+                sys.stdout.buffer.write(row)
+        elif csv:
+            failed = workflow.predict_to_csv(model, images or (), csv, progress=screen)
+        else:
+            for record in workflow.predict(model, images or (), progress=screen):
+                failed += record["error"] is not None
+                print(json.dumps(record, ensure_ascii=False) if as_json else _in_words(record))
     if failed:
         print(f"polyhead: {failed} of the images could not be answered", file=sys.stderr)
         raise typer.Exit(1)

@@ -11,46 +11,21 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polyhead.recipe_network import SMALLEST, Block, NetworkRecipe, Part, Share, Stack
+from polyhead.recipe_network import SMALLEST, Block, NetworkRecipe, Stack
+from polyhead.recipe_part import Part, Share
+from polyhead.recipe_sources import (
+    CelebaSource,
+    CsvSource,
+    FashionaiSource,
+    FilesSource,
+    FoldersSource,
+    LongForm,
+    Source,
+)
 from polyhead.tasks import KINDS, AnyTask
 
 RESERVED = frozenset({"features", "path", "split", "content", "image", "error", "joint", "loss", "epoch", "seconds"})
 SPLITS = ("train", "valid", "test", "unseen")
-
-
-class FilesSource(Part):
-    """Labels stand in the names of the files."""
-
-    kind: Literal["files"] = "files"
-    pattern: str = Field(
-        description="What a file name looks like without its last suffix: `{age}_{gender}_{}` reads two fields and "
-        "passes over the rest."
-    )
-
-
-class FoldersSource(Part):
-    """Labels stand in the names of the folders that the images lie in."""
-
-    kind: Literal["folders"] = "folders"
-    pattern: str = Field(
-        description="What the folder's name looks like: `{color}_{category}`, or `{category}/{color}` for two levels."
-    )
-
-
-class CsvSource(Part):
-    """Labels stand in a CSV file, one row an image, one column a task."""
-
-    kind: Literal["csv"] = "csv"
-    file: str | None = Field(None, description="The CSV file, relative to the data's path; absent if that path is it.")
-    image: str = Field(
-        "image",
-        description="The column that holds the image's path, or a path made of columns, such as `images/{id}.jpg`. "
-        "Paths are relative to the CSV file's folder or to the data's path.",
-    )
-    separator: str = Field(",", min_length=1, max_length=1, description="What stands between two columns.")
-
-
-Source = Annotated[FilesSource | FoldersSource | CsvSource, Field(discriminator="kind")]
 
 
 class SplitRecipe(Part):
@@ -313,4 +288,18 @@ def _check_known(key: str, word: str, words: Iterable[str], place: str) -> None:
         raise ValueError(f"{key}: {word!r} is not among {place} ({', '.join(words)}){nearest(word, words)}")
 
 
-__all__ = ["KINDS", "Block", "Recipe", "Stack", "nearest", "pattern_fields"]
+__all__ = [
+    "KINDS",
+    "Block",
+    "CelebaSource",
+    "CsvSource",
+    "FashionaiSource",
+    "FilesSource",
+    "FoldersSource",
+    "LongForm",
+    "Recipe",
+    "Source",
+    "Stack",
+    "nearest",
+    "pattern_fields",
+]

@@ -2,15 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Part(BaseModel):
-    """A part of a recipe: unknown keys are mistakes, nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from polyhead.recipe_part import Part, Share
 
 
 class Block(Part):

@@ -7,6 +7,7 @@ from typing import Any
 
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.images import find_images
+from polyhead.data.sources import complete_recipe
 from polyhead.data.table import read_csv, write_csv
 from polyhead.errors import PolyheadError
 from polyhead.judging import calibrate, judge, report_data, report_run
@@ -17,6 +18,7 @@ from polyhead.recipe_file import check_recipe, load_recipe, recipe_text, write_r
 from polyhead.recipes import built_in_names
 from polyhead.run_folder import RunFolder, claim_folder, open_run, write_text
 from polyhead.tasks import Answer, Task
+from polyhead.use import fashionai
 from polyhead.use.model_file import find_model
 from polyhead.use.predictor import Predictor
 from polyhead.use.records import write_records
@@ -40,7 +42,7 @@ def train(
     Args:
         recipe: a built-in recipe's name, or a YAML file.
         out: the run folder to make.
-        data: the folder (or CSV file) of the data; the recipe's own, if absent.
+        data: the folder (or file of labels) of the data; the recipe's own, if absent.
         overrides: changes to the recipe, such as "training.epochs=5".
         seed: another seed than the recipe's.
         force: whether to replace a run that is there.
@@ -52,6 +54,7 @@ def train(
     path = str(Path(data).resolve()) if data else None
     loaded = load_recipe(recipe, overrides, data__path=path, seed=seed)
     root = _data_path(loaded)
+    loaded = complete_recipe(loaded, root)
     with claim_folder(Path(out), "recipe.yaml", force) as folder:
         run = RunFolder(folder)
         write_text(run.recipe, write_recipe(loaded))
@@ -137,6 +140,18 @@ def predict_to_csv(model: str | Path, images: Sequence[str | Path], path: Path, 
     return write_records(predict(model, images, progress=progress), Predictor(model).card.tasks, path)
 
 
+def answer_questions(
+    model: str | Path, question: str | Path, *, progress: Progress = SILENT
+) -> Iterator[tuple[bytes, bool]]:
+    """The rows of FashionAI's answer file, and whether each has an answer. See `fashionai.answer_questions`."""
+    return fashionai.answer_questions(Path(question), Predictor(model), progress)
+
+
+def answer_questions_to_csv(model: str | Path, question: str | Path, path: Path, *, progress: Progress = SILENT) -> int:
+    """The same, written to the file; how many of the rows could not be answered."""
+    return fashionai.write_fashionai_answers(Path(question), Predictor(model), path, progress)
+
+
 def explore(
     recipe: str | Path,
     out: str | Path,
@@ -148,8 +163,10 @@ def explore(
 ) -> Path:
     """Write the page that shows a data set; the page's file."""
     loaded = load_recipe(recipe, overrides, data__path=str(Path(data).resolve()) if data else None)
+    root = _data_path(loaded)
+    loaded = complete_recipe(loaded, root)
     with claim_folder(Path(out), "index.html", force) as folder:
-        dataset = load_dataset(loaded, _data_path(loaded), progress, check=False)
+        dataset = load_dataset(loaded, root, progress, check=False)
         return report_data(folder, loaded, dataset)
 
 

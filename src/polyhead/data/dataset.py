@@ -44,7 +44,7 @@ def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = T
 
     Args:
         recipe: says what to read and how to split it.
-        data: the folder of the data, or its CSV file.
+        data: the folder of the data, or its file of labels.
         progress: is told of the images, and how many were left out.
         check: whether to refuse where more than `data.max_rejected` cannot be used; if not, neither does a split that
             cannot be made stop it: all rows then have a blank one, and the reason is said.
@@ -106,10 +106,10 @@ def _check_rejected(table: Table, limit: float) -> None:
         return
     whole = table.rejected[table.rejected["task"] == ""]
     kinds = whole["reason"].str.split("[:;]", regex=True).str[0]  # behind it stands what differs from row to row
-    reasons = [
-        f"{count:,} x {kind} (such as {whole['path'][kinds == kind].iloc[0]})"
-        for kind, count in Counter(kinds).most_common(3)
-    ]
+    reasons = []
+    for kind, count in Counter(kinds).most_common(3):
+        path, reason = whole.loc[kinds == kind, ["path", "reason"]].iloc[0]
+        reasons.append(f"{count:,} x {kind} (such as {path}{reason.removeprefix(kind)})")
     words = f"{table.root}: {gone:,} of {total:,} images cannot be used: {'; '.join(reasons)}"
     if not len(table.frame):
         raise PolyheadError(words)

@@ -58,7 +58,7 @@ def find_images(folder: Path) -> list[Path]:
         if real not in seen:
             found += [Path(parent, name) for name in files if _is_shown(name) and Path(name).suffix.lower() in SUFFIXES]
         seen.add(real)
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    return sorted(found, key=Path.as_posix)  # all begin with the folder, so in the order of what follows it
 
 
 def _refuse_folder(error: OSError) -> None:

@@ -1,29 +1,43 @@
-"""Where the labels of images that nobody has described seem to stand: a CSV file, names of folders, names of files."""
+"""Where the labels of images that nobody has described seem to stand: a known format, a CSV file, or names."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from polyhead.data.evidence import Finding, judge_column
+from polyhead.data import celeba_source, fashionai_source
+from polyhead.data.evidence import Finding, judge_column, tell_counts
 from polyhead.data.images import find_images
-from polyhead.data.sources import READERS, Rows, data_folder, read_lines
+from polyhead.data.rows import Rows, data_folder
+from polyhead.data.sources import READERS, TEXTS
+from polyhead.data.text_files import read_lines
 from polyhead.errors import PolyheadError
-from polyhead.recipe import CsvSource, FilesSource, FoldersSource, pattern_fields
+from polyhead.recipe import (
+    CelebaSource,
+    CsvSource,
+    FashionaiSource,
+    FilesSource,
+    FoldersSource,
+    Source,
+    pattern_fields,
+)
 
 SAMPLE = 200  # rows looked at for the column of images
 SEPARATORS = "_-. "
+PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv")  # CelebA's
 NEARLY_ALL = 0.97  # of the images a way to read them must fit: fewer, and training would refuse
 
 
 @dataclass(frozen=True)
 class Sight:
-    """One way to read the data: the source, what it gives, and what its columns seem to be."""
+    """One way to read the data: the source, what it gives, what its columns seem to be, and keys of `data.split`."""
 
-    source: FilesSource | FoldersSource | CsvSource
+    source: Source
     rows: Rows
     findings: list[Finding]
     place: str
+    split: dict[str, Any] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[Finding]:
@@ -31,13 +45,56 @@ class Sight:
 
 
 def look_at(data: Path) -> Sight:
-    """Find a way to read labels: from the CSV file `data`, or in the folder the first way that shows any.
+    """Find a way to read labels: from the file `data`, or in the folder the first way that shows any.
 
     Raises:
         PolyheadError: there is no such path, no image, or no label that can be seen.
     """
     root = data_folder(data)
+    if known := _look_for_format(data, root):
+        return known
     return _look_into_folder(root) if data.is_dir() else _look_into_csv(data, root)
+
+
+def _look_for_format(data: Path, root: Path) -> Sight | None:
+    """FashionAI's or CelebA's files, which are told by their names and what stands in them."""
+    for name in (data.name,) if not data.is_dir() else (*celeba_source.FILES, *fashionai_source.FILES):
+        if not (root / name).is_file():
+            continue
+        if name in celeba_source.FILES:
+            return _look_at_celeba(root, name)
+        if fashionai_source.is_fashionai(root / name):
+            return _look_at_fashionai(root, name)
+    return None
+
+
+def _look_at_celeba(root: Path, name: str) -> Sight:
+    folder = CelebaSource.model_fields["images"].default
+    source = CelebaSource(file=name, images=folder if (root / folder).is_dir() else ".")
+    columns = list(TEXTS[source.kind](source, root)[1])
+    rows = READERS[source.kind](source, root, dict.fromkeys(columns, "data.source.file"))
+    findings = [judge_column(column, list(rows.cells[column])) for column in columns]
+    parts = next((part for part in PARTITIONS if (root / part).is_file()), None)
+    split = {"file": parts, "values": {"0": "train", "1": "valid", "2": "test"}} if parts else {}
+    return Sight(source, _check_found(rows, root / name), findings, f"attribute of {name}", split)
+
+
+def _look_at_fashionai(root: Path, name: str) -> Sight:
+    source = FashionaiSource(file=name)
+    _, texts = TEXTS[source.kind](source, root)
+    rows = READERS[source.kind](source, root, dict.fromkeys(texts, "data.source.file"))
+    findings = []
+    for column in texts:
+        counts = Counter(filter(None, rows.cells[column]))
+        words = f"one of {len(texts[column])} letters is y; {tell_counts(counts)}"
+        findings.append(Finding(column, "categorical", words, {}))
+    return Sight(source, _check_found(rows, root / name), findings, f"attribute of {name}")
+
+
+def _check_found(rows: Rows, file: Path) -> Rows:
+    if not rows.paths:
+        raise PolyheadError(f"{file}: none of the images that it names is there, such as {rows.rejected[0][0]}")
+    return rows
 
 
 def _look_into_folder(root: Path) -> Sight:
@@ -123,7 +180,7 @@ def _number(pattern: str) -> str:
 
 def _look_into_csv(file: Path, root: Path) -> Sight:
     separator = _guess_separator(file)
-    header, *lines = read_lines(file, separator)
+    header, *lines = (cells for _, cells in read_lines(file, separator))
     image = _find_template(header, lines, file, root)
     source = CsvSource(file=file.relative_to(root).as_posix(), image=image, separator=separator)
     used = pattern_fields(image) or [image]

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from polyhead.data.evidence import Finding
 from polyhead.data.images import FORMATS, ORIENTATION
 from polyhead.data.layouts import Sight, look_at
-from polyhead.data.sources import data_folder
+from polyhead.data.rows import data_folder
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
@@ -57,7 +57,7 @@ def propose_recipe(data: Path) -> str:
     data = Path(os.path.abspath(data.expanduser()))
     root, sight = data_folder(data), look_at(data)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", data.stem).strip("-") or "mine"
-    source = {key: value for key, value in sight.source.model_dump().items() if (key, value) != ("separator", ",")}
+    source = {"kind": sight.source.kind} | sight.source.model_dump(exclude_defaults=True)
     start = [
         f"# Proposed by `polyhead init` from {len(sight.rows.paths):,} images; change what you know better.",
         f"name: {_flow(name)}",
@@ -71,7 +71,7 @@ def propose_recipe(data: Path) -> str:
 
 
 def _write_split(sight: Sight) -> list[str]:
-    keys: dict[str, Any] = {"test": 0.2, "valid": 0.2}
+    keys: dict[str, Any] = {"test": 0.2, "valid": 0.2} | sight.split
     comment: list[str] = []
     for finding in sight.findings:
         if finding.kind == "split":

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polyhead.data.sources import Rows
+from polyhead.data.rows import Rows
 from polyhead.errors import PolyheadError
 from polyhead.recipe import Recipe, SplitRecipe, nearest
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from polyhead.data.sources import data_folder, read_rows
+from polyhead.data.rows import Rows, data_folder
+from polyhead.data.sources import complete_recipe, read_rows
 from polyhead.data.splits import GROUP, read_fixed_splits
 from polyhead.errors import PolyheadError
 from polyhead.progress import Progress
@@ -51,24 +52,27 @@ def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
 
     Args:
         recipe: says where labels are and what they mean.
-        data: the folder of the data, or its CSV file.
+        data: the folder of the data, or its file of labels.
         progress: is told of every task read.
 
     Raises:
-        PolyheadError: see `read_rows`.
+        PolyheadError: see `complete_recipe` and `read_rows`.
     """
+    recipe = complete_recipe(recipe, data)
     rows = read_rows(recipe, data)
     fixed, reasons = read_fixed_splits(rows, recipe, data_folder(data))
     columns: dict[str, Sequence[str]] = {"path": rows.paths, "split": fixed, "content": [""] * len(rows.paths)}
-    listed = [(path, "", "", reason) for path, reason in rows.rejected]
-    bad: list[list[str]] = [[] for _ in rows.paths]  # a row's labels that are none
+    mistakes = _list_mistakes(rows, recipe)
     advance = progress.track("Reading labels", len(recipe.tasks))
     for name, task in recipe.tasks.items():
-        columns[name], mistakes = _read_labels(task, rows.cells[task.columns(name)])
-        for row, (value, reason) in mistakes.items():
-            bad[row].append(f"{name}: {reason}")
-            listed.append((rows.paths[row], name, value, reason))
+        columns[name], found = _read_labels(task, rows.cells[task.columns(name)])
+        mistakes += [(row, name, value, reason) for row, (value, reason) in found.items()]
         advance(1)
+    listed = [(path, "", "", reason) for path, reason in rows.rejected]
+    listed += [(rows.paths[row], name, value, reason) for row, name, value, reason in mistakes]
+    bad: list[list[str]] = [[] for _ in rows.paths]  # a row's labels that are none
+    for row, name, _, reason in mistakes:
+        bad[row].append(f"{name}: {reason}")
     for row, labels in enumerate(zip(*(columns[name] for name in recipe.tasks), strict=True)):
         if not any(labels) and not reasons[row]:
             reasons[row] = f"no label remains; {'; '.join(bad[row])}" if bad[row] else "has no label"
@@ -77,6 +81,17 @@ def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
     frame = pd.DataFrame(columns, dtype=str).assign(reason=reasons).sort_values("path", ignore_index=True)
     rejected = pd.DataFrame(listed, columns=REJECTED_COLUMNS, dtype=str)
     return Table(data_folder(data), frame.drop(columns="reason"), rejected).leave_out(list(frame["reason"]))
+
+
+def _list_mistakes(rows: Rows, recipe: Recipe) -> list[tuple[int, str, str, str]]:
+    """The source's own mistakes: row, task, text, reason."""
+    places = {path: row for row, path in enumerate(rows.paths)} if rows.mistakes else {}
+    return [
+        (places[mistake.path], name, mistake.text, mistake.reason)
+        for mistake in rows.mistakes
+        for name, task in recipe.tasks.items()
+        if mistake.column in task.columns(name)
+    ]
 
 
 def _read_labels(task: Task, cells: pd.DataFrame) -> tuple[list[str], dict[int, tuple[str, str]]]:

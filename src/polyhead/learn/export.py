@@ -52,6 +52,8 @@ def export_network(
     }
     command = [sys.executable, "-m", "polyhead.learn.export", str(folder), weights.name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    for name in ("samples.npy", "export.json"):
+        (folder / name).unlink()
     if done.returncode:
         raise RuntimeError(f"exporting failed: {done.stderr.strip()[-2000:]}")
     return folder / "model.onnx", float(done.stdout.splitlines()[-1])

@@ -32,9 +32,13 @@ class Categorical(Calibrated):
         counts = self.distribution(known)
         return {"classes": list(self.names) or sorted(counts, key=natural_key), "counts": counts}
 
+    def shares(self, outputs: Array) -> Array:
+        """The outputs (n, classes), which for sigmoids are brought to a sum of 1 first, at the learnt temperature."""
+        return temper(_shares(outputs), self.temperature)
+
     def decode(self, outputs: Array) -> list[Answer]:
-        """The likeliest class; outputs (n, classes) of sigmoids are brought to a sum of 1 first."""
-        return [self._rank(row, int(row.argmax())) for row in temper(_shares(outputs), self.temperature)]
+        """The likeliest class."""
+        return [self._rank(row, int(row.argmax())) for row in self.shares(outputs)]
 
     def _alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return _among_names(self, labels, _shares(outputs))
@@ -80,10 +84,15 @@ class Binary(YesNo):
             )
         return {"labels": labels, "counts": counts}
 
+    def shares(self, outputs: Array) -> Array:
+        """The second label's probability behind that of the first (n, 2)."""
+        yes = self._temper(outputs)
+        return np.column_stack([1 - yes, yes])
+
     def decode(self, outputs: Array) -> list[Answer]:
         """The second label from its threshold on."""
         (cut,) = self._cuts()
-        return [self._rank(np.array([1 - p, p]), int(p >= cut)) for p in self._temper(outputs)[:, 0]]
+        return [self._rank(row, int(row[1] >= cut)) for row in self.shares(outputs)]
 
     def constant(self) -> Array:
         return super().constant()[1:]
@@ -117,9 +126,13 @@ class Ordinal(Calibrated):
         passed = 1 - np.cumsum(outputs.astype(float), axis=1)[:, :-1]
         return [int(rank) for rank in np.sum(passed > 0.5, axis=1)]
 
+    def shares(self, outputs: Array) -> Array:
+        """The levels' probabilities, at the learnt temperature."""
+        return temper(outputs, self.temperature)
+
     def decode(self, outputs: Array) -> list[Answer]:
         """The median of the levels' probabilities (n, levels): of the model's own, or a temperature could move it."""
-        rows = temper(outputs, self.temperature)
+        rows = self.shares(outputs)
         return [self._rank(row, rank) for row, rank in zip(rows, self._ranks(outputs), strict=True)]
 
     def _alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:

@@ -1,6 +1,7 @@
 """Tasks whose answer is any number of labels at once."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -54,6 +55,10 @@ class MultiLabel(YesNo):
     def columns(self, name: str) -> list[str]:
         return self.from_columns or super().columns(name)
 
+    def settle(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Its columns: those of the labels that it declares, or all."""
+        return {} if self.column or self.from_columns else {"from_columns": self.labels or list(texts)}
+
     def read(self, *cells: str) -> str:
         if self.from_columns:
             return self._read_columns(cells)
@@ -105,9 +110,13 @@ class MultiLabel(YesNo):
                     targets[row, places[word.lstrip("?")]] = np.nan if word.startswith("?") else 1
         return targets
 
+    def shares(self, outputs: Array) -> Array:
+        """The probability of a yes for each label, at the learnt temperature."""
+        return self._temper(outputs)
+
     def decode(self, outputs: Array) -> list[Answer]:
         """Every label from its threshold on; the answer's own probability is that of its least certain label."""
-        scores = self._temper(outputs)
+        scores = self.shares(outputs)
         said, certainty = self._say(scores)
         return [
             {

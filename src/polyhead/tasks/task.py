@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -63,6 +63,24 @@ class Task(BaseModel, ABC):
         """The source's columns that `read` wants, for the task called `name`."""
         return [self.column or name]
 
+    def settle(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """What the format of a source settles of this task: keys of its recipe that are open as yet.
+
+        Args:
+            name: the task's.
+            texts: the source's columns, each with every text that it can have, in order; none where that is open.
+
+        Raises:
+            ValueError: the task declares more labels, or fewer, than there are texts.
+        """
+        (column,) = self.columns(name)
+        found = texts.get(column, ())
+        if self.values or not found:
+            return {}
+        if self.names and len(self.names) != len(found):
+            raise ValueError(f"declares {len(self.names)} labels ({one_of(self.names)}), but {column} has {len(found)}")
+        return {"values": dict(zip(found, self.names or found, strict=True))}
+
     def read(self, *cells: str) -> str:
         """The label in the source's text, blank where unknown.
 
@@ -121,6 +139,10 @@ class Task(BaseModel, ABC):
         """Targets (n, 1): the label's place among `names`; NaN where unknown or never seen in training."""
         places = {label: place for place, label in enumerate(self.names)}
         return np.array([[places.get(label, np.nan)] for label in labels], np.float32).reshape(-1, 1)
+
+    def shares(self, outputs: Array) -> Array:
+        """The probability of each of `names` (n, names), by the model's outputs (n, width)."""
+        return outputs
 
     @abstractmethod
     def decode(self, outputs: Array) -> list[Answer]:

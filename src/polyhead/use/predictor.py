@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,14 @@ from polyhead.use.model_file import find_model, open_model
 
 BATCH = 32  # images a call: larger ones gain nothing on a CPU, and cost memory
 Outputs = dict[str, NDArray[np.float32]]
+
+
+class Batch(NamedTuple):
+    """Images, why each of them cannot be read, and the graph's outputs; those of one that cannot be read are void."""
+
+    images: Sequence[str | Path | bytes]
+    errors: list[str | None]
+    outputs: Outputs
 
 
 class Predictor:
@@ -42,13 +51,20 @@ class Predictor:
         A record is `{"image": name, "error": None, "answers": {task: answer}}`; an image that cannot be read has its
         reason under `error`, and no answers; `name` is None for bytes.
         """
+        for batch in self.run_files(images):
+            yield from self._answer(batch)
+
+    def run_files(self, images: Sequence[str | Path | bytes]) -> Iterator[Batch]:
+        """The graph's outputs for images, batch after batch; the next one is decoded meanwhile."""
         with ThreadPoolExecutor() as pool:
             chunks = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
             ahead = pool.map(self._decode, chunks[0]) if chunks else None
             for number, chunk in enumerate(chunks):
                 decoded = list(ahead or ())
                 ahead = pool.map(self._decode, chunks[number + 1]) if number + 1 < len(chunks) else None
-                yield from self._answer(chunk, decoded)
+                blank = np.zeros((*self.card.image.size, 3), np.uint8)
+                pixels = np.stack([blank if isinstance(found, str) else found for found in decoded])
+                yield Batch(chunk, [found if isinstance(found, str) else None for found in decoded], self.run(pixels))
 
     def _decode(self, image: str | Path | bytes) -> NDArray[np.uint8] | str:
         try:
@@ -58,11 +74,8 @@ class Predictor:
         except ImageError as error:
             return str(error)
 
-    def _answer(self, images: Sequence[str | Path | bytes], decoded: list[NDArray[np.uint8] | str]) -> Iterator[Answer]:
-        blank = np.zeros((*self.card.image.size, 3), np.uint8)  # in the place of what cannot be read, and not looked at
-        outputs = self.run(np.stack([blank if isinstance(pixels, str) else pixels for pixels in decoded]))
-        answers = {name: task.decode(outputs[name]) for name, task in self.card.tasks.items()}
-        for row, (image, pixels) in enumerate(zip(images, decoded, strict=True)):
-            error = pixels if isinstance(pixels, str) else None
+    def _answer(self, batch: Batch) -> Iterator[Answer]:
+        answers = {name: task.decode(batch.outputs[name]) for name, task in self.card.tasks.items()}
+        for row, (image, error) in enumerate(zip(batch.images, batch.errors, strict=True)):
             found = {} if error else {name: column[row] for name, column in answers.items()}
             yield {"image": None if isinstance(image, bytes) else str(image), "error": error, "answers": found}

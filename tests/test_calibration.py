@@ -238,6 +238,17 @@ def test_answers_figures_and_table_agree(fitted: Task) -> None:
         assert found["answered_accuracy"] == pytest.approx(np.mean([not wrong[row] for row in sure]))
 
 
+def test_shares_are_the_probabilities_that_answers_carry(fitted: Task) -> None:
+    outputs = draw_split(fitted, seed=3, rows=50)[1]
+
+    for answer, row in zip(fitted.decode(outputs), fitted.shares(outputs), strict=True):
+        by_name = dict(zip(fitted.names, row.tolist(), strict=True))
+        assert answer.get("probabilities", by_name) == by_name
+        assert answer.get("top", []) == sorted(
+            ([name, p] for name, p in by_name.items() if "top" in answer), key=lambda pair: -pair[1]
+        )
+
+
 def test_one_image_is_answered_as_among_many(fitted: Task) -> None:
     outputs = draw_split(fitted, seed=3, rows=50)[1]
 

@@ -1,11 +1,13 @@
 """What all tests stand on: no cache but the test's own, and small drawn data sets."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from polyhead.cli import main
 from polyhead.learn import choose_backend
 
 choose_backend()
@@ -64,3 +66,13 @@ def shapes(tmp_path: Path) -> Path:
     """A folder of 48 drawn shapes, and `tiny.yaml` beside it."""
     (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     return draw_shapes(tmp_path / "shapes", 48).parent
+
+
+def call(*arguments: object) -> int:
+    """Exit code of the command line, in this process."""
+    sys.argv = ["polyhead", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0

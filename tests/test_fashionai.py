@@ -1,7 +1,6 @@
 """FashionAI's files are read and answered in the very form that they are published in."""
 
 import csv
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,10 +8,10 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from conftest import call
 from PIL import Image
 
 import polyhead
-from polyhead.cli import main
 from polyhead.data.dataset import load_dataset
 from polyhead.data.proposal import propose_recipe
 from polyhead.data.sources import complete_recipe
@@ -341,16 +340,6 @@ def test_a_bad_question_file_is_one_clear_line_and_leaves_no_answers(
         answer(tmp_path, question)
     assert words in str(raised.value)
     assert [path.name for path in tmp_path.iterdir()] == ["Tests"]
-
-
-def call(*arguments: object) -> int:
-    """Exit code of the command line, in this process."""
-    sys.argv = ["polyhead", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def test_from_labels_to_answers_that_read_back(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

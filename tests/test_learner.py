@@ -1,6 +1,7 @@
 """Training sums over known labels: in the gradient, in a batch's loss, in an epoch's log."""
 
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
@@ -57,7 +58,9 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8)
 class WithoutBlanks(Learner):
     """A learner whose loss is written without the blank terms: each task over its known rows, cut out by hand."""
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):  # type: ignore[no-untyped-def]
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         total = 0.0
         for name, head in self.heads.items():
             rows = [row for row, label in enumerate(BLANKED[name]) if label]

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import draw_shapes
+from conftest import call, draw_shapes
 
 import polyhead
 from polyhead import workflow
-from polyhead.cli import main
 from polyhead.data.dataset import reopen_dataset
 from polyhead.data.table import read_csv
 from polyhead.judging import calibrate
@@ -40,16 +39,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "tiny.yaml", folder / "run", data=folder / "shapes", overrides=[held, "training.epochs=8", *ASKED]
     )
     return folder / "run"
-
-
-def call(*arguments: object) -> int:
-    """Exit code of the command line, in this process."""
-    sys.argv = ["polyhead", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def test_a_run_folder_holds_what_it_should(run: Path) -> None:

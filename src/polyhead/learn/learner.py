@@ -48,13 +48,13 @@ class Learner(keras.Model):
         found = self.core(pixels, training=training)
         return {name: found[name] for name in self.heads}
 
-    def compute_loss(  # type: ignore[no-untyped-def]
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
         """The weighted sum of the tasks' losses over a batch, each over its known labels."""
         return sum(head.task.loss_weight * _mean(head.loss(y[name], y_pred[name])) for name, head in self.heads.items())
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict[str, Tensor]:  # type: ignore[no-untyped-def]
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Tensor]:
         """Add a batch to the epoch's sums."""
         for name, head in self.heads.items():
             found = {"loss": head.loss(y[name], y_pred[name]), **head.scores(y[name], y_pred[name])}

@@ -1,12 +1,14 @@
 """The network: pixels in, the logits of every task and the feature vector out."""
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
 from keras import layers, ops
 
-from polyhead.learn.heads import HEADS, Head, Tensor
+from polyhead.learn.heads import HEADS, Head
+from polyhead.learn.losses import Tensor
 from polyhead.recipe import Block, Recipe, Stack
 from polyhead.tasks import Task
 
@@ -54,7 +56,7 @@ def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
     for units in stack.dense:
         x = layers.Dense(units, activation="relu")(x)
         x = layers.BatchNormalization(momentum=momentum)(x)
-        x = layers.Dropout(stack.dropout)(x)
+        x = _drop(x, stack.dropout)
     return x
 
 
@@ -64,4 +66,9 @@ def _add_block(x: Tensor, block: Block, momentum: float) -> Tensor:
         x = layers.BatchNormalization(momentum=momentum)(x)
     if block.pool > 1:
         x = layers.MaxPooling2D(block.pool)(x)
-    return layers.Dropout(block.dropout)(x) if block.dropout else x
+    return _drop(x, block.dropout) if block.dropout else x
+
+
+def _drop(x: Tensor, rate: float) -> Tensor:
+    # Without a seed, Keras drops on torch by a state that no variable holds: a run could not be gone on with exactly.
+    return layers.Dropout(rate, seed=random.randint(1, 10**9) if rate else None)(x)

@@ -137,7 +137,7 @@ def _describe_task(task: Task, judged: Judged, name: str, figures: Numbers) -> C
     if not figures["n"]:
         return shown
     shown |= {"rows": _list_figures(figures), "answer": task.show(figures["baseline"]["answer"])}
-    shown["not_in_training"] = figures.get("not_in_training", [])
+    shown |= {"not_in_training": figures.get("not_in_training", []), "rare": figures.get("rare")}
     if "per_class" in figures:
         shown["per_class"] = _list_classes(figures)
     if "confusion" in figures:

@@ -1,6 +1,6 @@
 """Tasks whose answer is one of several labels."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -8,13 +8,17 @@ from pydantic import Field, model_validator
 from polyhead import measures
 from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
-from polyhead.tasks.task import Answer, Array, Labels, Task, natural_key, one_of, ranked
+from polyhead.tasks.labelled import EntropyLoss, Labelled, RareLabels
+from polyhead.tasks.task import Answer, Array, Labels, natural_key, one_of, ranked
 
 
-class Categorical(Task):
+class Categorical(RareLabels):
     """One class of several."""
 
+    LEARNT: ClassVar[tuple[str, ...]] = ("counts", "rare_counts")
+
     kind: Literal["categorical"] = "categorical"
+    loss: EntropyLoss = "cross_entropy"
     classes: list[str] = Field([], description="The classes, in order; those of the training split, sorted, if absent.")
     activation: Literal["softmax", "sigmoid"] = Field(
         "softmax",
@@ -27,7 +31,10 @@ class Categorical(Task):
 
     def _learn(self, name: str, known: Labels) -> dict[str, Any]:
         counts = self.distribution(known)
-        return {"classes": list(self.names) or sorted(counts, key=natural_key), "counts": counts}
+        classes = list(self.names) or sorted(counts, key=natural_key)
+        kept, rare = self._set_aside(name, {label: counts.get(label, 0) for label in classes})
+        learnt = self.model_copy(update={"classes": kept, "counts": counts, "rare_counts": rare})
+        return {"classes": kept, "counts": learnt.distribution(known), "rare_counts": rare}
 
     def decode(self, outputs: Array) -> list[Answer]:
         """The likeliest class; outputs (n, classes) of sigmoids are brought to a sum of 1 first."""
@@ -37,14 +44,15 @@ class Categorical(Task):
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         answers = [answer["answer"] for answer in self.decode(outputs)]
         unlearnt = sorted(set(labels) - set(self.counts))
-        found = measures.measure_classes(labels, answers, self.names)
+        found = measures.measure_classes(labels, answers, self.names) | self._note_rare()
         return found | ({"not_in_training": unlearnt} if unlearnt else {})
 
 
-class Binary(Task):
+class Binary(Labelled):
     """Yes or no, or any two labels; the model gives the probability of the second."""
 
     kind: Literal["binary"] = "binary"
+    loss: EntropyLoss = "cross_entropy"
     labels: list[str] = Field([], description="The two labels, negative first; those found, sorted, if absent.")
 
     @model_validator(mode="after")
@@ -84,10 +92,11 @@ class Binary(Task):
         return found | measures.measure_ranking(np.asarray(labels, object) == self.names[1], outputs[:, 0])
 
 
-class Ordinal(Task):
+class Ordinal(Labelled):
     """One level of several that stand in an order."""
 
     kind: Literal["ordinal"] = "ordinal"
+    loss: EntropyLoss = "cross_entropy"
     levels: list[str] = Field([], description="The levels, lowest first; those found, ascending, if they are numbers.")
 
     @property

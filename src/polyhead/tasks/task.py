@@ -101,10 +101,18 @@ class Task(BaseModel, ABC):
     def _learn(self, name: str, known: Labels) -> dict[str, Any]:
         """The fields that the known labels of the training split teach."""
 
+    def regroup(self, labels: Labels) -> list[str]:
+        """The labels (n) as it knows them: one that goes by another name under that, one that it leaves out blank."""
+        return list(labels)
+
     def encode(self, labels: Labels) -> NDArray[np.float32]:
         """Targets (n, 1): the label's place among `names`; NaN where unknown or never seen in training."""
         places = {label: place for place, label in enumerate(self.names)}
-        return np.array([[places.get(label, np.nan)] for label in labels], np.float32).reshape(-1, 1)
+        return np.array([[places.get(label, np.nan)] for label in self.regroup(labels)], np.float32).reshape(-1, 1)
+
+    def strata(self, labels: Labels) -> NDArray[np.float32]:
+        """What a balanced sampler shows equally often, a stratum a number: (n, ways to part the rows), NaN unknown."""
+        return self.encode(labels)
 
     @abstractmethod
     def decode(self, outputs: Array) -> list[Answer]:
@@ -116,6 +124,7 @@ class Task(BaseModel, ABC):
         Returns:
             `kind`, `n` (known rows), the kind's metrics and `baseline`; only the first two where n is 0.
         """
+        labels = self.regroup(labels)
         rows = [row for row, label in enumerate(labels) if label]
         found: Numbers = {"kind": self.kind, "n": len(rows)}
         if not rows:
@@ -145,13 +154,13 @@ class Task(BaseModel, ABC):
         return np.array(
             [
                 np.nan if not label else 0.0 if answer["answer"] == label else answer["probability"]
-                for label, answer in zip(labels, answers, strict=True)
+                for label, answer in zip(self.regroup(labels), answers, strict=True)
             ]
         )
 
     def distribution(self, labels: Labels) -> dict[str, int]:
         """How many rows have each label, in the order to show them; unknown rows left out."""
-        found = Counter(label for label in labels if label)
+        found = Counter(label for label in self.regroup(labels) if label)
         return {name: found[name] for name in (*self.names, *sorted(set(found) - set(self.names))) if found[name]}
 
     def numbers(self, labels: Labels) -> Array | None:

@@ -174,40 +174,36 @@ def test_gradients_are_numbers_however_sure_the_network_is(task: Task, focusing:
     assert np.isfinite(gradient(head, targets, logits)).all()
 
 
-def test_class_weights_multiply_losses_and_are_not_in_the_denominator() -> None:
+def test_a_label_of_weight_w_counts_as_w_labels() -> None:
     # a: 3 rows, b: 1. balanced: 4 / (2 x 3) and 4 / (2 x 1).
-    cost = math.log(2)
-    assert total(Categorical(class_weight="balanced"), ["a", "a", "a", "b"], [[0], [1]], [[0.0, 0.0]] * 2) == (
-        pytest.approx((4 / 6 * cost + 4 / 2 * cost, 2), rel=1e-5)
-    )
-    assert total(Binary(class_weight="balanced"), ["a", "a", "a", "b"], [[0], [1]], [[0.0]] * 2) == (
-        pytest.approx((4 / 6 * cost + 4 / 2 * cost, 2), rel=1e-5)
-    )
-    # A level's weight is on each of its thresholds: S one (above S?), M two, and L two.
-    assert total(
-        Ordinal(levels=["S", "M", "L"], class_weight="balanced"), ["S", "S", "M", "L"], [[0], [2]], [[0.0] * 2] * 2
-    ) == (pytest.approx((4 / 6 * cost + 2 * 4 / 3 * cost, 3), rel=1e-5))
+    rows, costs = ["a", "a", "a", "b"], (math.log(1 + math.exp(-1)), math.log(1 + math.exp(1)))
+    summed, counts = 4 / 6 * costs[0] + 4 / 2 * costs[1], 4 / 6 + 4 / 2
+    expected = pytest.approx((summed, counts), rel=1e-5)
+    assert total(Categorical(class_weight="balanced"), rows, [[0], [1]], [[1.0, 0.0]] * 2) == expected
+    assert total(Binary(class_weight="balanced"), rows, [[0], [1]], [[-1.0]] * 2) == expected
+
+
+def test_a_levels_weight_is_on_each_of_the_thresholds_that_it_reaches() -> None:
+    # S, of 2 rows, reaches one threshold (above S?); L, of 1 row, two.
+    cost, task = math.log(2), Ordinal(levels=["S", "M", "L"], class_weight="balanced")
+    found = total(task, ["S", "S", "M", "L"], [[0], [2]], [[0.0, 0.0]] * 2)
+    counts = 1 * 4 / (3 * 2) + 2 * 4 / (3 * 1)
+    assert found == pytest.approx((counts * cost, counts), rel=1e-5)
 
 
 def test_a_multilabel_task_weighs_yes_and_no_of_each_label_by_the_rows_that_know_it() -> None:
     # a: 1 yes, 3 no. b: 1 yes, 1 no, unknown in two rows.
-    cost = math.log(2)
-    labels = ["a|b", "none", "?b", "?b"]
+    cost, labels = math.log(2), ["a|b", "none", "?b", "?b"]
     found = total(MultiLabel(class_weight="balanced"), labels, [[1, 1], [0, 0]], [[0.0, 0.0]] * 2)
-    assert found == pytest.approx(((4 / 2 + 4 / 6) * cost + 2 * cost, 4), rel=1e-5)
+    counts = 4 / (2 * 1) + 4 / (2 * 3) + 2 / (2 * 1) + 2 / (2 * 1)
+    assert found == pytest.approx((counts * cost, counts), rel=1e-5)
 
 
-def test_over_the_whole_training_split_class_weights_are_a_weighted_mean() -> None:
+def test_balanced_weights_give_each_class_of_the_training_split_one_say() -> None:
     labels = ["a"] * 7 + ["b"] * 2 + [""] * 3 + ["c"]
-    task = Categorical(class_weight="effective_number", beta=0.9)
-    learnt = task.learn("t", labels)
-    targets, logits = learnt.encode(labels), np.random.default_rng(0).normal(size=(13, 3)).astype("float32")
+    task = Categorical(class_weight="balanced")
+    targets, logits = task.learn("t", labels).encode(labels), np.random.default_rng(0).normal(size=(13, 3))
     found = np.divide(*total(task, labels, targets.tolist(), logits.tolist()))
-    known = [row for row, label in enumerate(labels) if label]
-    costs = numbers(
-        ops.sparse_categorical_crossentropy(
-            ops.cast(tensor(targets[known, 0]), "int32"), tensor(logits[known]), from_logits=True
-        )
-    )
-    weights = learnt.class_weights()[targets[known, 0].astype(int)]
-    assert found == pytest.approx(np.sum(weights * costs) / np.sum(weights), rel=1e-5)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    costs = [-np.log(shares[targets[:, 0] == place, place]).mean() for place in range(3)]
+    assert found == pytest.approx(np.mean(costs), rel=1e-5)

@@ -1,11 +1,12 @@
 """The kinds of task: the half that needs Keras (its twin: `tasks/`).
 
 A head is a dense layer of `units` logits; what they mean, cost and score is the kind's. Losses and scores come as pairs
-of tensors of one shape, values and 1 where known: only the sums of both are ever divided, so that an unknown label
-adds nothing to a loss and is not in its denominator. A class weight c multiplies the value l alone: a batch's loss is
-sum(c l) / sum(known). Their mean over the training split's known labels is 1, so over all of that split this is the
-weighted mean sum(c l) / sum(c); and unlike it, a batch's figure is that of the split on average, however small the
-batch (in one that knew a single label, sum(c l) / sum(c) would forget the weight).
+of tensors of one shape, values and how much each counts: 0 where unknown, else 1, or in a loss the class's weight. Only
+the sums sum(values x counts) and sum(counts) are ever divided: an unknown label adds nothing to a loss and is not
+in its denominator, and a label of weight 3 is as three labels. So weights do not change a loss's scale, and a batch
+costs no more than its worst label however rare that is. (Over the known labels' number instead, a single rare label may
+outweigh a batch many times over, and Adam's step with it: tried on garments of 46 colours, it learnt less.) The price:
+where all known labels of a batch are of one class, their weight has no effect.
 """
 
 from abc import ABC, abstractmethod
@@ -33,7 +34,7 @@ class Head(ABC):
 
     @abstractmethod
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
-        """The loss of every value that the head is to learn."""
+        """The loss of every value that the head is to learn, and how much each counts."""
 
     @abstractmethod
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
@@ -49,10 +50,10 @@ class CategoricalHead(Head):
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
         places, known = _known(targets)
         truth = ops.one_hot(ops.cast(places[:, 0], "int32"), self.units)
-        weights = _weights_at(self.task, places)
+        counts = known * _weights_at(self.task, places)
         if self.task.activation == "softmax":
-            return class_loss(self.task, truth, logits) * weights, known
-        return yes_no_loss(self.task, truth, logits) * weights, ops.broadcast_to(known, ops.shape(logits))
+            return class_loss(self.task, truth, logits), counts
+        return yes_no_loss(self.task, truth, logits), ops.broadcast_to(counts, ops.shape(logits))
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         places, known = _known(targets)
@@ -69,11 +70,10 @@ class BinaryHead(Head):
         truth, known = _known(targets)
         if self.task.loss == "cosine":
             return cosine(smooth(truth, self.task.label_smoothing, 2), logits, known)
-        values = yes_no_loss(self.task, truth, logits)
         if self.task.class_weight != "none":
             no, yes = self.task.class_weights().reshape(2, -1).astype("float32")
-            values = values * ops.where(truth > 0.5, yes, no)
-        return values, known
+            known = known * ops.where(truth > 0.5, yes, no)
+        return yes_no_loss(self.task, truth, logits), known
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         truth, known = _known(targets)
@@ -128,8 +128,7 @@ class OrdinalHead(Head):
         ranks, known = _known(targets)
         levels = ops.arange(self.units, dtype="float32")[None, :]
         reached = _as_numbers(ranks >= levels) * known  # a level that was never reached teaches nothing of passing it
-        values = yes_no_loss(self.task, _as_numbers(ranks > levels), logits)
-        return values * _weights_at(self.task, ranks), reached
+        return yes_no_loss(self.task, _as_numbers(ranks > levels), logits), reached * _weights_at(self.task, ranks)
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         ranks, known = _known(targets)
@@ -155,7 +154,7 @@ def _known(targets: Tensor) -> Masked:
 
 
 def _weights_at(task: Any, places: Tensor) -> Tensor:
-    """What the losses of rows are multiplied by, by the places (n, 1) of their labels; 1 where all weigh the same."""
+    """How much rows count in a loss, by the places (n, 1) of their labels; 1 where all count the same."""
     if task.class_weight == "none":
         return 1.0
     weights = ops.convert_to_tensor(task.class_weights(), dtype="float32")

@@ -39,10 +39,11 @@ class Labelled(Task):
     )
     class_weight: Literal["none", "balanced", "effective_number"] = Field(
         "none",
-        description="What multiplies each label's loss, by its rows n in the training split alone: `balanced`, 1 / n; "
-        "`effective_number`, (1 - beta) / (1 - beta^n), so that labels of many more than 1 / (1 - beta) rows weigh "
-        "alike (Cui et al. 2019). Scaled to a mean of 1 over the known rows; in a multilabel task for the yes and no "
-        "of each label apart. Validation's loss is weighed so too; no metric is.",
+        description="How much each label counts in the loss, by its rows n in the training split alone: `balanced`, "
+        "1 / n; `effective_number`, (1 - beta) / (1 - beta^n), so that labels of many more than 1 / (1 - beta) rows "
+        "count alike (Cui et al. 2019); in a multilabel task the yes and no of each label apart. The loss is the "
+        "weighted mean, so its scale stays, in training and validation; no metric is weighed. `balanced` gets more of "
+        "the rare labels right at the cost of more false ones, and asks much of labels of a few rows: see `min_count`.",
     )
     beta: float = Field(
         0.999,
@@ -59,7 +60,7 @@ class Labelled(Task):
         return self
 
     def class_weights(self) -> Array:
-        """What the loss of each label is multiplied by (labels,), in the order of `names`."""
+        """How much each label counts in the loss (labels,), in the order of `names`."""
         return weigh_labels([self.counts.get(name, 0) for name in self.names], self.class_weight, self.beta)
 
 

@@ -115,7 +115,7 @@ class MultiLabel(RareLabels):
         return {key: dict(zip(self.names, of.astype(int).tolist(), strict=True)) for key, of in found.items()}
 
     def class_weights(self) -> Array:
-        """What the loss of each label is multiplied by (2, labels): where it is no, and where it is yes."""
+        """How much each label counts in the loss (2, labels): where it is no, and where it is yes."""
         rows = [(self.known[name] - self.counts[name], self.counts[name]) for name in self.names]
         return np.array([weigh_labels(pair, self.class_weight, self.beta) for pair in rows]).T
 

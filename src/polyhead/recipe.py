@@ -80,6 +80,12 @@ class DataRecipe(Part):
     path: str | None = Field(None, description="The folder (or CSV file) of the data; `--data` says another.")
     source: Source
     split: SplitRecipe = SplitRecipe()
+    weight: str | None = Field(
+        None,
+        description="A source column that says how much each row counts in losses, in training and in validation: a "
+        "number of 0 or more, 1 where blank. A row of weight 2 is learnt from as two rows would be, one of weight 0 "
+        "not at all. Metrics, and all figures of the evaluation, count each row once.",
+    )
     max_rejected: float = Field(
         0.05, ge=0, le=1, description="Training refuses to start where a larger share of the images cannot be used."
     )
@@ -154,6 +160,27 @@ class TrainingRecipe(Part):
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation loss; if absent, never."
     )
+    sampler: Literal["shuffle", "balanced"] = Field(
+        "shuffle",
+        description="Which rows an epoch shows: `shuffle`, each once; `balanced`, as many rows, drawn so that rare "
+        "labels are seen as often as frequent ones (rare ones several times an epoch, frequent ones not in each), for "
+        "each label of a multilabel task its yes as often as its no, for a number each of its `ranges`. Unknown counts "
+        "as one label more. Class weights do not know of it: both together balance twice.",
+    )
+    sampler_task: str | None = Field(
+        None,
+        description="The task whose labels `sampler: balanced` shows equally often; if absent, all tasks have an equal "
+        "say in how often a row is drawn.",
+    )
+    balance: Literal["fixed", "uncertainty", "dynamic_average"] = Field(
+        "fixed",
+        description="What weighs the tasks' losses against each other, times their `loss_weight`: `fixed`, nothing "
+        "else; `uncertainty`, a learnt variance for each, so that a task's weight goes to 1 / (2 x its loss) (Kendall, "
+        "Gal, Cipolla 2018); `dynamic_average`, more for a task whose training loss fell less over the last two epochs "
+        "(Liu, Johns, Davison 2019). Of the methods that go by how fast tasks learn this one needs no gradient of each "
+        "task, and so no second pass, and its weights follow from the history alone. Weights of each epoch stand in "
+        "the history as TASK.weight. The total losses there, by which the best epoch is chosen, keep to `loss_weight`.",
+    )
     augment: Augment = Augment()
 
     @model_validator(mode="before")
@@ -175,6 +202,12 @@ class TrainingRecipe(Part):
         """The stages; one where none are given."""
         whole = Stage(epochs=self.epochs, learning_rate=self.learning_rate, schedule=self.schedule)
         return self.stages or [whole]
+
+    @model_validator(mode="after")
+    def _sampler_agrees(self) -> Self:
+        if self.sampler_task and self.sampler != "balanced":
+            raise ValueError("sampler_task has an effect with `sampler: balanced` only; set that too, or take it out")
+        return self
 
 
 class Recipe(Part):
@@ -207,6 +240,8 @@ class Recipe(Part):
                     _check_known(f"tasks.{name}", column, given, "the fields of the source's pattern")
         for task_name in self.data.split.stratify:
             _check_known("data.split.stratify", task_name, self.tasks, "the tasks")
+        if self.training.sampler_task:
+            _check_known("training.sampler_task", self.training.sampler_task, self.tasks, "the tasks")
         for row in self.data.split.hold_out:
             self._check_combination(row)
         self._check_network()

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops, random
 
-from polyhead.learn.heads import Tensor
+from polyhead.learn.losses import Tensor
 from polyhead.recipe import Augment
 
 

@@ -8,7 +8,8 @@ from keras import layers, ops
 
 from polyhead.learn import backend
 from polyhead.learn.backbones import build_backbone
-from polyhead.learn.heads import HEADS, Head, Tensor
+from polyhead.learn.heads import HEADS, Head
+from polyhead.learn.losses import Tensor
 from polyhead.recipe import Recipe
 from polyhead.recipe_network import Backbone, Block, Stack
 from polyhead.tasks import Task

@@ -5,18 +5,16 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from polyhead.learn import backend, state
 from polyhead.learn.backbones import set_trainable
-from polyhead.learn.batches import Batches, OneEpoch, Pixels
+from polyhead.learn.batches import Batches, Lesson, OneEpoch
 from polyhead.learn.learner import Learner
 from polyhead.learn.network import Network, build_network
 from polyhead.progress import Progress
@@ -25,16 +23,6 @@ from polyhead.tasks import Task
 
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
 STATE, WEIGHTS, HISTORY = "state/last.npz", "state/kept.weights.h5", "history.csv"
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What there is to learn from: pixels by row, targets by task for all rows, the rows of two splits."""
-
-    pixels: Pixels
-    targets: dict[str, NDArray[np.float32]]
-    train: NDArray[np.intp]
-    valid: NDArray[np.intp]  # empty where there is none
 
 
 def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, folder: Path, progress: Progress) -> None:
@@ -47,13 +35,13 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, fol
     backend.start(recipe.seed, progress)
     position = state.read_position(folder / STATE)
     network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists())
-    batches = Batches(lesson.pixels, lesson.targets, lesson.train, recipe.training.batch_size, recipe.seed)
+    batches = Batches(lesson, recipe.training.batch_size, recipe.seed)
     learner = Learner(network, recipe)
     learner(np.zeros((1, *recipe.image.size, 3), np.uint8))
     keeper = Keeper(learner, recipe, folder, position, progress)
     keeper.chooses = recipe.keeps == "best" and len(lesson.valid) > 0
     keeper.steps = batches.steps
-    valid = OneEpoch(lesson.pixels, lesson.targets, lesson.valid, recipe.training.batch_size)
+    valid = OneEpoch(lesson, lesson.valid, recipe.training.batch_size)
     for stage, end in _list_stages(recipe):
         if position.epoch < end and not keeper.is_over():
             keeper.stage_begins = end - stage.epochs
@@ -132,6 +120,7 @@ class Keeper(keras.callbacks.Callback):
             begins = self.position.epoch == self.stage_begins and not self.position.step
             state.load(self.folder / STATE, self.learner, with_optimizer=not begins)
         self.restored = True
+        self.learner.balance.start_epoch(self.position.rows)
         self.first_step = self.position.step
         self.begun = time.monotonic() - self.position.seconds
         self.saved = time.monotonic()
@@ -155,6 +144,8 @@ class Keeper(keras.callbacks.Callback):
             prefix + name for prefix in ("", "val_") for name in self.learner.log_names() if prefix + name in found
         ]
         figures = {name: None if math.isnan(found[name]) else float(found[name]) for name in names}
+        backend.settle(self.learner)
+        figures |= {f"{name}.weight": weight for name, weight in self.learner.balance.current().items()}
         rate = float(keras.ops.convert_to_numpy(self.learner.optimizer.learning_rate))
         self.position.rows.append({"epoch": epoch + 1, **figures, "learning_rate": rate, "seconds": round(seconds, 3)})
         rows = self.position.rows

@@ -14,8 +14,9 @@ from polyhead.learn.augment import RandomChange
 from polyhead.learn.batches import Batches, Lesson, OneEpoch
 from polyhead.learn.learner import Learner
 from polyhead.learn.network import build_network
-from polyhead.recipe import Augment, Recipe
+from polyhead.recipe import Recipe
 from polyhead.recipe_file import load_recipe
+from polyhead.recipe_training import Augment
 
 LABELS = {
     "color": ["red", "blue", "green", "red", "blue", "red"],

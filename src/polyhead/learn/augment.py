@@ -7,7 +7,7 @@ import keras
 from keras import ops, random
 
 from polyhead.learn.losses import Tensor
-from polyhead.recipe import Augment
+from polyhead.recipe_training import Augment
 
 
 class RandomChange(keras.layers.Layer):

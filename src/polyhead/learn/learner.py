@@ -15,7 +15,8 @@ from polyhead.learn.augment import RandomChange
 from polyhead.learn.balance import BALANCES
 from polyhead.learn.losses import Masked, Tensor
 from polyhead.learn.network import Network
-from polyhead.recipe import Augment, Recipe
+from polyhead.recipe import Recipe
+from polyhead.recipe_training import Augment
 
 
 class Learner(keras.Model):

@@ -18,7 +18,8 @@ from polyhead.learn.batches import Batches, Lesson, OneEpoch
 from polyhead.learn.learner import Learner
 from polyhead.learn.network import Network, build_network
 from polyhead.progress import Progress
-from polyhead.recipe import Recipe, Stage
+from polyhead.recipe import Recipe
+from polyhead.recipe_training import Stage
 from polyhead.tasks import Task
 
 SAVE_EVERY = 30.0  # seconds; what a kill may cost

@@ -74,6 +74,7 @@ class WithoutBlanks(Learner):
             if rows:
                 known = ops.take(y[name], rows, axis=0), ops.take(y_pred[name], rows, axis=0)
                 values, mask = head.loss(*known)
+                mask = mask * head.weights(known[0])
                 total += head.task.loss_weight * ops.sum(values * mask) / ops.sum(mask)
         return total
 
@@ -118,6 +119,17 @@ def test_an_epochs_figures_are_sums_over_known_labels_by_their_number(recipe: Re
     assert float(ops.sum(known)) == 1
     weighted = sum(whole[f"{name}.loss"] for name in ("color", "shape", "marks", "width"))
     assert whole["loss"] == pytest.approx(weighted, rel=1e-5)
+
+
+def test_class_weights_change_what_is_learnt_and_not_what_is_logged(tmp_path: Path) -> None:
+    plain, weighted = (
+        make_learner(make_recipe(tmp_path, f"tasks.color.class_weight={way}")) for way in ("none", "balanced")
+    )
+    targets = encode(plain, LABELS)
+    first, other = (learner.train_on_batch(IMAGES, targets, return_dict=True) for learner in (plain, weighted))
+    assert first == pytest.approx(other, rel=1e-5)
+    second, other = (learner.train_on_batch(IMAGES, targets, return_dict=True) for learner in (plain, weighted))
+    assert second["color.loss"] != pytest.approx(other["color.loss"], rel=1e-5)
 
 
 def test_a_task_without_any_label_trains_without_nan_and_logs_no_figure(recipe: Recipe) -> None:

@@ -35,7 +35,8 @@ def total(task: Task, labels: list[str], targets: list[list[float]], logits: lis
     """The sums of a learnt task's loss and of what it is divided by."""
     head = HEADS[task.kind](task.learn("task", labels))
     values, known = head.loss(tensor(targets), tensor(logits))
-    return float(numbers(ops.sum(values * known))), float(numbers(ops.sum(known)))
+    counts = known * head.weights(tensor(targets))
+    return float(numbers(ops.sum(values * counts))), float(numbers(ops.sum(counts)))
 
 
 def test_focal_loss_without_focusing_is_cross_entropy() -> None:
@@ -109,7 +110,8 @@ class Logits(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):  # type: ignore[no-untyped-def]
         values, known = self.head.loss(y, y_pred)
-        return ops.sum(values * known) / ops.sum(known)
+        counts = known * self.head.weights(y)
+        return ops.sum(values * counts) / ops.sum(counts)
 
 
 def gradient(head: Head, targets: np.ndarray, logits: np.ndarray) -> np.ndarray:

@@ -1,12 +1,12 @@
 """The kinds of task: the half that needs Keras (its twin: `tasks/`).
 
 A head is a dense layer of `units` logits; what they mean, cost and score is the kind's. Losses and scores come as pairs
-of tensors of one shape, values and how much each counts: 0 where unknown, else 1, or in a loss the class's weight. Only
-the sums sum(values x counts) and sum(counts) are ever divided: an unknown label adds nothing to a loss and is not
-in its denominator, and a label of weight 3 is as three labels. So weights do not change a loss's scale, and a batch
-costs no more than its worst label however rare that is. (Over the known labels' number instead, a single rare label may
-outweigh a batch many times over, and Adam's step with it: tried on garments of 46 colours, it learnt less.) The price:
-where all known labels of a batch are of one class, their weight has no effect.
+of tensors of one shape, values and how much each counts: 0 where unknown, else 1. Only the sums sum(values x counts)
+and sum(counts) are ever divided: an unknown label adds nothing to a loss and is not in its denominator. Class weights
+are factors of the counts, in what is made small and nowhere else: a label of weight 3 is as three labels. So weights do
+not change a loss's scale, and a batch costs no more than its worst label however rare that is. (Over the known labels'
+number instead, a single rare label may outweigh a batch many times over, and Adam's step with it: tried on garments of
+46 colours, it learnt less.) The price: where all known labels of a batch are of one class, their weight has no effect.
 """
 
 from abc import ABC, abstractmethod
@@ -36,6 +36,10 @@ class Head(ABC):
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
         """The loss of every value that the head is to learn, and how much each counts."""
 
+    def weights(self, targets: Tensor) -> Tensor:
+        """What the counts of the loss are multiplied by while it is made small: the classes' weights."""
+        return 1.0
+
     @abstractmethod
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         """The metrics to show while it learns, by their usual names."""
@@ -50,10 +54,12 @@ class CategoricalHead(Head):
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
         places, known = _known(targets)
         truth = ops.one_hot(ops.cast(places[:, 0], "int32"), self.units)
-        counts = known * _weights_at(self.task, places)
         if self.task.activation == "softmax":
-            return class_loss(self.task, truth, logits), counts
-        return yes_no_loss(self.task, truth, logits), ops.broadcast_to(counts, ops.shape(logits))
+            return class_loss(self.task, truth, logits), known
+        return yes_no_loss(self.task, truth, logits), ops.broadcast_to(known, ops.shape(logits))
+
+    def weights(self, targets: Tensor) -> Tensor:
+        return _weights_at(self.task, _known(targets)[0])
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         places, known = _known(targets)
@@ -70,10 +76,13 @@ class BinaryHead(Head):
         truth, known = _known(targets)
         if self.task.loss == "cosine":
             return cosine(smooth(truth, self.task.label_smoothing, 2), logits, known)
-        if self.task.class_weight != "none":
-            no, yes = self.task.class_weights().reshape(2, -1).astype("float32")
-            known = known * ops.where(truth > 0.5, yes, no)
         return yes_no_loss(self.task, truth, logits), known
+
+    def weights(self, targets: Tensor) -> Tensor:
+        if self.task.class_weight == "none":
+            return 1.0
+        no, yes = self.task.class_weights().reshape(2, -1).astype("float32")
+        return ops.where(_known(targets)[0] > 0.5, yes, no)
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         truth, known = _known(targets)
@@ -128,7 +137,10 @@ class OrdinalHead(Head):
         ranks, known = _known(targets)
         levels = ops.arange(self.units, dtype="float32")[None, :]
         reached = _as_numbers(ranks >= levels) * known  # a level that was never reached teaches nothing of passing it
-        return yes_no_loss(self.task, _as_numbers(ranks > levels), logits), reached * _weights_at(self.task, ranks)
+        return yes_no_loss(self.task, _as_numbers(ranks > levels), logits), reached
+
+    def weights(self, targets: Tensor) -> Tensor:
+        return _weights_at(self.task, _known(targets)[0])
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         ranks, known = _known(targets)

@@ -63,6 +63,7 @@ class Learner(keras.Model):
         total = 0.0
         for name, head in self.heads.items():
             values, counts = _weigh(head.loss(y[name], y_pred[name]), sample_weight)
+            counts = counts * head.weights(y[name])
             number = ops.sum(counts)
             mean = ops.sum(values * counts) / ops.where(number > 0, number, 1.0)
             total += self.balance.weigh(name, mean, number > 0)

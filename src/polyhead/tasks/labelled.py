@@ -42,8 +42,9 @@ class Labelled(Task):
         description="How much each label counts in the loss, by its rows n in the training split alone: `balanced`, "
         "1 / n; `effective_number`, (1 - beta) / (1 - beta^n), so that labels of many more than 1 / (1 - beta) rows "
         "count alike (Cui et al. 2019); in a multilabel task the yes and no of each label apart. The loss is the "
-        "weighted mean, so its scale stays, in training and validation; no metric is weighed. `balanced` gets more of "
-        "the rare labels right at the cost of more false ones, and asks much of labels of a few rows: see `min_count`.",
+        "weighted mean, so its scale stays. What is logged, and what the best epoch is chosen by, is not weighed: a "
+        "few rare labels would decide it. `balanced` gets more of the rare labels right at the cost of more false "
+        "ones, and asks much of labels of a few rows: see `min_count`.",
     )
     beta: float = Field(
         0.999,

@@ -88,6 +88,10 @@ class Backbone(Part):
         "`.weights.h5` or `.h5` file of this network without its top.",
     )
     width: float = Field(1.0, gt=0, description="The width multiplier of a MobileNet.")
+    view: Literal["rgb", "gray"] = Field(
+        "rgb",
+        description="What it sees of the image; of `gray`, three equal channels, which keep their weights of use.",
+    )
     pooling: Literal["average", "max"] = Field("average", description="How its last layer becomes a vector.")
     frozen_batch_norm: bool = Field(
         True,

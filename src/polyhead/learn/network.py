@@ -53,7 +53,7 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = 
     backbone = None
     if recipe.network.backbone:
         backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained)
-        pooled = _pool(backbone(pixels), recipe.network.backbone)
+        pooled = _pool(backbone(_see(pixels, recipe.network.backbone)), recipe.network.backbone)
         vectors["trunk"] = _add_top(pooled, recipe.network.backbone, momentum)
     vectors |= {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
     heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
@@ -70,12 +70,16 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = 
 
 
 def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
-    if stack.view == "gray":
-        x = ops.image.rgb_to_grayscale(x)
+    x = ops.image.rgb_to_grayscale(x) if stack.view == "gray" else x
     for block in stack.blocks:
         x = _add_block(x, block, momentum)
     x = layers.Flatten()(x) if stack.end == "flatten" else layers.GlobalAveragePooling2D()(x)
     return _add_dense(x, stack, momentum)
+
+
+def _see(pixels: Tensor, given: Backbone) -> Tensor:
+    # A backbone takes three channels, whatever they show.
+    return ops.repeat(ops.image.rgb_to_grayscale(pixels), 3, axis=-1) if given.view == "gray" else pixels
 
 
 def _pool(x: Tensor, given: Backbone) -> Tensor:

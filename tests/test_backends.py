@@ -53,8 +53,13 @@ RARE = [
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
-    [[], [*RARE, "training.balance=uncertainty"], ["tasks.marks.loss=cosine", "training.balance=dynamic_average"]],
-    ids=["plain", "uncertainty", "dynamic_average"],
+    [
+        [],
+        [*RARE, "training.balance=uncertainty"],
+        ["tasks.marks.loss=cosine", "training.balance=dynamic_average"],
+        ["training.ema=0.5", "training.precision=bfloat16", "training.augment={shift: 0.1, hue: 0.1, erase: 0.5}"],
+    ],
+    ids=["plain", "uncertainty", "dynamic_average", "average"],
 )
 @pytest.mark.parametrize("backend", INSTALLED)
 def test_the_whole_way_runs_on_a_backend_and_goes_on_after_a_stop(
@@ -73,7 +78,7 @@ def test_the_whole_way_runs_on_a_backend_and_goes_on_after_a_stop(
     assert whole == broken
     assert whole["test"]["tasks"]["color"]["n"] > 0
     page = (tmp_path / "whole/report/index.html").read_text(encoding="utf-8")
-    assert ("Weights of the tasks" in page) == bool(settings)
+    assert ("Weights of the tasks" in page) == ("training.balance" in " ".join(settings))
     if "training.balance=uncertainty" in settings:
         assert whole["test"]["tasks"]["color"]["rare"] == {"counted_as": "other", "labels": ["pink"]}
         assert "Rows counted in losses as much as trust says" in page

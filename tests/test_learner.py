@@ -175,7 +175,24 @@ def test_the_order_of_rows_is_a_function_of_seed_epoch_and_step() -> None:
     )
 
 
-@pytest.mark.parametrize("setting", [{"rotation": 90}, {"shift": 0.5}, {"zoom": 0.5}, {"shear": 40}, {"flip": "both"}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"rotation": 90},
+        {"shift": 0.5},
+        {"zoom": 0.5},
+        {"shear": 40},
+        {"flip": "both"},
+        {"brightness": 0.5},
+        {"contrast": 0.9},
+        {"saturation": 0.9},
+        {"hue": 0.9},
+        {"grayscale": 0.5},
+        {"blur": 0.5},
+        {"erase": 0.5},
+    ],
+    ids=lambda setting: next(iter(setting)),
+)
 def test_augmentation_changes_images_and_stays_within_their_values(setting: dict[str, object]) -> None:
     change = RandomChange(Augment.model_validate(setting), seed=0)
     images = ops.cast(IMAGES, "float32")

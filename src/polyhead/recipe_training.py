@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from polyhead.recipe_part import Part, Share
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class Augment(Part):
     """Random changes to training images; all of one step, inside the compiled training step."""
@@ -17,6 +19,13 @@ class Augment(Part):
     shear: float = Field(0.0, ge=0, lt=90, description="Shear by up to so many degrees.")
     brightness: Share = Field(0.0, description="Add up to this share of full brightness, or take it away.")
     contrast: Share = Field(0.0, description="Scale the difference from mid-grey by 1 less or more up to this share.")
+    saturation: Share = Field(0.0, description="Take colour away or add some, by up to this share of all there is.")
+    hue: Share = Field(0.0, description="Turn the colours by up to this share of half the colour circle.")
+    grayscale: Share = Field(0.0, description="Take all colour from this share of the images.")
+    blur: Share = Field(0.0, description="Blur this share of the images a little (a Gaussian, 1 pixel wide).")
+    erase: Share = Field(
+        0.0, description="Cover a random rectangle of this share of the images with noise (Zhong et al. 2017)."
+    )
     fill: Literal["nearest", "reflect", "constant"] = Field("nearest", description="What comes in from outside.")
 
 
@@ -79,6 +88,19 @@ class TrainingRecipe(Part):
         "(Liu, Johns, Davison 2019). Of the methods that go by how fast tasks learn this one needs no gradient of each "
         "task, and so no second pass, and its weights follow from the history alone. Weights of each epoch stand in "
         "the history as TASK.weight. The total losses there, by which the best epoch is chosen, keep to `loss_weight`.",
+    )
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="The momentum of an exponential moving average of the weights, such as 0.999: epochs are judged by "
+        "the averaged weights, and those are kept. If absent, none is taken.",
+    )
+    precision: Precision = Field(
+        "float32",
+        description="`bfloat16` computes in it where the machine does: on a GPU, and on TensorFlow on a CPU with "
+        "AVX-512 BF16 or AMX. Elsewhere it would be slower, so it is float32 after all, and training says so. Weights, "
+        "and the model file, are float32 always. It pays for networks of large convolutions; measure yours.",
     )
     augment: Augment = Augment()
 

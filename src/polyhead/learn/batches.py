@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from polyhead.learn.sampling import BalancedDraw, Strata
 
-Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8]]
+Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8] | NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Lesson:
     """What there is to learn from.
 
     Attributes:
-        pixels: gives uint8 images (n, height, width, 3) for n rows of the table.
+        pixels: gives uint8 images (n, height, width, 3) for n rows of the table; or what a frozen backbone makes of
+            them, float32 (n, width).
         targets: float32 (rows, width) by task, for all rows of the table.
         train: the rows to train on.
         valid: the rows that watch; empty where there are none.

@@ -27,8 +27,8 @@ class Learner(keras.Model):
     """
 
     def __init__(self, network: Network, recipe: Recipe) -> None:
-        super().__init__()
-        self.core = network.core
+        super().__init__(dtype="float32")
+        self.core, self.top = network.core, network.top
         self.heads = network.heads
         changes = recipe.training.augment != Augment()
         self.augment = RandomChange(recipe.training.augment, recipe.seed) if changes else None
@@ -47,7 +47,9 @@ class Learner(keras.Model):
         """Nothing is left to build: the network is made of built layers."""
 
     def call(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
-        """Logits by task of uint8 images (n, height, width, 3)."""
+        """Logits by task of uint8 images (n, height, width, 3), or of the vectors (n, width) that the top reads."""
+        if self.top is not None and len(images.shape) == 2:
+            return dict(self.top(images, training=training))
         pixels = ops.cast(images, "float32")
         if training and self.augment is not None:
             pixels = self.augment(pixels)

@@ -133,6 +133,7 @@ class Recipe(Part):
             for field in task.LEARNT:
                 if field in task.model_fields_set:
                     raise ValueError(f"tasks.{name}.{field}: is learnt from the data; take it out")
+            self._check_compared(name)
             if isinstance(self.data.source, FilesSource | FoldersSource):
                 given = pattern_fields(self.data.source.pattern)
                 for column in task.columns(name):
@@ -156,6 +157,14 @@ class Recipe(Part):
                     "out, or give validation a share of its own"
                 )
         return self
+
+    def _check_compared(self, name: str) -> None:
+        task, source = self.tasks[name], self.data.source
+        dropped = source.drop if isinstance(source, CelebaSource) else []
+        if not task.names or (isinstance(source, CelebaSource) and source.keep):  # what is not kept is dropped
+            return
+        for label in task.compared:
+            _check_known(f"tasks.{name}.published.accuracy", label, [*task.names, *dropped], "the task's labels")
 
     def _check_combination(self, row: dict[str, str]) -> None:
         for name, label in row.items():

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from polyhead.errors import PolyheadError
 from polyhead.recipe import ImageRecipe
 from polyhead.tasks import AnyTask
+from polyhead.use.diagram import Diagram
 
 KEY = "polyhead"
 
@@ -33,6 +34,7 @@ class Card(BaseModel):
     rows: dict[str, int] = Field(description="Images in each split.")
     parameters: int = Field(description="Weights in the network.")
     fingerprint: str = Field(description="A digest of the weights: 16 hex digits.")
+    diagram: Diagram | None = Field(None, description="What the network looks like; older files do not say.")
 
 
 def write_card(path: Path, card: Card) -> None:

@@ -90,7 +90,7 @@ class Backbone(Part):
     width: float = Field(1.0, gt=0, description="The width multiplier of a MobileNet.")
     view: Literal["rgb", "gray"] = Field(
         "rgb",
-        description="What it sees of the image; of `gray`, three equal channels, which keep their weights of use.",
+        description="What it sees of the image; of `gray`, three equal channels, which keep its weights of use.",
     )
     pooling: Literal["average", "max"] = Field("average", description="How its last layer becomes a vector.")
     frozen_batch_norm: bool = Field(

@@ -177,6 +177,8 @@ class Recipe(Part):
     def _check_network(self) -> None:
         for name in self.network.branches:
             _check_known("network.branches", name, self.tasks, "the tasks")
+        for name in self.network.heads:
+            _check_known("network.heads", name, self.tasks, "the tasks")
         for name in self.tasks:
             if not self.network.shared and name not in self.network.branches:
                 raise ValueError(f"network.branches: the task {name} has no branch; give it one, or add a trunk")

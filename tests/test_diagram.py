@@ -61,11 +61,12 @@ def test_branches_are_shown_block_by_block_with_the_shapes_that_they_give_on() -
 
 
 def test_a_backbone_is_shown_stage_by_stage_and_what_repeats_is_counted(tmp_path: Path) -> None:
-    _, diagram = build(on_backbone(tmp_path, "name: MobileNetV2, width: 0.35, dense: [16], dropout: 0.2"))
+    _, diagram = build(on_backbone(tmp_path, "name: MobileNetV2, width: 0.35, view: gray, dense: [16], dropout: 0.2"))
     unit = "Conv 1x1, Depthwise 3x3, Conv 1x1"
 
     assert lines_up_to(diagram, "size") == [
         (["Image"], [64, 48, 3]),
+        (["Seen in grey", "As three channels"], [64, 48, 3]),
         (["Conv 3x3", "Depthwise 3x3, Conv 1x1"], [32, 24, 8]),
         ([f"2 x ({unit})"], [16, 12, 8]),
         ([f"3 x ({unit})"], [8, 6, 16]),

@@ -87,7 +87,7 @@ def _begins(step: Step, before: Sequence[Step]) -> bool:
     if isinstance(step.operation, layers.Dense):
         return any(isinstance(other.operation, layers.Dense) for other in before)
     if not step.parameters:
-        return step.shape[-1] != last.shape[-1]  # seen in grey
+        return step.shape[-1] != last.shape[-1] and isinstance(before[0].operation, layers.Layer)  # seen in grey
     return len(step.shape) == 3 and (last.height < before[0].height or not any(other.parameters for other in before))
 
 

@@ -20,6 +20,7 @@ KINDS = {
     "BatchNormalization": "BatchNorm",
     "LayerNormalization": "LayerNorm",
     "RGBToGrayscale": "Seen in grey",
+    "Repeat": "As three channels",
     "InputLayer": "Image",
     "Rescaling": "Rescaled",
 }

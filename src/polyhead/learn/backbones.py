@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from keras import applications, layers
+from keras import applications, layers, ops
 
 from polyhead.errors import PolyheadError
 from polyhead.recipe_network import WIDTHS, Backbone
@@ -32,6 +32,9 @@ def build_backbone(given: Backbone, size: tuple[int, int], pretrained: bool) -> 
     """
     shape = (*size, 3)
     base = _make(given, weights=None, input_shape=shape)
+    for layer in base.layers:
+        if isinstance(layer, layers.Normalization):  # as arrays: tensors would become inputs of the ONNX graph
+            layer.mean, layer.variance = (ops.convert_to_numpy(value) for value in (layer.mean, layer.variance))
     if pretrained and given.weights != "none":
         _load(base, given)
     pixels = keras.Input(shape)
@@ -56,8 +59,9 @@ def _scale(name: str, pixels: Any) -> Any:
     if TO_ONE.match(name):
         return layers.Rescaling(1 / 127.5, -1)(pixels)
     if STANDARD.match(name):
-        mean, deviation = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-        return layers.Normalization(mean=mean, variance=[value**2 for value in deviation])(pixels)
+        means, deviations = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+        offsets = [-mean / deviation for mean, deviation in zip(means, deviations, strict=True)]
+        return layers.Rescaling([1 / deviation for deviation in deviations], offsets)(pixels)
     return pixels
 
 

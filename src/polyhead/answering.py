@@ -64,9 +64,10 @@ class Answering:
             self._progress.say(f"going on after {done:,} images")
         records = self.predictor.predict(paths)
         if self._annotate:
-            if not done and self._annotate.exists() and any(self._annotate.iterdir()):
-                raise PolyheadError(f"{self._annotate}: is there already; give another --annotate, or delete it")
-            records = annotate_images(records, self.files.root, self._annotate, self._progress)
+            out = self._annotate
+            if not done and out.exists() and (not out.is_dir() or any(out.iterdir())):
+                raise PolyheadError(f"{out}: is there already; give another --annotate, or delete it")
+            records = annotate_images(records, self.files.root, out, self._progress)
         return self._count(records, done)
 
     def _count(self, records: Iterator[Answer], done: int) -> Iterator[Answer]:

@@ -14,7 +14,7 @@ from polyhead.use.ahead import map_ahead
 from polyhead.use.predictor import count_cores
 from polyhead.use.records import tell_answer
 
-SURE, UNSURE, BACKGROUND = (60, 255, 90), (255, 200, 40), (0, 0, 0, 150)
+SURE, UNSURE, BACKGROUND = (60, 255, 90), (255, 200, 40), (0, 0, 0, 180)
 SMALLEST_TEXT = 14  # pixels; below, letters run into each other
 LINES = 20  # of text that the smaller side of a picture has room for
 ENLARGED = 320  # the longer side, in pixels, that a smaller picture is brought to

@@ -44,7 +44,13 @@ def write_tiny_model(path: Path, card: dict[str, Any] | None = None, size: int =
         [numpy_helper.from_array(np.array(value), name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    words = {"name": "tiny", "version": "0", "image": {"size": [SIZE, SIZE]}, "recipe": {}, "rows": {"train": 1}}
+    words: dict[str, Any] = {
+        "name": "tiny",
+        "version": "0",
+        "image": {"size": [SIZE, SIZE]},
+        "recipe": {},
+        "rows": {"train": 1},
+    }
     words |= {"tasks": TASKS, "parameters": 0, "fingerprint": "0" * 16} | (card or {})
     helper.set_model_props(model, {KEY: json.dumps(words, default=lambda task: task.model_dump(mode="json"))})
     onnx.save(model, str(path))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT, Progress
@@ -12,6 +13,9 @@ from polyhead.use.annotating import annotate_images
 from polyhead.use.answer_files import CsvAnswers, write_parquet
 from polyhead.use.files import Files, gather_files
 from polyhead.use.predictor import Predictor
+from polyhead.use.ray_engine import predict_on_ray
+
+Engine = Literal["threads", "ray"]
 
 
 class Answering:
@@ -21,6 +25,7 @@ class Answering:
         model: a run folder or a model file.
         images: files, folders, patterns and CSV files, as `gather_files` takes them.
         annotate: a folder to write each image to with its answers drawn on.
+        engine: `threads` of this machine, in order; or `ray`, see `ray_engine.py`, in the order of completion.
 
     Raises:
         PolyheadError: there is no such model, or no such image.
@@ -32,6 +37,7 @@ class Answering:
         images: Sequence[str | Path],
         *,
         annotate: Path | None = None,
+        engine: Engine = "threads",
         progress: Progress = SILENT,
     ) -> None:
         files = gather_files(images)
@@ -43,10 +49,11 @@ class Answering:
         self.files = files
         self.predictor = Predictor(model)
         self._annotate = annotate
+        self._engine = engine
         self._progress = progress
 
     def records(self) -> Iterator[Answer]:
-        """A record for each image, in order. See `Predictor.predict`."""
+        """A record for each image. See `Predictor.predict`."""
         return self._answer(self.files.paths)
 
     def to_csv(self, path: Path) -> int:
@@ -62,7 +69,7 @@ class Answering:
         done = len(self.files.paths) - len(paths)
         if done:
             self._progress.say(f"going on after {done:,} images")
-        records = self.predictor.predict(paths)
+        records = predict_on_ray(self.predictor, paths) if self._engine == "ray" else self.predictor.predict(paths)
         if self._annotate:
             out = self._annotate
             if not done and out.exists() and (not out.is_dir() or any(out.iterdir())):

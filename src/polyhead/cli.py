@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -157,6 +157,9 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option("--annotate", metavar="DIR", help="Write each image with its answers drawn on.")
     ] = None,
+    engine: Annotated[
+        Literal["threads", "ray"], typer.Option("--engine", help="This machine's threads, or a Ray cluster.")
+    ] = "threads",
     answers: Annotated[
         Path | None, typer.Option("--answers", metavar="QUESTION.csv", help="Answer FashionAI's question file instead.")
     ] = None,
@@ -172,7 +175,7 @@ def predict(
         from polyhead.answering import Answering
 
         with Screen() as screen:
-            job = Answering(model, images, annotate=annotate, progress=screen)
+            job = Answering(model, images, annotate=annotate, engine=engine, progress=screen)
             if csv:
                 failed = job.to_csv(csv)
             elif parquet:

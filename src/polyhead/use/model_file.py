@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -91,8 +93,10 @@ def open_model(path: Path, threads: int = 0) -> tuple[Any, Card]:
     options.intra_op_num_threads = threads
     available = onnxruntime.get_available_providers()
     providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
-    if len(providers) > 1:  # where CUDA's libraries are missing it says so at length, and takes the CPU
+    if len(providers) > 1:  # where CUDA's libraries are missing, both say so at length, and the CPU is taken
         onnxruntime.set_default_logger_severity(4)
+        with redirect_stdout(StringIO()):
+            onnxruntime.preload_dlls()  # those that pip has installed
     try:
         if path.stat().st_size > LARGEST:
             raise PolyheadError(f"{path}: is too large for an ONNX model: over {LARGEST / 2**30:.0f} GiB")

@@ -37,13 +37,18 @@ class Batch(NamedTuple):
 class Predictor:
     """A model file, opened. It may be used by several threads at once.
 
+    Args:
+        path: a model file or a run folder.
+        cores: how many cores to work with; all that this process may use, if absent.
+
     Raises:
         PolyheadError: there is no such file, or it is not one of Polyhead's.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, cores: int | None = None) -> None:
         self.path = find_model(path)
-        self._session, self.card = open_model(self.path)
+        self._cores = cores or count_cores()
+        self._session, self.card = open_model(self.path, threads=cores or 0)
         self._on_gpu = self._session.get_providers()[0] != "CPUExecutionProvider"
         self._batch = GPU_BATCH if self._on_gpu else BATCH
 
@@ -72,7 +77,7 @@ class Predictor:
             yield from (self._run_portion(self._session, portion) for portion in begun)
         else:
             run = partial(self._run_portion, self._stream)
-            yield from map_ahead(run, chain(begun, portions), count_cores())
+            yield from map_ahead(run, chain(begun, portions), self._cores)
 
     def predict(self, images: Images) -> Iterator[Answer]:
         """One record for each image, in order.
@@ -114,7 +119,7 @@ class Predictor:
     def _join(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int, names: list[str]) -> Outputs:
         stream = self._stream
         batches = (np.arange(at, min(at + self._batch, count)) for at in range(0, count, self._batch))
-        parts = list(map_ahead(lambda rows: self._run(stream, pixels(rows)), batches, count_cores()))
+        parts = list(map_ahead(lambda rows: self._run(stream, pixels(rows)), batches, self._cores))
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     def _run(self, session: Any, pixels: NDArray[np.uint8]) -> Outputs:

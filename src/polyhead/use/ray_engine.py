@@ -38,7 +38,6 @@ def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Ans
     Raises:
         PolyheadError: Ray is not installed.
     """
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it says much that does not concern the user
     try:
         import ray
         import ray.data

@@ -7,14 +7,16 @@ what it needs, so that `--help` and `recipes` answer at once.
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from polyhead.errors import PolyheadError
+from polyhead.screen import Screen
 
 app = typer.Typer(
     name="polyhead",
@@ -35,36 +37,6 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Source = Annotated[str, typer.Argument(metavar="DIR_OR_CSV|RECIPE", help="Data, or a built-in recipe.")]
 Split = Annotated[str, typer.Option("--split", help="train, valid, test, unseen; or all, for every image of --data.")]
 Judgement = Annotated[Path | None, typer.Option("--out", help="Where to put evaluation.json and the report.")]
-
-
-class Screen:
-    """Progress on stderr: bars where a person watches, lines always."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.bars = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
-
-    def __enter__(self) -> "Screen":
-        self.bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bars.stop()
-
-    def track(self, words: str, total: int) -> Callable[[int], None]:
-        """A bar, which takes the place of the one before."""
-        for old in list(self.bars.task_ids):
-            self.bars.remove_task(old)
-        task = self.bars.add_task(words, total=total)
-        return lambda done: self.bars.advance(task, done)
-
-    def say(self, words: str) -> None:
-        """A line above the bar."""
-        self.console.print(words, markup=False)
 
 
 @app.command()
@@ -173,35 +145,73 @@ def evaluate(
 @app.command()
 def predict(
     model: Model,
-    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE|DIR...", help="Images, or folders.")] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="Images; or what holds, matches or lists them."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line an image.")] = False,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write a CSV file; one that was begun is gone on with.")
+    ] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")] = None,
+    annotate: Annotated[
+        Path | None, typer.Option("--annotate", metavar="DIR", help="Write each image with its answers drawn on.")
+    ] = None,
+    engine: Annotated[
+        Literal["threads", "ray"], typer.Option("--engine", help="This machine's threads, or a Ray cluster.")
+    ] = "threads",
     answers: Annotated[
         Path | None, typer.Option("--answers", metavar="QUESTION.csv", help="Answer FashionAI's question file instead.")
     ] = None,
 ) -> None:
     """Answer for images. Ends in 1 where some images could not be answered."""
-    from polyhead import workflow
+    if answers:
+        if images or as_json or parquet or annotate:
+            raise PolyheadError("predict: --answers goes with --csv alone, and without images")
+        failed = _answer_questions(model, answers, csv)
+    elif not images or as_json + bool(csv) + bool(parquet) > 1:
+        raise PolyheadError("predict: give images, folders, patterns or CSV files; and one of --json, --csv, --parquet")
+    else:
+        from polyhead.answering import Answering
 
-    if bool(images) == bool(answers) or (answers and as_json):
-        raise PolyheadError("predict: give images or folders; or --answers with a question file, without --json")
-    failed = 0
-    with Screen() as screen:
-        if answers and csv:
-            failed = workflow.answer_questions_to_csv(model, answers, csv, progress=screen)
-        elif answers:
-            for row, answered in workflow.answer_questions(model, answers, progress=screen):
-                failed += not answered
-                sys.stdout.buffer.write(row)
-        elif csv:
-            failed = workflow.predict_to_csv(model, images or (), csv, progress=screen)
-        else:
-            for record in workflow.predict(model, images or (), progress=screen):
-                failed += record["error"] is not None
-                print(json.dumps(record, ensure_ascii=False) if as_json else _in_words(record))
+        with Screen() as screen:
+            job = Answering(model, images, annotate=annotate, engine=engine, progress=screen)
+            if csv:
+                failed = job.to_csv(csv)
+            elif parquet:
+                failed = job.to_parquet(parquet)
+            else:
+                failed = _print_records(job.records(), as_json, screen)
     if failed:
         print(f"polyhead: {failed} of the images could not be answered", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _answer_questions(model: Path, question: Path, csv: Path | None) -> int:
+    from polyhead.answering import answer_questions, answer_questions_to_csv
+
+    failed = 0
+    with Screen() as screen:
+        if csv:
+            return answer_questions_to_csv(model, question, csv, progress=screen)
+        for row, answered in answer_questions(model, question, progress=screen):
+            failed += not answered
+            sys.stdout.buffer.write(row)
+    return failed
+
+
+def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Screen) -> int:
+    from polyhead.use.records import tell_record
+
+    if not as_json and sys.stdout.isatty():
+        return screen.show_records(records)
+    if isinstance(sys.stdout, TextIOWrapper):  # a file's name may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")
+    failed = 0
+    for record in records:
+        failed += record["error"] is not None
+        print(json.dumps(record, ensure_ascii=False) if as_json else tell_record(record))
+    return failed
 
 
 @app.command()
@@ -255,21 +265,6 @@ def _main_figures(task: dict[str, Any]) -> str:
         if task.get(name) is not None
     ]
     return ", ".join(words)
-
-
-def _in_words(record: dict[str, Any]) -> str:
-    if record["error"]:
-        return f"{record['image']}: {record['error']}"
-    words = []
-    for name, answer in record["answers"].items():
-        text = answer["answer"]
-        text = ", ".join(text) or "none" if isinstance(text, list) else text
-        if "unit" in answer:
-            text = f"{text:.4g} {answer['unit']}".strip()
-        else:
-            text += f" ({answer['probability']:.2%}{', unsure' if answer['unsure'] else ''})"
-        words.append(f"{name}: {text}")
-    return f"{record['image']}: " + ", ".join(words)
 
 
 @contextmanager

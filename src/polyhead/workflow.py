@@ -1,12 +1,11 @@
 """The order of things: what each command does, room after room. The rooms know nothing of it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
-from polyhead.data.images import find_images
 from polyhead.data.sources import complete_recipe
 from polyhead.data.table import WEIGHT, read_csv, write_csv
 from polyhead.errors import PolyheadError
@@ -17,11 +16,9 @@ from polyhead.recipe import SPLITS, Recipe, SplitRecipe
 from polyhead.recipe_file import check_recipe, load_recipe, recipe_text, write_recipe
 from polyhead.recipes import built_in_names
 from polyhead.run_folder import RunFolder, claim_folder, open_run, write_text
-from polyhead.tasks import Answer, Task
-from polyhead.use import fashionai
+from polyhead.tasks import Task
 from polyhead.use.model_file import find_model
 from polyhead.use.predictor import Predictor
-from polyhead.use.records import write_records
 
 DEMO_IMAGES = 3000
 SAMPLES = 32  # training images that Keras and ONNX Runtime are compared on
@@ -121,37 +118,6 @@ def evaluate(
         with claim_folder(Path(out), "evaluation.json", force) as folder:
             report_run(RunFolder(folder), predictor, dataset, evaluation, judged)
     return evaluation
-
-
-def predict(model: str | Path, images: Sequence[str | Path], *, progress: Progress = SILENT) -> Iterator[Answer]:
-    """A record for each image, in order; folders stand for the images in them. See `Predictor.predict`."""
-    predictor = Predictor(model)
-    files: list[Path] = []
-    for given in map(Path, images):
-        if not given.exists():
-            raise PolyheadError(f"{given}: no such file or folder")
-        files += find_images(given) if given.is_dir() else [given]
-    advance = progress.track("Answering", len(files))
-    for record in predictor.predict(files):
-        advance(1)
-        yield record
-
-
-def predict_to_csv(model: str | Path, images: Sequence[str | Path], path: Path, *, progress: Progress = SILENT) -> int:
-    """The same, written to a CSV file; how many of the images could not be answered."""
-    return write_records(predict(model, images, progress=progress), Predictor(model).card.tasks, path)
-
-
-def answer_questions(
-    model: str | Path, question: str | Path, *, progress: Progress = SILENT
-) -> Iterator[tuple[bytes, bool]]:
-    """The rows of FashionAI's answer file, and whether each has an answer. See `fashionai.answer_questions`."""
-    return fashionai.answer_questions(Path(question), Predictor(model), progress)
-
-
-def answer_questions_to_csv(model: str | Path, question: str | Path, path: Path, *, progress: Progress = SILENT) -> int:
-    """The same, written to the file; how many of the rows could not be answered."""
-    return fashionai.write_fashionai_answers(Path(question), Predictor(model), path, progress)
 
 
 def explore(

@@ -78,7 +78,7 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ImageError(_tell_reason(error)) from error
+        raise ImageError(tell_reason(error)) from error
 
 
 def decode(source: Path | bytes, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
@@ -101,7 +101,26 @@ def decode(source: Path | bytes, size: tuple[int, int], resize: Resize) -> NDArr
     # Pillow's readers answer broken files with nearly any exception: OSError, SyntaxError, struct.error, ValueError,
     # KeyError, EOFError, MemoryError, zlib.error, ...
     except Exception as error:
-        raise ImageError(_tell_reason(error)) from error
+        raise ImageError(tell_reason(error)) from error
+
+
+def read_upright(path: Path) -> tuple[Image.Image, str]:
+    """An image file's picture in full, upright and RGB, and the name of the file's format.
+
+    Raises:
+        ImageError: as in `decode`.
+    """
+    try:
+        with open(path, "rb") as file:
+            image = _open(file)
+            image.load()
+            upright = _to_eight_bits(image).convert("RGB")
+            orientation = _read_orientation(image)
+            return upright.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else upright, image.format or ""
+    except ImageError:
+        raise
+    except Exception as error:  # see `decode`
+        raise ImageError(tell_reason(error)) from error
 
 
 def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
@@ -123,7 +142,7 @@ def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArr
         image.load()
         return _draw(image, (0, 0, *image.size), size, resize)
     except Exception as error:
-        raise ImageError(_tell_reason(error)) from error
+        raise ImageError(tell_reason(error)) from error
 
 
 def _open(file: IO[bytes]) -> ImageFile:
@@ -221,7 +240,8 @@ def _narrow(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
-def _tell_reason(error: Exception) -> str:
+def tell_reason(error: Exception) -> str:
+    """Say in a line what an exception of Pillow's means."""
     if isinstance(error, MemoryError):
         return "too large for the memory"
     if isinstance(error, OSError) and error.strerror:

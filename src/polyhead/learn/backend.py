@@ -76,7 +76,10 @@ def write_onnx(model: keras.Model, path: Path) -> None:
         warnings.filterwarnings("ignore", message=".*np.object.*", category=FutureWarning)
         import tf2onnx
 
+    from polyhead.learn.folding import fold_norms
+
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")]
     function = tf.function(lambda images: model(images, training=False), input_signature=signature, autograph=False)
     proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=17)
+    fold_norms(proto)
     path.write_bytes(proto.SerializeToString())

@@ -98,6 +98,14 @@ def test_the_model_file_says_everything_and_takes_any_number_of_uint8_images(run
         assert {len(output) for output in outputs} == {count}
 
 
+def test_the_model_file_says_how_good_it_is_on_test_images(run: Path) -> None:
+    card = polyhead.load_model(run).card
+    judged = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))["test"]["tasks"]
+    assert card.figures["color"]["accuracy"] == judged["color"]["accuracy"]
+    assert card.figures["width"]["mae"] == judged["width"]["mae"]
+    assert card.baseline["color"]["accuracy"] == judged["color"]["baseline"]["accuracy"]
+
+
 def test_predict_answers_in_order_and_names_what_it_cannot_read(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = run.parent / "shapes/images"
     assert call("predict", run, images / "001.png", images / "007.png", images / "000.png", "--json") == 1

@@ -52,6 +52,14 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
             "network.trunk={blocks: [{filters: 8}]}",
             "network.trunk: every task has a branch of its own; take the trunk out",
         ),
+        ("tasks.color.focusing=3", "tasks.color: focusing has an effect with `loss: focal` only; set that too"),
+        ("tasks.color.loss=asymmetric", "tasks.color.loss: expected cross_entropy, focal; got 'asymmetric'"),
+        ("tasks.color.class_weight=balance", "got 'balance' (did you mean 'balanced'?)"),
+        ("training.sampler_task=color", "training: sampler_task has an effect with `sampler: balanced` only"),
+        (
+            "training={sampler: balanced, sampler_task: colour}",
+            "training.sampler_task: 'colour' is not among the tasks",
+        ),
         ("network={}", "network: expected `backbone`, `trunk` or `branches`"),
         ("network.branches={color: {blocks: [{filters: 8}]}}", "network.branches: the task category has no branch"),
         ("network.trunk={blocks: [{filters: a}]}", "network.trunk.blocks.0.filters: expected a valid integer"),
@@ -81,6 +89,15 @@ def test_a_file_that_is_no_recipe_is_told_with_its_line(text: str, message: str,
         load_recipe(tmp_path / "my.yaml")
     assert str(error.value).startswith(f"{tmp_path / 'my.yaml'}: ")
     assert message in str(error.value)
+
+
+def test_a_key_of_another_kind_is_told_as_such() -> None:
+    with pytest.raises(PolyheadError) as error:
+        load_recipe("utkface", ["tasks.age.class_weight=balanced"])
+    assert str(error.value).startswith(
+        "utkface: tasks.age.class_weight: there is no such key here, but in kind: categorical, multilabel, binary, "
+        "ordinal; expected blank, column, "
+    )
 
 
 def test_an_unknown_recipe_is_told_with_those_there_are() -> None:

@@ -121,6 +121,7 @@ def make_report() -> Report:
     found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in splits.items()}
     history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2, 1], "val_loss": [3.0, 2.5, 2.75], "seconds": 10.0})
     history["color.loss"] = history["val_color.loss"] = [0.3, 0.2, 0.1]
+    history["color.weight"], history["price.weight"] = [1.0, 1.5, 2.0], [1.0, 0.75, 0.5]
     history["price.mae"] = history["val_price.mae"] = [9.0, 8, 7]
     return Report(
         title="Garments",
@@ -225,6 +226,13 @@ def test_every_image_has_words_and_waits_until_it_is_seen(page: Page) -> None:
 )
 def test_the_page_says(page: Page, words: str) -> None:
     assert words in page.text
+
+
+def test_weights_of_the_tasks_share_one_chart(page: Page) -> None:
+    assert "Weights of the tasks' losses" in page.text
+    figure = next(f for f in page.figures if [trace.get("name") for trace in f["data"]] == ["color", "price"])
+    assert [trace["y"] for trace in figure["data"]] == [[1.0, 1.5, 2.0], [1.0, 0.75, 0.5]]
+    assert len({trace["line"]["color"] for trace in figure["data"]}) == 2
 
 
 def test_curves_show_train_against_valid_and_the_epoch_kept(page: Page) -> None:

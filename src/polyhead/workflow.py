@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.images import find_images
 from polyhead.data.sources import complete_recipe
-from polyhead.data.table import read_csv, write_csv
+from polyhead.data.table import WEIGHT, read_csv, write_csv
 from polyhead.errors import PolyheadError
 from polyhead.judging import calibrate, judge, note_figures, report_data, report_run
 from polyhead.learn import choose_backend
@@ -240,6 +240,8 @@ def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> tuple[Dataset,
 def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:
     rows = dataset.rows_of("train")
     frame = dataset.table.frame
+    if WEIGHT in frame and not frame[WEIGHT].iloc[rows].astype(float).any():
+        raise PolyheadError(f"data.weight: {recipe.data.weight} is 0 in every row of the training split")
     return {name: task.learn(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
 
 
@@ -259,13 +261,19 @@ def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str,
 def _train_and_export(
     run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress
 ) -> None:
+    from polyhead.learn.batches import Lesson
     from polyhead.learn.export import export_network
-    from polyhead.learn.training import WEIGHTS, Lesson, train_network
+    from polyhead.learn.training import WEIGHTS, train_network
 
-    frame, rows = dataset.table.frame, dataset.rows_of("train")
-    targets = {name: task.encode(list(frame[name])) for name, task in tasks.items()}
+    frame, rows, plan = dataset.table.frame, dataset.rows_of("train"), recipe.training
+    labels = {name: list(frame[name]) for name in tasks}
+    targets = {name: task.encode(labels[name]) for name, task in tasks.items()}
     valid = dataset.rows_of("test" if recipe.data.split.valid == "test" else "valid")
-    train_network(recipe, tasks, Lesson(dataset.pixels, targets, rows, valid), run.path, progress)
+    weights = frame[WEIGHT].to_numpy("float32") if WEIGHT in frame else None
+    shown = [plan.sampler_task] if plan.sampler_task else list(tasks) if plan.sampler == "balanced" else []
+    strata = {name: tasks[name].strata(labels[name]) for name in shown}
+    lesson = Lesson(dataset.pixels, targets, rows, valid, weights, strata)
+    train_network(recipe, tasks, lesson, run.path, progress)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}
     model, difference = export_network(recipe, tasks, run.path / WEIGHTS, counts, dataset.pixels(rows[:SAMPLES]))
@@ -295,7 +303,7 @@ def _judged_data(
     given = str(Path(data).resolve()) if data else None
     if split == "all" and given:
         recipe = check_recipe(predictor.card.recipe, str(predictor.path))
-        everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0)})
+        everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "weight": None})
         dataset = load_dataset(recipe.model_copy(update={"data": everything}), Path(given), progress, check=False)
     elif RunFolder(folder).table.exists():
         recipe = load_recipe(RunFolder(folder).recipe, data__path=given)

@@ -8,7 +8,8 @@ from keras import layers, ops
 
 from polyhead.learn import backend
 from polyhead.learn.backbones import build_backbone
-from polyhead.learn.heads import HEADS, Head, Tensor
+from polyhead.learn.heads import HEADS, Head
+from polyhead.learn.losses import Tensor
 from polyhead.recipe import Recipe
 from polyhead.recipe_network import Backbone, Block, Stack
 from polyhead.tasks import Task
@@ -24,6 +25,8 @@ class Network:
     core: keras.Model
     heads: dict[str, Head]
     backbone: keras.Model | None = None  # a part of core that stages may leave as it is
+    trunk: keras.Model | None = None  # core up to the backbone's pooled vectors (n, width), where all tasks read those
+    top: keras.Model | None = None  # the rest of core: from those vectors to the logits
 
     def answering(self) -> keras.Model:
         """The network that is shipped: uint8 images in, activated outputs named after the tasks out, and `features`."""
@@ -50,7 +53,8 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = 
     backbone = None
     if recipe.network.backbone:
         backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained)
-        vectors["trunk"] = _add_pooled(backbone(pixels), recipe.network.backbone, momentum)
+        pooled = _pool(backbone(pixels), recipe.network.backbone)
+        vectors["trunk"] = _add_top(pooled, recipe.network.backbone, momentum)
     vectors |= {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
     heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
     logits = {
@@ -59,7 +63,10 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = 
     }
     parts = list(vectors.values())
     features = parts[0] if len(parts) == 1 else layers.Concatenate(dtype="float32")(parts)
-    return Network(keras.Model(pixels, logits | {"features": features}), heads, backbone)
+    core = keras.Model(pixels, logits | {"features": features})
+    if backbone is None or recipe.stacks():
+        return Network(core, heads, backbone)
+    return Network(core, heads, backbone, trunk=keras.Model(pixels, pooled), top=keras.Model(pooled, logits))
 
 
 def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
@@ -71,8 +78,11 @@ def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
     return _add_dense(x, stack, momentum)
 
 
-def _add_pooled(x: Tensor, given: Backbone, momentum: float) -> Tensor:
-    x = layers.GlobalAveragePooling2D()(x) if given.pooling == "average" else layers.GlobalMaxPooling2D()(x)
+def _pool(x: Tensor, given: Backbone) -> Tensor:
+    return layers.GlobalAveragePooling2D()(x) if given.pooling == "average" else layers.GlobalMaxPooling2D()(x)
+
+
+def _add_top(x: Tensor, given: Backbone, momentum: float) -> Tensor:
     if given.dropout and not given.dense:
         x = layers.Dropout(given.dropout, seed=backend.dropout_seed())(x)
     return _add_dense(x, given, momentum)

@@ -53,7 +53,7 @@ def _count_splits(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _describe_task(name: str, task: Task, labels: Labels) -> Context:
-    known = [label for label in labels if label]
+    known = [label for label in task.regroup(labels) if label]
     found: Context = dict.fromkeys(("histogram", "donut", "slices", "shares"))
     found |= {"name": name, "kind": task.kind, "known": show_count(len(known)), "more": 0, "wide": False}
     if not known:

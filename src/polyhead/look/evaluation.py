@@ -44,7 +44,7 @@ def measure_joint(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapp
     right = np.ones(len(labels), bool)
     for name, task in tasks.items():
         if task.IN_JOINT:
-            truth = labels[name].to_numpy(object)
+            truth = np.array(task.regroup(labels[name].tolist()), object)
             answers = np.array([answer["answer"] for answer in task.decode(outputs[name])], object)
             known |= truth != ""
             right &= (truth == "") | (truth == answers)

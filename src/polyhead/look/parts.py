@@ -33,7 +33,8 @@ class DataPart:
 @dataclass(frozen=True)
 class TrainingPart:
     """The training: one row an epoch, with `epoch`, `loss`, `TASK.loss`, `TASK.METRIC`, the same behind `val_`,
-    `learning_rate` and `seconds`; the epoch whose weights were kept; sentences that a reader should know."""
+    `TASK.weight` where the tasks' weights changed, `learning_rate` and `seconds`; the epoch whose weights were kept;
+    sentences that a reader should know."""
 
     history: pd.DataFrame
     kept_epoch: int | None = None

@@ -141,7 +141,7 @@ def _describe_task(task: Task, judged: Judged, name: str, figures: Numbers) -> C
     if not figures["n"]:
         return shown
     shown |= {"rows": _list_figures(figures), "answer": task.show(figures["baseline"]["answer"])}
-    shown["not_in_training"] = figures.get("not_in_training", [])
+    shown |= {"not_in_training": figures.get("not_in_training", []), "rare": figures.get("rare")}
     shown["certainty"] = describe_certainty(task, judged.rows[name].tolist(), judged.outputs[name], figures)
     thresholds = figures.get("calibration", {}).get("thresholds") or {}
     shown["thresholds"] = {label: f"{threshold:.3f}" for label, threshold in thresholds.items()}

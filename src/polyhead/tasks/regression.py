@@ -69,6 +69,11 @@ class Regression(Task):
         """Targets (n, 1) in the label's own unit."""
         return np.array([[float(label) if label else np.nan] for label in labels], np.float32).reshape(-1, 1)
 
+    def strata(self, labels: Labels) -> NDArray[np.float32]:
+        """The range that each label lies in."""
+        numbers = self.encode(labels)
+        return np.where(np.isnan(numbers), numbers, np.digitize(numbers, self.edges)).astype(np.float32)
+
     def decode(self, outputs: Array) -> list[Answer]:
         """The number, in the label's unit."""
         return [{"answer": float(number), "unit": self.unit, "unsure": False} for number in outputs[:, 0].astype(float)]

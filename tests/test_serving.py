@@ -12,7 +12,7 @@ import threading
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -371,34 +371,37 @@ def collect(size: int, submit: Callable[[Batcher[int, int]], Any]) -> tuple[list
     return batches, asyncio.run(run())
 
 
-async def prepared(item: int) -> int:
-    return item
-
-
 @pytest.mark.parametrize(("size", "batches"), [(8, [[1, 2, 3, 4, 5]]), (2, [[1, 2], [3, 4], [5]])])
 def test_what_arrives_together_is_one_batch(size: int, batches: list[list[int]]) -> None:
     async def submit(batcher: Batcher[int, int]) -> list[int]:
-        return await asyncio.gather(*(batcher.submit(prepared(item)) for item in range(1, 6)))
+        return await asyncio.gather(*(batcher.submit(item) for item in range(1, 6)))
 
     assert collect(size, submit) == (batches, [2, 4, 6, 8, 10])
 
 
-def test_a_batch_waits_a_little_and_not_for_ever() -> None:
-    async def submit(batcher: Batcher[int, int]) -> int:
-        never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        waiting = asyncio.create_task(batcher.submit(never))
-        found = await batcher.submit(prepared(1))
-        waiting.cancel()
-        return found
+def test_what_arrives_during_a_batch_is_the_next_one() -> None:
+    async def submit(batcher: Batcher[int, int]) -> list[int]:
+        first = batcher.submit(1)
+        await asyncio.sleep(0)  # it is under way
+        await asyncio.sleep(0)
+        return [*await asyncio.gather(batcher.submit(2), batcher.submit(3)), await first]
 
-    assert collect(8, submit) == ([[1]], 2)
+    assert collect(8, submit) == ([[1], [2, 3]], [4, 6, 2])
+
+
+def test_what_nobody_waits_for_any_more_is_not_worked_on() -> None:
+    async def submit(batcher: Batcher[int, int]) -> int:
+        batcher.submit(1).cancel()
+        return await batcher.submit(2)
+
+    assert collect(8, submit) == ([[2]], 4)
 
 
 def test_a_batch_that_fails_is_told_to_those_in_it_alone() -> None:
     async def submit(batcher: Batcher[int, int]) -> list[Any]:
-        together = (batcher.submit(prepared(item)) for item in (0, 1))
+        together = (batcher.submit(item) for item in (0, 1))
         failed = await asyncio.gather(*together, return_exceptions=True)
-        return [*failed, await batcher.submit(prepared(3))]
+        return [*failed, await batcher.submit(3)]
 
     batches, found = collect(8, submit)
     assert batches == [[0, 1], [3]]
@@ -419,6 +422,17 @@ def test_a_model_or_an_address_that_cannot_be_had_is_one_line(
     assert polyhead.load_model(predictor.path)
 
 
+@contextmanager
+def serving(predictor: Predictor) -> Iterator[tuple["subprocess.Popen[str]", tuple[str, int]]]:
+    """A server in a process of its own, and its address."""
+    command = [sys.executable, "-m", "polyhead", "serve", str(predictor.path), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr
+        found = re.search(r"127\.0\.0\.1:(\d+)", server.stderr.readline())
+        assert found
+        yield server, ("127.0.0.1", int(found[1]))
+
+
 def connects(address: tuple[str, int]) -> bool:
     try:
         socket.create_connection(address, 30).close()
@@ -428,14 +442,20 @@ def connects(address: tuple[str, int]) -> bool:
 
 
 @pytest.mark.slow
+def test_a_head_without_end_is_ended(predictor: Predictor) -> None:
+    with serving(predictor) as (server, address), socket.create_connection(address, 30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        with pytest.raises(ConnectionError):  # noqa: PT012 - it may take a few parts
+            while True:
+                connection.sendall(b"x" * 65536)
+        assert connects(address)
+        server.terminate()
+
+
+@pytest.mark.slow
 def test_sigterm_finishes_what_is_under_way(predictor: Predictor) -> None:
 
-    command = [sys.executable, "-m", "polyhead", "serve", str(predictor.path), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr
-        found = re.search(r"127\.0\.0\.1:(\d+)", server.stderr.readline())
-        assert found
-        address = ("127.0.0.1", int(found[1]))
+    with serving(predictor) as (server, address):
         with socket.create_connection(address, 30) as connection, connection.makefile("rb") as answer:
             head = f"POST /predict HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {len(RED)}\r\n\r\n"
             connection.sendall(head.encode())

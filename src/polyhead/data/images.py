@@ -81,20 +81,32 @@ def read_file(path: Path) -> bytes:
         raise ImageError(_tell_reason(error)) from error
 
 
-def decode(
-    source: Path | bytes, size: tuple[int, int], resize: Resize, max_pixels: int = MAX_PIXELS
-) -> NDArray[np.uint8]:
+def check_pixels(content: bytes, limit: int) -> None:
+    """Look at the head of an image file alone; what else is wrong with it, `decode` tells.
+
+    Raises:
+        ImageError: it claims more than `limit` pixels, or is no image.
+    """
+    try:
+        _open(io.BytesIO(content), limit)
+    except ImageError:
+        raise
+    except Exception:  # see `decode`
+        return
+
+
+def decode(source: Path | bytes, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
     """Decode an image file, or its bytes, to uint8 (height, width, 3), 0-255, RGB; of an animation the first frame.
 
     The rest is as in `to_array`, but that a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that leaves the
     pixels wanted or more: up to twice as fast, and within half a grey level on average.
 
     Raises:
-        ImageError: the file is missing, unreadable, empty, no image, damaged, truncated, or over `max_pixels`.
+        ImageError: the file is missing, unreadable, empty, no image, damaged, truncated, or over `MAX_PIXELS`.
     """
     try:
         with open(source, "rb") if isinstance(source, Path) else nullcontext(io.BytesIO(source)) as file:
-            image = _open(file, max_pixels)
+            image = _open(file)
             box = _draft(image, size, resize)
             image.load()
             return _draw(image, box or (0, 0, *image.size), size, resize)
@@ -128,7 +140,7 @@ def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArr
         raise ImageError(_tell_reason(error)) from error
 
 
-def _open(file: IO[bytes], max_pixels: int) -> ImageFile:
+def _open(file: IO[bytes], limit: int = MAX_PIXELS) -> ImageFile:
     """Read the header. `Image.open` does the same, but warns of large images where we refuse them."""
     Image.init()
     start = file.read(16)
@@ -140,8 +152,8 @@ def _open(file: IO[bytes], max_pixels: int) -> ImageFile:
             file.seek(0)
             image = factory(file, "")
             width, height = image.size
-            if width * height > max_pixels:
-                raise ImageError(f"too large: {width}x{height} pixels, at most {max_pixels:,} are read")
+            if width * height > limit:
+                raise ImageError(f"too large: {width}x{height} pixels, at most {limit:,} are read")
             return image
     raise ImageError("not an image in a format that is read here")
 

@@ -25,6 +25,14 @@ from polyhead.use.server.uploads import Upload, discard_body, read_uploads
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+HEADERS = {
+    # The page may load what this server gives it, and nothing else.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": forms.Problem, "description": "The request is malformed."},
     408: {"model": forms.Problem, "description": "The request came too slowly."},
@@ -76,7 +84,7 @@ def create_app(predictor: Predictor, limits: Limits | None = None, examples: Seq
     app.add_exception_handler(RequestValidationError, _tell_wrong_parameter)
     app.add_exception_handler(ClientDisconnect, _tell_nobody)
     app.add_exception_handler(Exception, _tell_fault)
-    app.include_router(router)
+    app.router.routes.extend(router.routes)  # `include_router` would match every request twice
     return app
 
 
@@ -172,7 +180,7 @@ async def example(request: Request, number: int) -> Response:
     examples = _desk(request).examples
     if not 0 <= number < len(examples):
         raise HTTPException(404)
-    return Response(await asyncio.to_thread(examples[number].read_bytes), media_type="image/jpeg")
+    return Response(await asyncio.to_thread(examples[number].read_bytes), headers=HEADERS, media_type="image/jpeg")
 
 
 def _desk(request: Request) -> Desk:
@@ -220,7 +228,7 @@ def _page_file(name: str) -> Response:
     files = {path.name: path for path in PAGE.iterdir()}
     if name not in files:
         raise HTTPException(404)
-    return Response(files[name].read_bytes(), media_type=TYPES[files[name].suffix])
+    return Response(files[name].read_bytes(), headers=HEADERS, media_type=TYPES[files[name].suffix])
 
 
 async def _tell_refusal(request: Request, error: Exception) -> Response:

@@ -1,23 +1,15 @@
-"""What the server tells Prometheus of itself, and the headers that every answer carries."""
+"""What the server tells Prometheus of itself."""
 
 import time
+from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from polyhead.use.server.limits import Gate
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-SIZES = (1, 2, 4, 8, 16, 32)
-HEADERS = {
-    # The page may load what this server gives it, and nothing else.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Meter:
@@ -38,12 +30,17 @@ class Meter:
         self.unreadable = Counter(
             "polyhead_unreadable_images", "Images that could not be read.", registry=self._registry
         )
-        self.batches = Histogram("polyhead_batch_images", "Images in a batch.", buckets=SIZES, registry=self._registry)
-        self.model_seconds = Histogram(
-            "polyhead_model_seconds", "Seconds that a batch took.", buckets=SECONDS, registry=self._registry
+        self._batches = Histogram("polyhead_batch_images", "Images in a batch.", buckets=SIZES, registry=self._registry)
+        self._batch_seconds = Histogram(
+            "polyhead_batch_seconds", "Seconds that a batch took.", buckets=SECONDS, registry=self._registry
         )
         inside = Gauge("polyhead_requests_under_way", "Requests under way.", registry=self._registry)
         inside.set_function(lambda: gate.inside)
+
+    def seconds_of(self, images: int) -> AbstractContextManager[object]:
+        """Time a batch."""
+        self._batches.observe(images)
+        return self._batch_seconds.time()
 
     def note(self, path: str, status: int, seconds: float) -> None:
         """Count a request."""
@@ -56,7 +53,7 @@ class Meter:
 
 
 class Metering:
-    """ASGI middleware: counts every request, and puts `HEADERS` on every answer."""
+    """ASGI middleware: counts every request."""
 
     def __init__(self, app: ASGIApp, meter: Meter) -> None:
         self._app, self._meter = app, meter
@@ -71,9 +68,6 @@ class Metering:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
             await send(message)
 
         try:

@@ -154,6 +154,7 @@ function showHeat(card, map, about) {
   card.picture.querySelector("canvas")?.remove();
   card.picture.append(heatCanvas(map.changes, about.image));
   card.picture.classList.add("heated");
+  card.picture.scrollIntoView({ block: "nearest" });
   const sentence = heatWords(map, about.tasks[map.task].unit ?? "");
   const ends = map.label === null ? ["smaller", "larger"] : ["against", "for"];
   const scale = element("div", { class: "scale", "aria-hidden": "true" }, ends[0], element("i"), ends[1]);

@@ -161,8 +161,8 @@ def test_the_server_tells_of_itself(predictor: Predictor) -> None:
         client.get("/nothing/here")
         lines = client.get("/metrics").text.splitlines()
     for line in (
-        'polyhead_requests_total{path="/predict",status="200"} 1.0',
-        'polyhead_requests_total{path="none",status="404"} 1.0',
+        'polyhead_requests_total{endpoint="predict",status="200"} 1.0',
+        'polyhead_requests_total{endpoint="none",status="404"} 1.0',
         "polyhead_images_total 2.0",
         "polyhead_unreadable_images_total 1.0",
         "polyhead_batch_images_sum 2.0",
@@ -184,6 +184,8 @@ def test_nothing_is_loaded_from_elsewhere(client: TestClient) -> None:
 def test_the_openapi_document_says_what_is_sent_and_what_comes_back(client: TestClient) -> None:
     said = client.get("/openapi.json").json()
     assert set(said["paths"]) == {"/predict", "/heatmap", "/model", "/health", "/metrics"}
+    task, label = said["paths"]["/heatmap"]["post"]["parameters"]
+    assert (task["name"], task["schema"]["enum"], label["required"]) == ("task", list(TASKS), False)
     post = said["paths"]["/predict"]["post"]
     assert set(post["requestBody"]["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
     assert set(post["responses"]) == {"200", "400", "408", "413", "422", "503"}

@@ -50,7 +50,12 @@ def listen(app: FastAPI, address: tuple[str, int], seconds: float, say: Callable
         host, port = opened.getsockname()[:2]
         grace = int(2 * seconds) + GRACE
         config = uvicorn.Config(
-            app, http=BoundedHeads, log_level="warning", server_header=False, timeout_graceful_shutdown=grace
+            app,
+            http=BoundedHeads,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=grace,
         )
         say(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
         uvicorn.Server(config).run(sockets=[opened])

@@ -18,11 +18,13 @@ class Meter:
     def __init__(self, gate: Gate) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._requests = Counter("polyhead_requests", "Requests answered.", ["path", "status"], registry=self._registry)
+        self._requests = Counter(
+            "polyhead_requests", "Requests answered.", ["endpoint", "status"], registry=self._registry
+        )
         self._seconds = Histogram(
             "polyhead_request_seconds",
             "From a request's first line to its answer.",
-            ["path"],
+            ["endpoint"],
             buckets=SECONDS,
             registry=self._registry,
         )
@@ -42,10 +44,10 @@ class Meter:
         self._batches.observe(images)
         return self._batch_seconds.time()
 
-    def note(self, path: str, status: int, seconds: float) -> None:
+    def note(self, endpoint: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(path, str(status)).inc()
-        self._seconds.labels(path).observe(seconds)
+        self._requests.labels(endpoint, str(status)).inc()
+        self._seconds.labels(endpoint).observe(seconds)
 
     def write(self) -> bytes:
         """All of it, in Prometheus's text format."""
@@ -73,6 +75,6 @@ class Metering:
         try:
             await self._app(scope, receive, send_on)
         finally:
-            # By the route, not the address: what strangers ask for must not make series without end.
-            path = getattr(scope.get("route"), "path", "none")
-            self._meter.note(path, status, time.perf_counter() - begun)
+            # By the function, not the address: what strangers ask for must not make series without end.
+            endpoint = getattr(scope.get("endpoint"), "__name__", "none")
+            self._meter.note(endpoint, status, time.perf_counter() - begun)

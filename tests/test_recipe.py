@@ -100,6 +100,32 @@ def test_a_key_of_another_kind_is_told_as_such() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            ["tasks.attributes.published.accuracy={Bald: 98}"],
+            "tasks.attributes.published.accuracy.Bald: expected less than or equal to 1; got 98",
+        ),
+        (
+            ["tasks.attributes.labels=[Bald, Young]", "tasks.attributes.published.accuracy={Bold: .98}"],
+            "tasks.attributes.published.accuracy: 'Bold' is not among the task's labels (Bald, Young, Attractive, "
+            "Pale_Skin, Blurry) (did you mean 'Bald'?)",
+        ),
+    ],
+)
+def test_published_figures_are_of_the_tasks_labels_and_shares(settings: list[str], message: str) -> None:
+    with pytest.raises(PolyheadError) as error:
+        load_recipe("celeba", settings)
+    assert str(error.value) == f"celeba: {message}"
+
+
+@pytest.mark.parametrize("source", ["{kind: celeba, keep: [Young]}", "{kind: celeba, drop: [Bald]}"])
+def test_published_figures_of_labels_that_are_left_out_are_no_mistake(source: str) -> None:
+    published = "tasks.attributes.published={column: Paper, accuracy: {Bald: .98, Young: .87}}"
+    load_recipe("celeba", [f"data.source={source}", "tasks.attributes.labels=[Young]", published])
+
+
 def test_an_unknown_recipe_is_told_with_those_there_are() -> None:
     with pytest.raises(PolyheadError, match=r"no recipe is called 'fashionnt' \(did you mean 'fashionnet'\?\)"):
         load_recipe("fashionnt")
@@ -128,6 +154,10 @@ def test_the_published_recipes_are_as_published() -> None:
     assert (fashion.training.epochs, fashion.training.batch_size, fashion.training.learning_rate) == (50, 32, 1e-3)
     assert {name: task.loss_weight for name, task in faces.tasks.items()} == {"age": 4, "gender": 0.1, "race": 1.5}
     assert faces.image.size == (198, 198)
+    published = load_recipe("celeba").tasks["attributes"].published  # type: ignore[union-attr]
+    assert published is not None
+    assert len(published.accuracy) == 40
+    assert sum(published.accuracy.values()) / 40 == pytest.approx(0.87, abs=0.005)
     assert faces.network.branches["gender"].view == "gray"
 
 

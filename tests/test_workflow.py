@@ -137,7 +137,7 @@ def test_other_labelled_images_are_judged_by_the_file_alone(
     assert "all  color: accuracy" in capsys.readouterr().out
     evaluation = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     assert evaluation["all"]["joint"]["n"] == 12
-    assert (out / "report/index.html").exists()
+    assert 'id="network"' in (out / "report/index.html").read_text(encoding="utf-8")  # the file says how it looks
 
 
 def test_a_runs_own_splits_are_judged_again_the_same(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

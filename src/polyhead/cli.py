@@ -260,6 +260,9 @@ def _tell_evaluation(evaluation: dict[str, Any]) -> None:
         joint = found["joint"]
         if joint["n"]:
             print(f"{split}  all correct: {joint['all_correct']:.3f} of {joint['n']} images")
+        if joint.get("labels") and len(found["tasks"]) > 1:
+            mean, baseline = joint["mean_accuracy"], joint["mean_accuracy_baseline"]
+            print(f"{split}  mean accuracy: {mean:.3f} (baseline {baseline:.3f}) of {joint['labels']} labels")
     if "combinations" in evaluation:
         print("combinations  " + ", ".join(f"{key} {value:.3f}" for key, value in evaluation["combinations"].items()))
 

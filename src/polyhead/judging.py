@@ -100,6 +100,7 @@ def report_run(
             facts=facts,
             remarks=_remarks(recipe, dataset, tasks),
             data=_data_part(dataset, tasks),
+            network=card.diagram,
             training=_training_part(run, recipe),
             results=ResultPart(evaluation, tasks, detailed, recipe.data.split.hold_out),
         ),

@@ -133,6 +133,7 @@ class Recipe(Part):
             for field in task.LEARNT:
                 if field in task.model_fields_set:
                     raise ValueError(f"tasks.{name}.{field}: is learnt from the data; take it out")
+            self._check_compared(name)
             if isinstance(self.data.source, FilesSource | FoldersSource):
                 given = pattern_fields(self.data.source.pattern)
                 for column in task.columns(name):
@@ -157,6 +158,14 @@ class Recipe(Part):
                 )
         return self
 
+    def _check_compared(self, name: str) -> None:
+        task, source = self.tasks[name], self.data.source
+        dropped = source.drop if isinstance(source, CelebaSource) else []
+        if not task.names or (isinstance(source, CelebaSource) and source.keep):  # what is not kept is dropped
+            return
+        for label in task.compared:
+            _check_known(f"tasks.{name}.published.accuracy", label, [*task.names, *dropped], "the task's labels")
+
     def _check_combination(self, row: dict[str, str]) -> None:
         for name, label in row.items():
             _check_known("data.split.hold_out", name, self.tasks, "the tasks")
@@ -168,6 +177,8 @@ class Recipe(Part):
     def _check_network(self) -> None:
         for name in self.network.branches:
             _check_known("network.branches", name, self.tasks, "the tasks")
+        for name in self.network.heads:
+            _check_known("network.heads", name, self.tasks, "the tasks")
         for name in self.tasks:
             if not self.network.shared and name not in self.network.branches:
                 raise ValueError(f"network.branches: the task {name} has no branch; give it one, or add a trunk")

@@ -47,8 +47,27 @@ class TrainingRecipe(Part):
 
     epochs: int = Field(20, ge=1, description="Passes over the training images.")
     batch_size: int = Field(32, ge=1, description="Images a step.")
+    devices: Literal["one", "all"] = Field(
+        "one",
+        description="`all`: each step's images are shared out among all accelerators of this machine, or its virtual "
+        "CPU devices; the losses are those of one device. On the jax backend only; they must divide `batch_size` (an "
+        "epoch's last, smaller batch is computed whole by each).",
+    )
     optimizer: Literal[
-        "adam", "adamw", "sgd", "rmsprop", "adadelta", "adagrad", "adamax", "nadam", "lion", "ftrl", "adafactor"
+        "adam",
+        "adamw",
+        "sgd",
+        "rmsprop",
+        "adadelta",
+        "adagrad",
+        "adamax",
+        "nadam",
+        "lion",
+        "ftrl",
+        "adafactor",
+        "lamb",
+        "muon",
+        "schedulefreeadamw",
     ] = Field("adam", description="The Keras optimiser, with its defaults but the learning rate.")
     learning_rate: float = Field(1e-3, gt=0, description="The learning rate at the start.")
     schedule: Literal["constant", "inverse_time", "cosine"] = Field(

@@ -57,6 +57,9 @@ def train(
     choose_backend()
     path = str(Path(data).resolve()) if data else None
     loaded = load_recipe(recipe, overrides, data__path=path, seed=seed)
+    _check_devices(loaded)
+    if loaded.network.backbone:
+        loaded.network.backbone.find_weights()
     root = _data_path(loaded)
     loaded = complete_recipe(loaded, root)
     with claim_folder(Path(out), "recipe.yaml", force) as folder:
@@ -83,6 +86,7 @@ def resume(run: str | Path, *, data: str | Path | None = None, progress: Progres
     if folder.report.exists():
         progress.say(f"{run}: is finished")
         return folder.path
+    _check_devices(recipe)
     if folder.table.exists():
         dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
         tasks = _learn_tasks(recipe, dataset)
@@ -227,6 +231,14 @@ def _data_path(recipe: Recipe) -> Path:
     if not recipe.data.path:
         raise PolyheadError(f"{recipe.name}: where is the data? give --data DIR, or data.path in the recipe")
     return Path(recipe.data.path)
+
+
+def _check_devices(recipe: Recipe) -> None:
+    """Before any image is read; without Keras, where there is nothing to ask it."""
+    if recipe.training.devices == "all":
+        from polyhead.learn.devices import check_devices
+
+        check_devices(recipe.training)
 
 
 def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> tuple[Dataset, dict[str, Task]]:

@@ -28,6 +28,11 @@ class Head(ABC):
         """How many logits it takes."""
         return int(self.task.width)
 
+    @property
+    @abstractmethod
+    def output(self) -> str:
+        """What `activate` does, in a word."""
+
     @abstractmethod
     def activate(self, logits: Tensor) -> Tensor:
         """Outputs (n, task.width), as `Task.decode` reads them, of logits (n, units)."""
@@ -47,6 +52,10 @@ class Head(ABC):
 
 class CategoricalHead(Head):
     """Softmax and a loss of classes; or a sigmoid a class and a loss of yes and no over them."""
+
+    @property
+    def output(self) -> str:
+        return str(self.task.activation)
 
     def activate(self, logits: Tensor) -> Tensor:
         return ops.softmax(logits) if self.task.activation == "softmax" else ops.sigmoid(logits)
@@ -68,6 +77,8 @@ class CategoricalHead(Head):
 
 class BinaryHead(Head):
     """One sigmoid, or several that are independent, and a loss of yes and no."""
+
+    output = "sigmoid"
 
     def activate(self, logits: Tensor) -> Tensor:
         return ops.sigmoid(logits)
@@ -91,6 +102,8 @@ class BinaryHead(Head):
 
 class RegressionHead(Head):
     """A number; the network learns it scaled, outputs and errors are in the label's unit."""
+
+    output = "linear"
 
     def activate(self, logits: Tensor) -> Tensor:
         numbers = logits * self.task.factor + self.task.offset
@@ -122,6 +135,8 @@ class OrdinalHead(Head):
     Shi, Cao, Raschka: Deep Neural Networks for Rank-Consistent Ordinal Regression Based On Conditional Probabilities,
     2021, arXiv:2111.08851.
     """
+
+    output = "CORN"
 
     @property
     def units(self) -> int:

@@ -13,6 +13,7 @@ from keras import metrics, ops
 
 from polyhead.learn.augment import RandomChange
 from polyhead.learn.balance import BALANCES
+from polyhead.learn.devices import share
 from polyhead.learn.losses import Masked, Tensor
 from polyhead.learn.network import Network
 from polyhead.recipe import Recipe
@@ -48,6 +49,7 @@ class Learner(keras.Model):
 
     def call(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Logits by task of uint8 images (n, height, width, 3), or of the vectors (n, width) that the top reads."""
+        images = share(images)
         if self.top is not None and len(images.shape) == 2:
             return dict(self.top(images, training=training))
         pixels = ops.cast(images, "float32")

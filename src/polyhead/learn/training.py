@@ -15,6 +15,7 @@ import pandas as pd
 from polyhead.learn import backend, state
 from polyhead.learn.backbones import set_trainable
 from polyhead.learn.batches import Batches, Lesson, OneEpoch
+from polyhead.learn.devices import use_devices
 from polyhead.learn.features import precompute
 from polyhead.learn.learner import Learner
 from polyhead.learn.network import Network, build_network
@@ -24,6 +25,8 @@ from polyhead.recipe_training import Augment, Stage
 from polyhead.tasks import Task
 
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
+# By name; Keras's own `get` does not know all of them.
+OPTIMIZERS = {name.lower(): found for name, found in vars(keras.optimizers).items() if isinstance(found, type)}
 STATE, WEIGHTS, HISTORY = "state/last.npz", "state/kept.weights.h5", "history.csv"
 FEATURES = "state/features.f32"
 
@@ -36,6 +39,7 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, fol
     """
     (folder / "state").mkdir(exist_ok=True)
     backend.start(recipe.seed, recipe.training.precision, progress)
+    use_devices(recipe.training, progress)
     position = state.read_position(folder / STATE)
     network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists())
     learner = Learner(network, recipe)
@@ -91,8 +95,7 @@ def _list_stages(recipe: Recipe) -> list[tuple[Stage, int]]:
 def _compile(learner: Learner, recipe: Recipe, stage: Stage, steps: int) -> None:
     """Give the learner an optimiser of the stage's own."""
     averages = {"use_ema": True, "ema_momentum": recipe.training.ema} if recipe.training.ema else {}
-    kind = type(keras.optimizers.get(recipe.training.optimizer))
-    optimizer = kind(learning_rate=_schedule(stage, steps), **averages)
+    optimizer = OPTIMIZERS[recipe.training.optimizer](learning_rate=_schedule(stage, steps), **averages)
     optimizer.build(learner.trainable_variables)
     learner.compile(optimizer=optimizer)
 

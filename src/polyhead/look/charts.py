@@ -41,27 +41,20 @@ class Slice:
 
 
 def cut_slices(counts: Mapping[str, int], in_order: bool) -> list[Slice]:
-    """The parts of a donut: all of them in shades of one colour where they stand in an order, else the largest seven.
+    """The parts of a donut, in shades of one colour where they stand in an order.
 
     Args:
-        counts: rows of each label, in the order to show them.
+        counts: rows of each label, in the order to show them; of SLICES labels at most, but for those in an order.
         in_order: whether the labels are steps of a scale.
     """
-    total = sum(counts.values())
-    labels = list(counts)
+    labels, total = list(counts), sum(counts.values())
     if in_order:
         colours = [f"var(--shade-{place * SHADES // len(labels) + 1})" for place in range(len(labels))]
     else:
-        largest = set(sorted(labels, key=lambda label: -counts[label])[:SLICES])
-        labels = [label for label in labels if label in largest]
         colours = [f"var(--series-{place + 1})" for place in range(len(labels))]
-        if all(label.lower() in NAMED_COLOURS for label in counts):
+        if all(label.lower() in NAMED_COLOURS for label in labels):
             colours = [NAMED_COLOURS[label.lower()] for label in labels]
-    parts = [Slice(label, counts[label], counts[label] / total, c) for label, c in zip(labels, colours, strict=True)]
-    rest = total - sum(part.rows for part in parts)
-    if rest:
-        parts.append(Slice(f"{len(counts) - len(labels)} more", rest, rest / total, "var(--series-rest)"))
-    return parts
+    return [Slice(label, counts[label], counts[label] / total, c) for label, c in zip(labels, colours, strict=True)]
 
 
 def draw_donut(slices: Sequence[Slice], middle: str) -> Drawing:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polyhead.tasks import Array, Task
+from polyhead.use.diagram import Diagram
 
 # Places (n,) of rows in a table -> their images (n, height, width, 3), red, green and blue from 0 to 255.
 Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8]]
@@ -70,5 +71,6 @@ class Report:
     facts: Sequence[tuple[str, str]] = ()
     remarks: Sequence[str] = ()
     data: DataPart | None = None
+    network: Diagram | None = None
     training: TrainingPart | None = None
     results: ResultPart | None = None

@@ -14,6 +14,7 @@ from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
 from polyhead.tasks.calibrated import YesNo
 from polyhead.tasks.labelled import OTHER, Labelled, RareLabels, weigh_labels
+from polyhead.tasks.published import Published
 from polyhead.tasks.task import Answer, Array, Labels, natural_key
 
 YES = frozenset({"1", "1.0", "yes", "true", "y", "t"})
@@ -52,6 +53,7 @@ class MultiLabel(RareLabels, YesNo):
     from_columns: list[str] = Field(
         [], description="Columns that hold one label each, named after it, as 1/0, 1/-1 or yes/no; instead of `column`."
     )
+    published: Published | None = Field(None, description="Published figures, to stand beside those of the model.")
     known: SkipJsonSchema[dict[str, int]] = Field(
         {}, description="Learnt: training rows in which each label is known, yes or no."
     )
@@ -70,6 +72,10 @@ class MultiLabel(RareLabels, YesNo):
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.labels or self.from_columns)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        return tuple(self.published.accuracy) if self.published else ()
 
     def columns(self, name: str) -> list[str]:
         return self.from_columns or super().columns(name)
@@ -185,7 +191,17 @@ class MultiLabel(RareLabels, YesNo):
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         found = measures.measure_labels(self.encode(labels), self._temper(outputs), self.names, self._cuts())
-        return found | self._note_rare()
+        return found | self._note_rare() | self._note_published(found["per_label"])
+
+    def _note_published(self, per_label: Numbers) -> Numbers:
+        """Put the published accuracies beside those of the labels; their mean is over the labels that have one."""
+        if not self.published:
+            return {}
+        shares = {name: self.published.accuracy[name] for name in self.names if name in self.published.accuracy}
+        for name, share in shares.items():
+            per_label[name]["published"] = share
+        mean = float(np.mean(list(shares.values()))) if shares else None
+        return {"published": {"column": self.published.column, "accuracy": mean}}
 
     def distribution(self, labels: Labels) -> dict[str, int]:
         texts = [text for text in self.regroup(labels) if text]

@@ -107,6 +107,11 @@ class Task(BaseModel, ABC):
         """The recipe's keys that ask for what only validation images can choose."""
         return ()
 
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The labels of which the recipe has a published figure."""
+        return ()
+
     def learn(self, name: str, labels: Labels) -> Self:
         """A copy that knows what the training split's labels teach.
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from polyhead.errors import PolyheadError
 from polyhead.recipe import ImageRecipe
 from polyhead.tasks import AnyTask
+from polyhead.use.diagram import Diagram
 
 KEY = "polyhead"
 
@@ -37,6 +38,7 @@ class Card(BaseModel):
         {}, description="By task, how good its answers are on the run's test images; none until they are judged."
     )
     baseline: dict[str, dict[str, float]] = Field({}, description="The same figures of always giving one answer.")
+    diagram: Diagram | None = Field(None, description="What the network looks like; older files do not say.")
 
 
 def write_card(path: Path, card: Card) -> None:

@@ -45,6 +45,18 @@ def test_the_shares_of_classes_make_up_one_and_hold_the_answers_own(name: str) -
         assert answer["probability"] == pytest.approx(row[task.names.index(answer["answer"])])
 
 
+def test_what_speaks_for_a_label_is_its_log_odds_and_for_a_number_itself(example: Example) -> None:
+    task = example.task.learn("task", example.labels)
+    outputs = np.random.default_rng(0).dirichlet(np.ones(max(task.width, 2)), 5)[:, : task.width]
+    for answer in task.decode(outputs):
+        assert task.main_label(answer) in (task.names or (None,))
+    for place, label in enumerate(task.names):
+        assert 1 / (1 + np.exp(-task.support(outputs, label))) == pytest.approx(task.shares(outputs)[:, place])
+    if not task.names:
+        assert task.support(outputs, None) == pytest.approx(outputs[:, 0])
+    assert np.isfinite(task.support(np.eye(max(task.width, 2))[:, : task.width], (*task.names, None)[0])).all()
+
+
 def test_unknown_labels_are_unknown_targets(example: Example) -> None:
     task = example.task.learn("task", example.labels)
     targets = task.encode(example.labels)

@@ -215,6 +215,28 @@ def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Scr
 
 
 @app.command()
+def serve(
+    model: Model,
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen; 0.0.0.0 lets other machines ask.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes one that is free.")] = 8000,
+    max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Of a request.")] = 20_000_000,
+    max_pixels: Annotated[int, typer.Option("--max-pixels", min=1, help="Of an image.")] = 50_000_000,
+    max_images: Annotated[int, typer.Option("--max-images", min=1, help="In a request.")] = 32,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that a request may take.")] = 30.0,
+    queue: Annotated[int, typer.Option("--queue", min=1, help="Requests under way at once; more get a 503.")] = 64,
+) -> None:
+    """Answer over HTTP, with a page to drop images on."""
+    from polyhead import workflow
+    from polyhead.use.server.limits import Limits
+
+    limits = Limits(max_bytes, max_pixels, max_images, timeout, queue)
+    with Screen() as screen:
+        workflow.serve(model, host=host, port=port, limits=limits, progress=screen)
+
+
+@app.command()
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete them all.")] = False,
     path: Annotated[str, typer.Option("--path", help="Another cache folder than the user's own.")] = "auto",

@@ -57,6 +57,19 @@ def judge(predictor: Predictor, dataset: Dataset, splits: Sequence[str]) -> tupl
     return combine(found), judged
 
 
+def note_figures(model: Path, evaluation: Evaluation) -> None:
+    """Write into a model file how good it is on the test images, so that it can say so wherever it is used."""
+    judged = {name: task for name, task in evaluation.get("test", {}).get("tasks", {}).items() if task["n"]}
+    figures = {name: _numbers(task) for name, task in judged.items()}
+    baseline = {name: _numbers(task["baseline"]) for name, task in judged.items()}
+    card = Predictor(model).card
+    write_card(model, card.model_copy(update={"figures": figures, "baseline": baseline}))
+
+
+def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
+    return {key: value for key, value in found.items() if isinstance(value, (int, float))}
+
+
 def report_run(
     run: RunFolder, predictor: Predictor, dataset: Dataset, evaluation: Evaluation, judged: dict[str, Judged]
 ) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.sources import complete_recipe
 from polyhead.data.table import WEIGHT, read_csv, write_csv
 from polyhead.errors import PolyheadError
-from polyhead.judging import calibrate, judge, report_data, report_run
+from polyhead.judging import calibrate, judge, note_figures, report_data, report_run
 from polyhead.learn import choose_backend
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe import SPLITS, Recipe, SplitRecipe
@@ -20,7 +20,11 @@ from polyhead.tasks import Task
 from polyhead.use.model_file import find_model
 from polyhead.use.predictor import Predictor
 
+if TYPE_CHECKING:
+    from polyhead.use.server.limits import Limits
+
 DEMO_IMAGES = 3000
+EXAMPLES = 8  # images that the served page offers to try
 SAMPLES = 32  # training images that Keras and ONNX Runtime are compared on
 
 
@@ -120,6 +124,33 @@ def evaluate(
     return evaluation
 
 
+def serve(
+    model: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    limits: "Limits | None" = None,
+    progress: Progress = SILENT,
+) -> None:
+    """Answer for images over HTTP, with a page, until SIGTERM or Ctrl-C.
+
+    Args:
+        model: a run folder, some of whose test images the page then offers to try; or a model file.
+        host: where to listen; the default is this machine alone.
+        port: 0 takes one that is free.
+        limits: what a request may ask for; the defaults of `Limits`, if absent.
+    """
+    from polyhead.use.server.app import create_app
+    from polyhead.use.server.limits import Limits
+    from polyhead.use.server.listening import listen
+
+    limits = limits or Limits()
+    predictor = Predictor(model)
+    examples = RunFolder(Path(model)).find_examples(EXAMPLES) if Path(model).is_dir() else []
+    app = create_app(predictor, limits, examples)
+    listen(app, (host, port), limits.seconds, lambda url: progress.say(f"{predictor.card.name} answers at {url}"))
+
+
 def explore(
     recipe: str | Path,
     out: str | Path,
@@ -201,6 +232,7 @@ def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str,
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
     evaluation, judged = judge(predictor, dataset, splits)
+    note_figures(run.model, evaluation)
     report_run(run, predictor, dataset, evaluation, judged)
 
 

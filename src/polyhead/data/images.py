@@ -81,6 +81,20 @@ def read_file(path: Path) -> bytes:
         raise ImageError(tell_reason(error)) from error
 
 
+def check_pixels(content: bytes, limit: int) -> None:
+    """Look at the head of an image file alone; what else is wrong with it, `decode` tells.
+
+    Raises:
+        ImageError: it claims more than `limit` pixels, or is no image.
+    """
+    try:
+        _open(io.BytesIO(content), limit)
+    except ImageError:
+        raise
+    except Exception:  # see `decode`
+        return
+
+
 def decode(source: Path | bytes, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
     """Decode an image file, or its bytes, to uint8 (height, width, 3), 0-255, RGB; of an animation the first frame.
 
@@ -145,7 +159,7 @@ def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArr
         raise ImageError(tell_reason(error)) from error
 
 
-def _open(file: IO[bytes]) -> ImageFile:
+def _open(file: IO[bytes], limit: int = MAX_PIXELS) -> ImageFile:
     """Read the header. `Image.open` does the same, but warns of large images where we refuse them."""
     Image.init()
     start = file.read(16)
@@ -157,8 +171,8 @@ def _open(file: IO[bytes]) -> ImageFile:
             file.seek(0)
             image = factory(file, "")
             width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ImageError(f"too large: {width}x{height} pixels, at most {MAX_PIXELS:,} are read")
+            if width * height > limit:
+                raise ImageError(f"too large: {width}x{height} pixels, at most {limit:,} are read")
             return image
     raise ImageError("not an image in a format that is read here")
 

@@ -149,6 +149,11 @@ class YesNo(Calibrated, ABC):
         """The labels that the outputs say yes or no to."""
         return self.names
 
+    def support(self, outputs: Array, label: str | None) -> Array:
+        yes = label in self.asked  # or else the one that all others are measured against
+        pair = calibration.alternatives(self._temper(outputs)[:, self.asked.index(label) if label and yes else 0])
+        return calibration.log_odds(pair[:, int(yes)], pair[:, int(not yes)])
+
     def _cuts(self) -> Array:
         """From which probability on each label is a yes, (asked,)."""
         return np.array([self.thresholds.get(name, 0.5) for name in self.asked])

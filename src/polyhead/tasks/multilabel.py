@@ -170,6 +170,11 @@ class MultiLabel(RareLabels, YesNo):
             for row, least, numbers in zip(said, certainty.min(axis=1), scores, strict=True)
         ]
 
+    def main_label(self, answer: Answer) -> str:
+        """The likeliest of those answered, or of all."""
+        labels: Sequence[str] = answer["answer"] or self.names
+        return max(labels, key=lambda label: answer["probabilities"][label])
+
     def _say(self, scores: Array) -> tuple[NDArray[np.bool_], Array]:
         """To which labels the probabilities (n, labels) say yes, and the probability of what is said."""
         said = scores >= self._cuts()

@@ -78,6 +78,12 @@ class Regression(Task):
         """The number, in the label's unit."""
         return [{"answer": float(number), "unit": self.unit, "unsure": False} for number in outputs[:, 0].astype(float)]
 
+    def main_label(self, answer: Answer) -> None:
+        return None
+
+    def support(self, outputs: Array, label: str | None) -> Array:
+        return outputs[:, 0]
+
     def constant(self) -> Array:
         return np.array([self.median])
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from polyhead.calibration import log_odds
 from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
 
@@ -160,6 +161,15 @@ class Task(BaseModel, ABC):
     @abstractmethod
     def decode(self, outputs: Array) -> list[Answer]:
         """Answers, a dict each, to the model's outputs (n, width)."""
+
+    def main_label(self, answer: Answer) -> str | None:
+        """The label that an answer stands for where one must do; None where it is a number."""
+        return str(answer["answer"])
+
+    def support(self, outputs: Array, label: str | None) -> Array:
+        """How much the model's outputs (n, width) speak for a label, (n,): its log-odds; or the number itself."""
+        shares, place = self.shares(outputs), self.names.index(label or "")
+        return log_odds(shares[:, place], np.delete(shares, place, axis=1).sum(axis=1))
 
     def measure(self, labels: Labels, outputs: Array) -> Numbers:
         """How good the outputs (n, width) are over the rows whose label is known, beside a constant answer.

@@ -38,6 +38,10 @@ class Card(BaseModel):
     rows: dict[str, int] = Field(description="Images in each split.")
     parameters: int = Field(description="Weights in the network.")
     fingerprint: str = Field(description="A digest of the weights: 16 hex digits.")
+    figures: dict[str, dict[str, float]] = Field(
+        {}, description="By task, how good its answers are on the run's test images; none until they are judged."
+    )
+    baseline: dict[str, dict[str, float]] = Field({}, description="The same figures of always giving one answer.")
     diagram: Diagram | None = Field(None, description="What the network looks like; older files do not say.")
 
     @property

@@ -181,3 +181,23 @@ def test_an_ordinal_answer_is_the_median_level_and_errs_in_ranks() -> None:
     outputs = np.array([[0.4, 0.25, 0.35], [0.9, 0.05, 0.05]])
     assert [answer["answer"] for answer in task.decode(outputs)] == ["M", "S"]
     assert task.measure(["L", "L"], outputs)["mae"] == (1 + 2) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("categorical", [1, 0, 0], [0, 0, 1]),
+        ("binary", [1, 0], [0, 1]),
+        ("multilabel", [0, 1, 1], [0, 0, 1]),
+        ("ordinal", [1, 0, 0], [0, 0, 1]),
+        ("regression", [0.0], [50.0]),
+    ],
+)
+def test_answers_that_differ_wholly_are_1_apart(name: str, first: list[float], second: list[float]) -> None:
+    task = EXAMPLES[name].task.learn("task", EXAMPLES[name].labels)
+    places = task.positions(np.array([first, second] * 20, float))
+    assert np.linalg.norm(places[0] - places[1]) == pytest.approx(1)
+
+
+def test_a_level_between_two_others_lies_between_them() -> None:
+    assert Ordinal(levels=["S", "M", "L"]).positions(np.eye(3))[:, 0].tolist() == [0, 0.5, 1]

@@ -98,6 +98,14 @@ def test_many_points_are_tried_on_a_sample() -> None:
     assert (choice.sampled, choice.count) == (2000, 2500)
 
 
+def test_a_few_outliers_against_the_rest_are_not_chosen() -> None:
+    points, _ = draw_answers(400)
+    points = np.concatenate([points, np.full((4, 6), 40.0)])  # far away: the highest silhouette is theirs against all
+    choice = choose_groups(points, {"agglomerative": range(2, 9)}, {}, 0, SILENT)
+    assert choice.best.groups == 5
+    assert "higher ones were passed over, as one group held more than 80 % of all" in choice.why
+
+
 def test_noise_lowers_the_silhouette() -> None:
     points = np.array([[0.0], [0.1], [9], [9.1], [4], [5]])
     whole = measure_try(points[:4], np.array([1, 1, 2, 2]), "dbscan", None)

@@ -34,6 +34,7 @@ Model = Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="A run folder, 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Source = Annotated[str, typer.Argument(metavar="DIR_OR_CSV|RECIPE", help="Data, or a built-in recipe.")]
 Split = Annotated[str, typer.Option("--split", help="train, valid, test, unseen; or all, for every image of --data.")]
+METHOD_HELP = "kmeans, agglomerative, spectral, birch, dbscan, optics, hdbscan; several are compared."
 Judgement = Annotated[Path | None, typer.Option("--out", help="Where to put evaluation.json and the report.")]
 
 
@@ -179,12 +180,17 @@ def predict(
     answers: Annotated[
         Path | None, typer.Option("--answers", metavar="QUESTION.csv", help="Answer FashionAI's question file instead.")
     ] = None,
+    gallery: Annotated[
+        Path | None, typer.Option("--gallery", metavar="DIR", help="Make a page to look through them instead.")
+    ] = None,
 ) -> None:
     """Answer for images. Ends in 1 where some images could not be answered."""
     from polyhead import workflow
 
     if bool(images) == bool(answers) or (answers and as_json):
         raise PolyheadError("predict: give images or folders; or --answers with a question file, without --json")
+    if gallery and (answers or as_json or csv):
+        raise PolyheadError("predict: --gallery goes with images or folders alone, without --json, --csv or --answers")
     failed = 0
     with Screen() as screen:
         if answers and csv:
@@ -193,6 +199,11 @@ def predict(
             for row, answered in workflow.answer_questions(model, answers, progress=screen):
                 failed += not answered
                 sys.stdout.buffer.write(row)
+        elif gallery:
+            from polyhead.clustering import predict_to_gallery
+
+            page, failed = predict_to_gallery(model, images or (), gallery, progress=screen)
+            print(page)
         elif csv:
             failed = workflow.predict_to_csv(model, images or (), csv, progress=screen)
         else:
@@ -202,6 +213,38 @@ def predict(
     if failed:
         print(f"polyhead: {failed} of the images could not be answered", file=sys.stderr)
         raise typer.Exit(1)
+
+
+@app.command()
+def cluster(
+    model: Model,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE|DIR...", help="Images, or folders.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to put the page, clusters.csv, clusters.json.")],
+    task: Annotated[list[str] | None, typer.Option(metavar="TASK[=LABEL,...]", help="What to group by; all.")] = None,
+    on: Annotated[str, typer.Option(metavar="WHAT", help="probabilities, answers or features.")] = "probabilities",
+    method: Annotated[list[str] | None, typer.Option(metavar="NAME", help=METHOD_HELP)] = None,
+    k: Annotated[str | None, typer.Option("--k", metavar="N|FROM..TO", help="How many groups; 2..20.")] = None,
+    weight: Annotated[list[str] | None, typer.Option(metavar="rare|common|NAME=X", help="What counts more.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="[METHOD.]PARAMETER=VALUE", help="The method's parameters.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of whatever is random.")] = 0,
+    force: Force = False,
+) -> None:
+    """Group images by the answers to them, and show what each group is."""
+    from polyhead import clustering
+    from polyhead.look.grouping import read_settings
+
+    given = read_settings(settings or ())
+    grouping = clustering.Grouping(task or (), on, method or (), k, weight or (), given, seed)
+    with Screen() as screen:
+        found = clustering.cluster(model, images, out, grouping, force=force, progress=screen)
+    if found["comparison"]:
+        print(found["comparison"]["why"])
+    for group in found["groups"]:
+        number = "noise" if group["noise"] else f"{group['group']:5}"
+        print(f"{number}  {group['images']:6,} images  {group['name']}")
+    print(f"page  {out / 'index.html'}")
 
 
 @app.command()

@@ -14,24 +14,29 @@ import numpy as np
 
 from polyhead.errors import PolyheadError
 from polyhead.look.clusters import METHODS, NOISE, Labels, find_groups
-from polyhead.look.words import MINUS, show_count
+from polyhead.look.words import MINUS, NOTHING, show_count
 from polyhead.progress import Progress
 from polyhead.tasks import Array
 
 SAMPLE = 2000  # points that tries are made and measured on at most
 AS_GOOD = 0.01  # silhouettes that differ by less are as good
+MOST = (
+    0.8  # a group (or noise) that holds more of all than this shows nothing, however well a few are set apart from it
+)
 
 Settings = Mapping[str, Mapping[str, Any]]  # parameters by method
 
 
 @dataclass(frozen=True)
 class Try:
-    """One grouping: what was asked for, what was found, and how it measures (None where it made no two groups)."""
+    """One grouping: what was asked for, what was found, the shares of noise and of the largest group, and how it
+    measures (None where it made no two groups)."""
 
     method: str
     k: int | None
     groups: int
     noise: float
+    largest: float
     silhouette: float | None
     davies_bouldin: float | None
 
@@ -92,10 +97,12 @@ def measure_try(points: Array, labels: Labels, method: str, k: int | None) -> Tr
 
     groups, inside = int(labels.max(initial=0)), labels != NOISE
     noise = float(1 - inside.mean())
+    largest = float((labels == 1).mean())
     if not 2 <= groups < inside.sum():
-        return Try(method, k, groups, noise, None, None)
+        return Try(method, k, groups, noise, largest, None, None)
     silhouette = float(measure_silhouettes(points, labels).mean())
-    return Try(method, k, groups, noise, silhouette, float(davies_bouldin_score(points[inside], labels[inside])))
+    index = float(davies_bouldin_score(points[inside], labels[inside]))
+    return Try(method, k, groups, noise, largest, silhouette, index)
 
 
 def measure_silhouettes(points: Array, labels: Labels) -> Array:
@@ -110,41 +117,48 @@ def measure_silhouettes(points: Array, labels: Labels) -> Array:
 
 
 def _choose(tries: Sequence[Try], asked: Mapping[str, Sequence[int]]) -> Try:
-    """The highest silhouette; of those as good, the fewest groups, then the lowest Davies-Bouldin index."""
-    fair = [
-        found
-        for found in tries
-        if found.silhouette is not None and found.groups in range(*_bounds(asked[found.method]))
-    ]
+    """The highest silhouette; of those as good, the fewest groups, then the lowest Davies-Bouldin index.
+
+    Only what made a number of groups that was asked for can be chosen; and, where there is any other, nothing of which
+    one group holds more than four fifths: a few outliers against all the rest have a high silhouette, and show nothing.
+    """
+    fair = [found for found in tries if found.silhouette is not None and _is_asked(found, asked[found.method])]
     if not fair:
         counts = ", ".join(f"{found.method} {found.groups}" for found in tries)
         raise PolyheadError(f"no method found two groups or more within --k (groups found: {counts}); try another --k")
+    fair = [found for found in fair if max(found.largest, found.noise) <= MOST] or fair
     highest = max(found.silhouette or 0 for found in fair)
     good = [found for found in fair if (found.silhouette or 0) > highest - AS_GOOD]
     return min(good, key=lambda found: (found.groups, found.davies_bouldin))
 
 
-def _bounds(ks: Sequence[int]) -> tuple[int, int]:
-    return (min(ks), max(ks) + 1) if ks else (2, 1_000_000)
+def _is_asked(found: Try, ks: Sequence[int]) -> bool:
+    return not ks or min(ks) <= found.groups <= max(ks)
 
 
 def _explain(best: Try, tries: Sequence[Try]) -> str:
     measured = [found for found in tries if found.silhouette is not None]
-    highest = max(measured, key=lambda found: found.silhouette or 0)
-    place = 1 + sum((found.davies_bouldin or 0) < (best.davies_bouldin or 0) for found in measured)
     figure = f"{best.method} with {best.groups} groups: silhouette {_show(best.silhouette)}"
     if len(measured) == 1:
         return f"{figure}, Davies-Bouldin {_show(best.davies_bouldin)}."
-    among = f"the highest of {show_count(len(measured))} tries"
-    if highest is not best:
-        fewer = "with fewer groups" if highest.groups > best.groups else "and within the range that was asked for"
-        among = (
-            f"as good (within {AS_GOOD}) as the highest of {show_count(len(measured))} tries "
-            f"({highest.method} with {highest.groups}: {_show(highest.silhouette)}), {fewer}"
+    higher = [found for found in measured if (found.silhouette or 0) > (best.silhouette or 0)]
+    lumps = [found for found in higher if max(found.largest, found.noise) > MOST]
+    near = [
+        found for found in higher if found not in lumps and (found.silhouette or 0) < (best.silhouette or 0) + AS_GOOD
+    ]
+    words = [f"the highest of {show_count(len(measured))} tries"] if not higher else []
+    if near:
+        words.append(f"of {len(near) + 1} as good (within {AS_GOOD}) the one with the fewest groups")
+    if lumps:
+        words.append(
+            f"{len(lumps)} higher ones were passed over, as one group held more than {100 * MOST:.0f} % of all"
         )
+    if outside := len(higher) - len(near) - len(lumps):
+        words.append(f"{outside} higher ones were passed over, as they made more groups or fewer than was asked for")
+    place = 1 + sum((found.davies_bouldin or 0) < (best.davies_bouldin or 0) for found in measured)
     index = f"Davies-Bouldin {_show(best.davies_bouldin)}, place {place} of {len(measured)} (less is better)"
-    return f"{figure}, {among}; {index}."
+    return f"{figure}, {'; '.join(words)}; {index}."
 
 
 def _show(value: float | None) -> str:
-    return f"{value:.3f}".replace("-", MINUS)
+    return NOTHING if value is None else f"{value:.3f}".replace("-", MINUS)

@@ -67,8 +67,8 @@ def _compare_numbers(task: str, numbers: Array, rows: NDArray[np.intp], unit: st
 def name_group(frequencies: Collection[Frequency], wanted: Wanted) -> list[str]:
     """The up to three answers that set a group apart most, as words; none where it is much like the whole.
 
-    A label of several is turned round where the group lacks it: `no Male 97 % (+39)`. Of labels that exclude one
-    another only those count that the group has more of.
+    A label of several is turned round where the group lacks it, `no Male 97 % (+39)`, and counts half. Of labels that
+    exclude one another only those count that the group has more of.
 
     Args:
         frequencies: of the group.
@@ -81,7 +81,8 @@ def name_group(frequencies: Collection[Frequency], wanted: Wanted) -> list[str]:
         and (not wanted[frequency.task] or frequency.label in wanted[frequency.task])
         and (frequency.apart >= APART or (frequency.apart <= -APART and (frequency.several or frequency.label is None)))
     ]
-    among.sort(key=lambda frequency: -abs(frequency.apart))
+    # What a group has says more than what it lacks.
+    among.sort(key=lambda frequency: min(-frequency.apart, frequency.apart / 2))
     return [_turn(frequency) for frequency in among[:NAMED]]
 
 

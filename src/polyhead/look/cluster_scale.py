@@ -148,6 +148,8 @@ def _read_weight(text: str, number: str) -> float:
 def reduce_features(features: Array, seed: int) -> Array:
     """Feature vectors (n, width) along their 50 leading principal components at most (n, components)."""
     from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
 
     size = min(COMPONENTS, *features.shape)
-    return np.asarray(PCA(size, svd_solver="randomized", random_state=seed).fit_transform(features), float)
+    with threadpool_limits(1), np.errstate(invalid="ignore"):  # one thread: as in `clusters.find_groups`
+        return np.asarray(PCA(size, svd_solver="randomized", random_state=seed).fit_transform(features), float)

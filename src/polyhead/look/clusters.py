@@ -75,8 +75,10 @@ def check_points(points: Array, most_groups: int) -> None:
     """Refuse points that cannot be grouped, or not into so many groups.
 
     Raises:
-        PolyheadError: fewer than two, all alike, or fewer (different) ones than groups.
+        PolyheadError: fewer than two, all alike, or fewer (different) ones than groups; or they are not finite.
     """
+    if not np.isfinite(points).all():
+        raise PolyheadError("the model's answers are not finite numbers: its training has failed, train it again")
     if len(points) < 2:
         raise PolyheadError("one image makes no groups; give two or more")
     if np.ptp(points, axis=0).max(initial=0) < ALIKE:
@@ -111,8 +113,12 @@ def find_groups(points: Array, method: str, k: int | None, settings: Mapping[str
     """
     check_size(method, len(points))
     estimator = _build(method, k, default_settings(method, len(points)) | dict(settings), (len(points), seed))
+    from threadpoolctl import threadpool_limits
+
     try:
-        with warnings.catch_warnings():
+        # One thread: on so few points more of them mostly wait for each other (measured: up to a hundred times slower
+        # on a busy machine), and their sums would differ from machine to machine.
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore", UserWarning)  # of groups not found: what is found is counted and measured
             found = estimator.fit_predict(points)
     except ValueError as error:
@@ -139,7 +145,7 @@ def default_settings(method: str, count: int) -> dict[str, Any]:
         "kmeans": {"n_init": 10},
         "birch": {"threshold": 0.2},
         "optics": {"min_samples": few},
-        "hdbscan": {"min_cluster_size": few, "copy": True},
+        "hdbscan": {"min_cluster_size": few},
     }
     return settings.get(method, {})
 
@@ -165,6 +171,8 @@ def _build(method: str, k: int | None, settings: Mapping[str, Any], size_and_see
         if name not in known:
             names = ", ".join(sorted(known - set(fixed)))
             raise PolyheadError(f"{method}: has no parameter {name!r}; it has {names}{nearest(name, known)}")
+    if method == "hdbscan":
+        settings = {"copy": True, **settings}  # as it will be by itself; said, so that it does not warn
     return classes[method](**settings, **{name: value for name, value in fixed.items() if name in known})
 
 

@@ -38,13 +38,16 @@ def find_eigenface(pixels: Pixels, rows: NDArray[np.intp]) -> Eigenface:
     Exact for up to 256 images; of more, the components beyond the first 24 are cut off after each batch.
     """
     from sklearn.decomposition import IncrementalPCA
+    from threadpoolctl import threadpool_limits
 
     shape = pixels(rows[:1]).shape[1:]
     kept = min(CARRIED, len(rows), int(np.prod(shape)))
     analysis = IncrementalPCA(kept)
-    with np.errstate(invalid="ignore", divide="ignore"):  # of images without any variance, or of only one
+    # One thread, as in `clusters.find_groups`; and no warning of images without any variance, or of only one.
+    with threadpool_limits(1), np.errstate(invalid="ignore", divide="ignore"):
         for batch in _cut(rows, kept):
-            analysis.partial_fit(pixels(batch).reshape(len(batch), -1) / 255.0, check_input=False)
+            flat = pixels(batch).reshape(len(batch), -1).astype(np.float32) / 255
+            analysis.partial_fit(flat, check_input=False)
     shown = min(SHOWN, len(rows) - 1, kept)
     components = analysis.components_[:shown]
     largest = np.abs(components).argmax(axis=1)

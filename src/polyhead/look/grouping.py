@@ -1,6 +1,6 @@
 """What a user asks of grouping: which answers, how weighted, by which methods, into how many groups; and its checks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,3 +91,24 @@ class Grouping:
                 raise PolyheadError(f"--set {key}: {method} is not tried; tried are {', '.join(tried)}")
             found.setdefault(method, {})[name] = value
         return found
+
+
+def read_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """Parameters from `KEY=VALUE` texts, the values in YAML.
+
+    Raises:
+        PolyheadError: one of them is not of that form.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    settings = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        try:
+            settings[key.strip()] = YAML(typ="safe", pure=True).load(value)
+        except YAMLError:
+            sign = ""
+        if not sign or not key.strip():
+            raise PolyheadError(f"--set {text}: expected PARAMETER=VALUE, such as eps=0.3")
+    return settings

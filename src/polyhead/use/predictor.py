@@ -17,10 +17,14 @@ Outputs = dict[str, NDArray[np.float32]]
 
 
 class Batch(NamedTuple):
-    """Images, why each of them cannot be read, and the graph's outputs; those of one that cannot be read are void."""
+    """Images, why each of them cannot be read, their pixels, and the graph's outputs.
+
+    The pixels and the outputs of one that cannot be read are void.
+    """
 
     images: Sequence[str | Path | bytes]
     errors: list[str | None]
+    pixels: NDArray[np.uint8]
     outputs: Outputs
 
 
@@ -41,9 +45,9 @@ class Predictor:
         return dict(zip(names, self._session.run(names, {"images": pixels}), strict=True))
 
     def run_all(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
-        """The same for `count` images, fetched in batches by their numbers; without `features`."""
+        """The same for `count` images, fetched in batches by their numbers."""
         parts = [self.run(pixels(np.arange(at, min(at + BATCH, count)))) for at in range(0, count, BATCH)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in self.card.tasks}
+        return {name: np.concatenate([part[name] for part in parts]) for name in (*self.card.tasks, "features")}
 
     def predict(self, images: Sequence[str | Path | bytes]) -> Iterator[Answer]:
         """One record for each image (a path, or a file's bytes), in order; decoding runs beside inference.
@@ -64,7 +68,8 @@ class Predictor:
                 ahead = pool.map(self._decode, chunks[number + 1]) if number + 1 < len(chunks) else None
                 blank = np.zeros((*self.card.image.size, 3), np.uint8)
                 pixels = np.stack([blank if isinstance(found, str) else found for found in decoded])
-                yield Batch(chunk, [found if isinstance(found, str) else None for found in decoded], self.run(pixels))
+                errors = [found if isinstance(found, str) else None for found in decoded]
+                yield Batch(chunk, errors, pixels, self.run(pixels))
 
     def _decode(self, image: str | Path | bytes) -> NDArray[np.uint8] | str:
         try:

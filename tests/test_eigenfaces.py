@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from polyhead.look.eigenfaces import BATCH, draw_component, find_eigenface
+from polyhead.look.eigenfaces import WHOLE, draw_component, find_eigenface
 
 
 def draw_images(count: int, rank: int) -> NDArray[np.uint8]:
@@ -15,7 +15,7 @@ def draw_images(count: int, rank: int) -> NDArray[np.uint8]:
     return values.clip(0, 255).round().astype(np.uint8).reshape(count, 12, 10, 3)
 
 
-@pytest.mark.parametrize("count", [40, BATCH, 3 * BATCH + 5])
+@pytest.mark.parametrize("count", [40, WHOLE, WHOLE + 1, 1000])
 def test_components_are_those_of_a_full_decomposition(count: int) -> None:
     images = draw_images(count, rank=6)
     found = find_eigenface(lambda rows: images[rows], np.arange(count))
@@ -36,7 +36,7 @@ def test_signs_are_fixed() -> None:
     assert np.abs(found.components - turned.components).max() < 1e-6
 
 
-def test_no_more_images_are_read_at_a_time_than_a_batch_holds() -> None:
+def test_no_more_images_are_read_at_a_time_than_fit_in_memory() -> None:
     images, read = draw_images(1000, rank=3), []
 
     def pixels(rows: NDArray[np.intp]) -> NDArray[np.uint8]:
@@ -44,7 +44,7 @@ def test_no_more_images_are_read_at_a_time_than_a_batch_holds() -> None:
         return images[rows]
 
     find_eigenface(pixels, np.arange(1000))
-    assert max(read) <= BATCH
+    assert max(read) <= WHOLE
 
 
 @pytest.mark.parametrize(("count", "components"), [(1, 0), (2, 1), (5, 4), (9, 4)])

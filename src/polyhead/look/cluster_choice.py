@@ -148,16 +148,19 @@ def _explain(best: Try, tries: Sequence[Try]) -> str:
     ]
     words = [f"the highest of {show_count(len(measured))} tries"] if not higher else []
     if near:
-        words.append(f"of {len(near) + 1} as good (within {AS_GOOD}) the one with the fewest groups")
+        rule = "the one with the fewest groups, then the lowest Davies-Bouldin index"
+        words.append(f"of {len(near) + 1} as good (within {AS_GOOD}) {rule}")
     if lumps:
-        words.append(
-            f"{len(lumps)} higher ones were passed over, as one group held more than {100 * MOST:.0f} % of all"
-        )
+        words.append(f"{_pass(len(lumps))}, as one group held more than {100 * MOST:.0f} % of all")
     if outside := len(higher) - len(near) - len(lumps):
-        words.append(f"{outside} higher ones were passed over, as they made more groups or fewer than was asked for")
+        words.append(f"{_pass(outside)}, for more groups or fewer than was asked for")
     place = 1 + sum((found.davies_bouldin or 0) < (best.davies_bouldin or 0) for found in measured)
     index = f"Davies-Bouldin {_show(best.davies_bouldin)}, place {place} of {len(measured)} (less is better)"
     return f"{figure}, {'; '.join(words)}; {index}."
+
+
+def _pass(count: int) -> str:
+    return "a higher one was passed over" if count == 1 else f"{count} higher ones were passed over"
 
 
 def _show(value: float | None) -> str:

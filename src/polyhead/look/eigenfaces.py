@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from polyhead.look.parts import Pixels
 from polyhead.tasks import Array
 
-BATCH = 256  # images in memory at a time
+WHOLE = 256  # images that are taken at once, so that nothing is cut off
+BATCH = 96  # of more images: the cost of a batch grows with its square
 SHOWN = 4  # components
 CARRIED = 24  # components carried from batch to batch: what is cut off could add up to a leading one later
 
@@ -45,7 +46,7 @@ def find_eigenface(pixels: Pixels, rows: NDArray[np.intp]) -> Eigenface:
     analysis = IncrementalPCA(kept)
     # One thread, as in `clusters.find_groups`; and no warning of images without any variance, or of only one.
     with threadpool_limits(1), np.errstate(invalid="ignore", divide="ignore"):
-        for batch in _cut(rows, kept):
+        for batch in _cut(rows):
             flat = pixels(batch).reshape(len(batch), -1).astype(np.float32) / 255
             analysis.partial_fit(flat, check_input=False)
     shown = min(SHOWN, len(rows) - 1, kept)
@@ -59,10 +60,9 @@ def find_eigenface(pixels: Pixels, rows: NDArray[np.intp]) -> Eigenface:
     )
 
 
-def _cut(rows: NDArray[np.intp], least: int) -> list[NDArray[np.intp]]:
-    """Batches of nearly one size, none of which is smaller than `least`."""
-    batches = np.array_split(rows, max(1, -(-len(rows) // BATCH)))
-    return batches if len(batches[-1]) >= least else [rows]
+def _cut(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """All rows, or batches of nearly one size."""
+    return [rows] if len(rows) <= WHOLE else np.array_split(rows, -(-len(rows) // BATCH))
 
 
 def draw_component(component: Array) -> NDArray[np.uint8]:

@@ -157,7 +157,7 @@ class Facets {
       const same = (term) => term.task === task && term.label === place;
       const yes = this.press(task.several ? `${plain} yes` : plain, label, (term) => same(term) && term.yes, (term) => same(term) && !term.yes);
       const count = make("span", "facet-count");
-      const no = this.press(task.several ? `${plain} no` : `not ${plain}`, "no", (term) => same(term) && !term.yes, (term) => same(term) && term.yes);
+      const no = this.press(task.several ? `${plain} no` : `not ${plain}`, "not", (term) => same(term) && !term.yes, (term) => same(term) && term.yes);
       const by = this.press(`by ${plain}`, "↓", (term) => term.words === `by ${plain}`, (term) => term.value);
       no.title = `without ${plain}`;
       by.title = `sort by the probability of ${plain}`;

@@ -40,7 +40,9 @@ def test_the_readmes_recipe_is_a_recipe(tmp_path: Path) -> None:
     assert set(load_recipe(tmp_path / "my.yaml").tasks) == {"category", "color"}
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/results.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/clusters.md", "docs/results.md"]
+)
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text(encoding="utf-8")):
         assert ((ROOT / page).parent / link).exists(), link

@@ -246,7 +246,8 @@ class Fake:
         for at in range(0, len(images), 2):
             chunk = images[at : at + 2]
             outputs = {name: np.array([row] * len(chunk), np.float32) for name, row in self.outputs.items()}
-            yield Batch(chunk, [None if image.is_file() else "no such file" for image in chunk], outputs)
+            errors = [None if image.is_file() else "no such file" for image in chunk]
+            yield Batch(chunk, errors, np.zeros((len(chunk), 1, 1, 3), np.uint8), outputs)
 
 
 TEN = [f"c{number}" for number in range(10)]

@@ -1,5 +1,6 @@
 """The report: one page that says what was found, and opens anywhere."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -159,7 +160,7 @@ def test_the_page_loads_nothing_from_a_network(written: Path, page: Page) -> Non
 def test_the_contents_lead_to_places_that_are_there(page: Page) -> None:
     places = page.values("id")
     assert len(places) == len(set(places))
-    assert {address[1:] for address in page.values("href")} <= set(places)
+    assert {address[1:] for address in page.values("href") if address.startswith("#")} <= set(places)
 
 
 def test_labels_and_file_names_stay_text(page: Page) -> None:
@@ -190,6 +191,21 @@ def test_every_image_has_words_and_waits_until_it_is_seen(page: Page) -> None:
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert len(images) > 24
     assert all(image["alt"] and image["loading"] == "lazy" for image in images)
+
+
+def test_the_report_leads_to_a_gallery_of_the_test_images_with_the_truth(written: Path, page: Page) -> None:
+    assert "Look through the 12 test images , each answer beside the truth." in page.text
+    gallery = Page(written.parent / "gallery.html")
+    assert "Garments: test images" in gallery.text
+    assert [tag for tag, attributes in gallery.tags if attributes.get("src") == "gallery/data.js"]
+    text = (written.parent / "gallery/data.js").read_text(encoding="utf-8")
+    data = json.loads(text.removeprefix("globalThis.polyheadGallery=").removesuffix(";\n"))
+    sold = next(task for task in data["tasks"] if task["name"] == "sold")
+    assert sold["truths"] == ["no", "yes"]
+    # Every fourth of the twelve is answered wrongly.
+    assert list(base64.b64decode(sold["wrong"])) == [1, 0, 0, 0] * 3
+    price = next(task for task in data["tasks"] if task["name"] == "price")
+    assert "wrong" not in price  # a number is off by something, and neither right nor wrong
 
 
 @pytest.mark.parametrize(

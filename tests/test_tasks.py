@@ -321,3 +321,23 @@ def test_a_sampler_sees_labels_places_and_ranges_as_strata() -> None:
     )
     ages = Regression(ranges=[10, 20]).learn("t", ["5", "30"])
     assert ages.strata(["9", "10", "99", ""])[:, 0].tolist() == pytest.approx([0, 1, 2, np.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("categorical", [1, 0, 0], [0, 0, 1]),
+        ("binary", [1, 0], [0, 1]),
+        ("multilabel", [0, 1, 1], [0, 0, 1]),
+        ("ordinal", [1, 0, 0], [0, 0, 1]),
+        ("regression", [0.0], [50.0]),
+    ],
+)
+def test_answers_that_differ_wholly_are_1_apart(name: str, first: list[float], second: list[float]) -> None:
+    task = EXAMPLES[name].task.learn("task", EXAMPLES[name].labels)
+    places = task.positions(np.array([first, second] * 20, float))
+    assert np.linalg.norm(places[0] - places[1]) == pytest.approx(1)
+
+
+def test_a_level_between_two_others_lies_between_them() -> None:
+    assert Ordinal(levels=["S", "M", "L"]).positions(np.eye(3))[:, 0].tolist() == [0, 0.5, 1]

@@ -188,7 +188,7 @@ def test_a_run_stopped_while_it_was_calibrated_ends_as_an_unbroken_one(
         patch.setattr(workflow, "judge", stop)
         with pytest.raises(KeyboardInterrupt):
             polyhead.resume(broken)
-    unjudged = {"figures": {}, "baseline": {}}
+    unjudged: dict[str, dict[str, float]] = {"figures": {}, "baseline": {}}
     assert polyhead.load_model(broken).card == polyhead.load_model(run).card.model_copy(update=unjudged)
     polyhead.resume(broken)
     assert polyhead.load_model(broken).card == polyhead.load_model(run).card

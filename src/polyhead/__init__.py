@@ -12,22 +12,36 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from polyhead.clustering import cluster
     from polyhead.errors import PolyheadError
+    from polyhead.look.grouping import Grouping
     from polyhead.recipe_file import load_recipe
     from polyhead.use.predictor import Predictor as load_model
     from polyhead.workflow import evaluate, explore, resume, train
 
 _PLACES = {
+    "Grouping": ("look.grouping", "Grouping"),
     "PolyheadError": ("errors", "PolyheadError"),
     "load_recipe": ("recipe_file", "load_recipe"),
     "load_model": ("use.predictor", "Predictor"),
+    "cluster": ("clustering", "cluster"),
     "evaluate": ("workflow", "evaluate"),
     "explore": ("workflow", "explore"),
     "resume": ("workflow", "resume"),
     "train": ("workflow", "train"),
 }
 
-__all__ = ["PolyheadError", "evaluate", "explore", "load_model", "load_recipe", "resume", "train"]
+__all__ = [
+    "Grouping",
+    "PolyheadError",
+    "cluster",
+    "evaluate",
+    "explore",
+    "load_model",
+    "load_recipe",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

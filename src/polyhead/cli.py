@@ -36,6 +36,7 @@ Model = Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="A run folder, 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Source = Annotated[str, typer.Argument(metavar="DIR_OR_CSV|RECIPE", help="Data, or a built-in recipe.")]
 Split = Annotated[str, typer.Option("--split", help="train, valid, test, unseen; or all, for every image of --data.")]
+METHOD_HELP = "kmeans, agglomerative, spectral, birch, dbscan, optics, hdbscan; several are compared."
 Judgement = Annotated[Path | None, typer.Option("--out", help="Where to put evaluation.json and the report.")]
 
 
@@ -163,14 +164,27 @@ def predict(
     answers: Annotated[
         Path | None, typer.Option("--answers", metavar="QUESTION.csv", help="Answer FashionAI's question file instead.")
     ] = None,
+    gallery: Annotated[
+        Path | None, typer.Option("--gallery", metavar="DIR", help="Make a page to look through them instead.")
+    ] = None,
 ) -> None:
     """Answer for images. Ends in 1 where some images could not be answered."""
     if answers:
-        if images or as_json or parquet or annotate:
+        if images or as_json or parquet or annotate or gallery:
             raise PolyheadError("predict: --answers goes with --csv alone, and without images")
         failed = _answer_questions(model, answers, csv)
-    elif not images or as_json + bool(csv) + bool(parquet) > 1:
-        raise PolyheadError("predict: give images, folders, patterns or CSV files; and one of --json, --csv, --parquet")
+    elif not images or as_json + bool(csv) + bool(parquet) + bool(gallery) > 1:
+        raise PolyheadError(
+            "predict: give images, folders, patterns or CSV files; and one of --json, --csv, --parquet, --gallery"
+        )
+    elif gallery:
+        if annotate or engine != "threads":
+            raise PolyheadError("predict: --gallery goes without --annotate and --engine")
+        from polyhead.clustering import predict_to_gallery
+
+        with Screen() as screen:
+            page, failed = predict_to_gallery(model, images, gallery, progress=screen)
+        print(page)
     else:
         from polyhead.answering import Answering
 
@@ -234,6 +248,38 @@ def serve(
     limits = Limits(max_bytes, max_pixels, max_images, timeout, queue)
     with Screen() as screen:
         workflow.serve(model, host=host, port=port, limits=limits, progress=screen)
+
+
+@app.command()
+def cluster(
+    model: Model,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE|DIR...", help="Images, or folders.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to put the page, clusters.csv, clusters.json.")],
+    task: Annotated[list[str] | None, typer.Option(metavar="TASK[=LABEL,...]", help="What to group by; all.")] = None,
+    on: Annotated[str, typer.Option(metavar="WHAT", help="probabilities, answers or features.")] = "probabilities",
+    method: Annotated[list[str] | None, typer.Option(metavar="NAME", help=METHOD_HELP)] = None,
+    k: Annotated[str | None, typer.Option("--k", metavar="N|FROM..TO", help="How many groups; 2..20.")] = None,
+    weight: Annotated[list[str] | None, typer.Option(metavar="rare|common|NAME=X", help="What counts more.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="[METHOD.]PARAMETER=VALUE", help="The method's parameters.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of whatever is random.")] = 0,
+    force: Force = False,
+) -> None:
+    """Group images by the answers to them, and show what each group is."""
+    from polyhead import clustering
+    from polyhead.look.grouping import read_settings
+
+    given = read_settings(settings or ())
+    grouping = clustering.Grouping(task or (), on, method or (), k, weight or (), given, seed)
+    with Screen() as screen:
+        found = clustering.cluster(model, images, out, grouping, force=force, progress=screen)
+    if found["comparison"]:
+        print(found["comparison"]["why"])
+    for group in found["groups"]:
+        number = "noise" if group["noise"] else f"{group['group']:5}"
+        print(f"{number}  {group['images']:6,} images  {group['name']}")
+    print(f"page  {out / 'index.html'}")
 
 
 @app.command()

@@ -8,13 +8,15 @@ from typing import Any
 from polyhead.errors import PolyheadError
 from polyhead.look.album import Album
 from polyhead.look.data_section import describe_data
+from polyhead.look.gallery import FOLDER, Gallery, write_gallery
 from polyhead.look.network_section import describe_network
 from polyhead.look.parts import DataPart, Judged, Pixels, Report, ResultPart, TrainingPart
+from polyhead.look.rendering import write_page
 from polyhead.look.result_section import describe_results
 from polyhead.look.training_section import describe_training
-from polyhead.look.words import show_count, show_percent
+from polyhead.look.words import show_count, split_name
 
-PAGE, PLOTLY, IMAGES = "index.html", "plotly.min.js", "images"
+PAGE, PLOTLY, IMAGES, GALLERY = "index.html", "plotly.min.js", "images", "gallery.html"
 
 
 def write_report(folder: Path, pages: Report) -> Path:
@@ -43,7 +45,7 @@ def write_report(folder: Path, pages: Report) -> Path:
 
 def _check_replaceable(folder: Path) -> None:
     # Whatever is in the way is deleted: it must not be the user's own.
-    if folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {PAGE, PLOTLY, IMAGES}:
+    if folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {PAGE, PLOTLY, IMAGES, GALLERY, FOLDER}:
         return
     if os.path.lexists(folder):
         raise PolyheadError(f"{folder}: holds something else than a report; name a new folder")
@@ -60,25 +62,23 @@ def _fill(folder: Path, pages: Report) -> None:
         "training": describe_training(pages.training) if pages.training else None,
         "results": describe_results(pages.results, album) if pages.results and pages.results.evaluation else None,
     }
-    # File names need not be Unicode; what cannot be written is shown as `?`.
-    (folder / PAGE).write_bytes(_render(context).encode("utf-8", "replace"))
+    context["gallery"] = _write_gallery(folder, pages.title, pages.results) if pages.results else None
+    write_page(folder / PAGE, "page.html", context)
     (folder / PLOTLY).write_text(get_plotlyjs(), encoding="utf-8")
 
 
-def _render(context: dict[str, Any]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    # Labels and file names may hold anything: `autoescape` keeps them text, and so does `tojson` within a script.
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def _write_gallery(folder: Path, title: str, part: ResultPart) -> dict[str, Any] | None:
+    """The gallery of the split that says most, of those that are shown in detail: what the page says of it."""
+    split = "test" if "test" in part.splits else next(iter(part.splits), None)
+    if split is None:
+        return None
+    judged, words = part.splits[split], split_name(split).lower()
+    images = judged.rows["path"].tolist()
+    write_gallery(
+        folder / GALLERY,
+        Gallery(f"{title}: {words} images", images, part.tasks, judged.outputs, judged.pixels, truth=judged.rows),
     )
-    environment.filters |= {"percent": show_percent, "count": show_count}
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    return environment.get_template("page.html").render(context)
+    return {"page": GALLERY, "images": show_count(len(images)), "split": words}
 
 
 __all__ = ["DataPart", "Judged", "Pixels", "Report", "ResultPart", "TrainingPart", "write_report"]

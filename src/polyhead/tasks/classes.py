@@ -139,6 +139,10 @@ class Ordinal(Labelled, Calibrated):
         """The levels' probabilities, at the learnt temperature."""
         return temper(outputs, self.temperature)
 
+    def positions(self, shares: Array) -> Array:
+        """The expected level, from 0 at the lowest to 1 at the highest (n, 1)."""
+        return shares @ np.linspace(0, 1, len(self.names))[:, None]
+
     def decode(self, outputs: Array) -> list[Answer]:
         """The median of the levels' probabilities (n, levels): of the model's own, or a temperature could move it."""
         rows = self.shares(outputs)

@@ -156,6 +156,10 @@ class MultiLabel(RareLabels, YesNo):
         """The probability of a yes for each label, at the learnt temperature."""
         return self._temper(outputs)
 
+    def positions(self, shares: Array) -> Array:
+        """The shares themselves: each label is a question of its own."""
+        return shares
+
     def decode(self, outputs: Array) -> list[Answer]:
         """Every label from its threshold on; the answer's own probability is that of its least certain label."""
         scores = self.shares(outputs)

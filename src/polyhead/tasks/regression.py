@@ -74,6 +74,11 @@ class Regression(Task):
         numbers = self.encode(labels)
         return np.where(np.isnan(numbers), numbers, np.digitize(numbers, self.edges)).astype(np.float32)
 
+    def positions(self, shares: Array) -> Array:
+        """The number, from 0 at these numbers' 5th percentile (and below) to 1 at their 95th (and above)."""
+        low, high = np.quantile(shares, (0.05, 0.95)) if len(shares) else (0, 0)
+        return np.clip((shares - low) / ((high - low) or 1), 0, 1)
+
     def decode(self, outputs: Array) -> list[Answer]:
         """The number, in the label's unit."""
         return [{"answer": float(number), "unit": self.unit, "unsure": False} for number in outputs[:, 0].astype(float)]

@@ -158,6 +158,14 @@ class Task(BaseModel, ABC):
         """The probability of each of `names` (n, names), by the model's outputs (n, width)."""
         return outputs
 
+    def positions(self, shares: Array) -> Array:
+        """Where answers lie (n, columns), such that two sure answers that differ wholly are 1 apart.
+
+        Args:
+            shares: what `shares` gives, or 1 for each label that is said and 0 for the others.
+        """
+        return np.asarray(shares / np.sqrt(2))  # one place each: they would be sqrt(2) apart
+
     @abstractmethod
     def decode(self, outputs: Array) -> list[Answer]:
         """Answers, a dict each, to the model's outputs (n, width)."""

@@ -27,10 +27,14 @@ Outputs = dict[str, NDArray[np.float32]]
 
 
 class Batch(NamedTuple):
-    """Images, why each of them cannot be read, and the graph's outputs; those of one that cannot be read are void."""
+    """Images, why each of them cannot be read, their pixels, and the graph's outputs.
+
+    The pixels and the outputs of one that cannot be read are void.
+    """
 
     images: Sequence[Given]
     errors: list[str | None]
+    pixels: NDArray[np.uint8]
     outputs: Outputs
 
 
@@ -60,11 +64,11 @@ class Predictor:
         """
         if len(pixels) <= self._batch:
             return self._run(self._session, pixels)
-        return self._join(lambda rows: pixels[rows], len(pixels), self._names)
+        return self._join(lambda rows: pixels[rows], len(pixels))
 
     def run_all(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
-        """The same for `count` images, fetched in batches by their numbers, by several threads; without `features`."""
-        return self._join(pixels, count, list(self.card.tasks))
+        """The same for `count` images, fetched in batches by their numbers, by several threads."""
+        return self._join(pixels, count)
 
     def run_files(self, images: Images) -> Iterator[Batch]:
         """The graph's outputs for images (see `predict`), batch after batch, in order.
@@ -117,11 +121,11 @@ class Predictor:
     def _names(self) -> list[str]:
         return [*self.card.tasks, "features"]
 
-    def _join(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int, names: list[str]) -> Outputs:
+    def _join(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
         stream = self._stream
         batches = (np.arange(at, min(at + self._batch, count)) for at in range(0, count, self._batch))
         parts = list(map_ahead(lambda rows: self._run(stream, pixels(rows)), batches, self._cores))
-        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
 
     def _run(self, session: Any, pixels: NDArray[np.uint8]) -> Outputs:
         try:
@@ -138,7 +142,7 @@ class Predictor:
                 pixels[row] = read_pixels(image, size, resize)
             except ImageError as error:
                 errors[row] = str(error)
-        return Batch(images, errors, self._run(session, pixels))
+        return Batch(images, errors, pixels, self._run(session, pixels))
 
     def _answer(self, batch: Batch) -> Iterator[Answer]:
         answers = {name: task.decode(batch.outputs[name]) for name, task in self.card.tasks.items()}

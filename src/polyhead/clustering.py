@@ -1,0 +1,149 @@
+"""Between the predictor, the groups and the page: `polyhead cluster`, and galleries of predicted images."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from polyhead.errors import PolyheadError
+from polyhead.look.answers import read_answers
+from polyhead.look.cluster_choice import choose_groups
+from polyhead.look.cluster_page import ClusterPage, write_cluster_page
+from polyhead.look.cluster_record import Made, record_grouping, tell_grouping, write_record
+from polyhead.look.cluster_scale import Column, Scale, choose_tasks, place_answers, reduce_features, weigh
+from polyhead.look.cluster_summary import GroupedPile, name_groups, summarize_groups
+from polyhead.look.clusters import (
+    METHODS,
+    check_points,
+    check_size,
+    count_different,
+    default_settings,
+    find_groups,
+    place_in_groups,
+)
+from polyhead.look.gallery import FOLDER, Gallery, GroupPart, write_gallery, write_gallery_files
+from polyhead.look.grouping import Grouping
+from polyhead.look.image_map import map_points
+from polyhead.look.report import PAGE, PLOTLY
+from polyhead.look.words import show_count
+from polyhead.progress import SILENT, Progress
+from polyhead.run_folder import claim_folder, write_text
+from polyhead.use.files import gather_files
+from polyhead.use.model_file import Card
+from polyhead.use.pile import Pile, answer_pile
+from polyhead.use.predictor import Predictor
+
+
+def cluster(
+    model: str | Path,
+    images: Sequence[str | Path],
+    out: str | Path,
+    grouping: Grouping | None = None,
+    *,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Group images by a model's answers to them, and write a page that shows what each group is.
+
+    Args:
+        model: a run folder or a model file.
+        images: files, and folders that stand for the images in them.
+        out: a folder to make, for index.html, clusters.csv, clusters.json and what the page needs.
+        grouping: what to group by, and how.
+        force: whether to replace what such a call wrote before.
+
+    Returns:
+        What clusters.json holds.
+
+    Raises:
+        PolyheadError: something given is wrong, or there is nothing to group; nothing is left in `out`.
+    """
+    grouping = grouping or Grouping()
+    predictor = Predictor(model)
+    chosen = choose_tasks(predictor.card.tasks, grouping.tasks)
+    files = gather_files(images).paths
+    with claim_folder(Path(out), "clusters.json", force) as folder:
+        pile = answer_pile(predictor, files, folder, progress)
+        made = group_pile(predictor.card, pile, chosen, grouping, progress)
+        return _write(folder, predictor.card, pile, made, progress)
+
+
+def predict_to_gallery(
+    model: str | Path, images: Sequence[str | Path], out: str | Path, *, progress: Progress = SILENT
+) -> tuple[Path, int]:
+    """Answer for images and write a gallery of them: its page, and how many of the images could not be answered."""
+    predictor = Predictor(model)
+    files = gather_files(images).paths
+    with claim_folder(Path(out), PAGE, force=False) as folder:
+        pile = answer_pile(predictor, files, folder, progress)
+        for image, error in pile.unreadable:
+            progress.say(f"{image}: {error}")
+        gallery = _make_gallery(predictor.card, pile, f"Answers of {predictor.card.name}")
+        return write_gallery(folder / PAGE, gallery, progress), len(pile.unreadable)
+
+
+def group_pile(
+    card: Card, pile: Pile, chosen: Mapping[str, Sequence[str]], grouping: Grouping, progress: Progress
+) -> Made:
+    """Group a pile of answered images.
+
+    Raises:
+        PolyheadError: it cannot be grouped so.
+    """
+    answers = {name: read_answers(task, pile.outputs[name]) for name, task in card.tasks.items()}
+    if grouping.on == "features":
+        scale = Scale(reduce_features(pile.outputs["features"], grouping.seed), [Column("features", None)], [1.0])
+    else:
+        hard = grouping.on == "answers"
+        scale = weigh(place_answers(card.tasks, answers, chosen, hard), answers, grouping.weights)
+    points = scale.points
+    check_points(points, grouping.bounds[1] if grouping.k is not None else 2)
+    asked = grouping.tried(len(points), count_different(points))
+    for name in asked:
+        check_size(name, len(points))
+    settings = grouping.settings_of(list(asked))
+    method, ks = next(iter(asked.items()))
+    k, choice = (ks[0] if METHODS[method].counts else None), None
+    if len(asked) > 1 or (METHODS[method].counts and len(ks) > 1):
+        choice = choose_groups(points, asked, settings, grouping.seed, progress)
+        method, k = choice.best.method, choice.best.k
+    labels = find_groups(points, method, k, settings.get(method, {}), grouping.seed)
+    if not labels.any():
+        raise PolyheadError(f"{method}: all images are noise to it; try other parameters (--set), or another --method")
+    grouped = GroupedPile(pile.images, pile.pixels, answers, chosen, points, place_in_groups(points, labels))
+    parameters = default_settings(method, len(points)) | settings.get(method, {})
+    return Made(grouped, scale, method, k, parameters, choice, grouping)
+
+
+def _write(folder: Path, card: Card, pile: Pile, made: Made, progress: Progress) -> dict[str, Any]:
+    """The page, the files and what the page needs; clusters.json last."""
+    seed, groups = made.grouping.seed, made.pile.groups
+    (folder / "images").mkdir()
+    summaries = summarize_groups(made.pile, folder / "images", seed, progress)
+    progress.say("drawing the map")
+    maps = map_points(made.pile.points, seed)
+    part = GroupPart(groups.labels, groups.distances, name_groups(made.pile), made.pile.colours(), maps)
+    gallery = _make_gallery(card, pile, f"{len(groups.centres)} groups of {show_count(len(pile.images))} images", part)
+    write_gallery_files(folder / FOLDER, gallery, progress)
+    if made.choice:
+        from plotly.offline import get_plotlyjs
+
+        write_text(folder / PLOTLY, get_plotlyjs())
+    facts, remarks = tell_grouping(made, pile.unreadable)
+    facts.append(("model", f"{card.name} ({card.fingerprint})"))
+    page = ClusterPage(gallery.title, card.note, facts, remarks, made.pile, summaries, made.choice, gallery)
+    write_cluster_page(folder / PAGE, page)
+    record = {"model": {"name": card.name, "fingerprint": card.fingerprint, "version": card.version}}
+    record |= record_grouping(made, summaries, maps, pile.unreadable)
+    write_record(folder, made, record)
+    return record
+
+
+def _make_gallery(card: Card, pile: Pile, title: str, groups: GroupPart | None = None) -> Gallery:
+    paths = [os.path.abspath(image) for image in pile.images]
+    root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
+    names = [Path(path).relative_to(root).as_posix() for path in paths]
+    return Gallery(title, names, card.tasks, pile.outputs, pile.pixels, root, groups=groups)
+
+
+__all__ = ["Grouping", "cluster", "group_pile", "predict_to_gallery"]

@@ -1,0 +1,94 @@
+// One image: its answers, each beside the truth where that is known, and the images that the network finds most alike.
+class Detail {
+  constructor(dialog, gallery) {
+    Object.assign(this, { dialog, gallery, pile: gallery.pile });
+    dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
+    dialog.addEventListener("keydown", ({ key }) => {
+      if (key === "ArrowRight") gallery.open(gallery.at + 1);
+      if (key === "ArrowLeft") gallery.open(gallery.at - 1);
+    });
+  }
+
+  show(image) {
+    this.image = image;
+    const close = make("button", "close", "×");
+    close.type = "button";
+    close.setAttribute("aria-label", "Close");
+    close.addEventListener("click", () => this.dialog.close());
+    const top = make("div", "detail-top");
+    const about = make("div", "detail-about");
+    about.append(make("h3", "", this.pile.names[image]), ...this.links(image), ...this.group(image));
+    const large = this.gallery.thumbnail(image, Math.min(3, 224 / Math.max(this.pile.sheets.width, this.pile.sheets.height)));
+    top.append(large, about);
+    const near = make("div", "near");
+    this.dialog.replaceChildren(close, top, near, this.answers(image));
+    if (!this.dialog.open) this.dialog.showModal();
+    this.pile.neighbours(image).then((images) => {
+      if (this.image !== image || !images.length) return;
+      const row = make("div", "pictures");
+      row.append(...images.map((other) => this.gallery.button(other)));
+      near.append(make("h4", "", "Most alike, as the network sees it"), row);
+    });
+  }
+
+  links(image) {
+    if (!this.pile.root) return [];
+    const link = make("a", "small", "the image file");
+    link.href = this.pile.root + this.pile.names[image].split("/").map(encodeURIComponent).join("/");
+    link.target = "_blank";
+    return [link];
+  }
+
+  group(image) {
+    const { groups } = this.pile;
+    if (!groups) return [];
+    const number = groups.of[image];
+    const button = make("button", "chip", groups.names[number]);
+    button.type = "button";
+    button.addEventListener("click", () => {
+      this.dialog.close();
+      this.gallery.show(number ? `group ${number}` : "noise");
+    });
+    const line = make("p", "small", "");
+    line.append(button, ` ${showNumber(groups.distance[image], "")} from its centre`);
+    return [line];
+  }
+
+  answers(image) {
+    const table = make("table", "answers");
+    for (const task of this.pile.tasks) {
+      const rows = task.several ? this.labelRows(task, image) : [[task.name, this.pile.answer(task, image), this.sure(task, image)]];
+      if (task.several) table.append(this.row([task.name, this.pile.answer(task, image), this.sure(task, image)], task, image));
+      for (const cells of rows) table.append(task.several ? this.row(cells) : this.row(cells, task, image));
+    }
+    const box = make("div", "table-box");
+    box.append(table);
+    return box;
+  }
+
+  sure(task, image) {
+    return task.numbers ? "" : showPercent(this.pile.certainty(task, image));
+  }
+
+  // The labels of several in order of their probability.
+  labelRows(task, image) {
+    const order = task.labels.map((_, label) => label);
+    order.sort((a, b) => this.pile.share(task, b, image) - this.pile.share(task, a, image));
+    return order.map((label) => ["", task.labels[label], showPercent(this.pile.share(task, label, image)), label]
+      .concat(this.pile.says(task, label, image) ? ["said"] : []));
+  }
+
+  row([name, answer, share, , said], task, image) {
+    const row = make("tr", said ? "said" : task ? "first" : "");
+    row.append(make("th", "", name), make("td", "", answer), make("td", "number", share));
+    const notes = make("td", "");
+    if (task?.unsure[image]) notes.append(make("span", "chip unsure", "unsure"));
+    const truth = task && this.pile.truth(task, image);
+    if (truth) {
+      const mark = { 0: "✓ ", 1: "✗ " }[task.wrong?.[image]] ?? "";
+      notes.append(make("span", task.wrong?.[image] === 1 ? "bad" : "faint", `${mark}true: ${truth}`));
+    }
+    row.append(notes);
+    return row;
+  }
+}

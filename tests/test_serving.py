@@ -338,8 +338,8 @@ def test_a_request_that_never_arrives_is_given_up(predictor: Predictor) -> None:
 
 def test_an_answer_that_takes_too_long_is_given_up(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
-    predict = predictor.predict
-    monkeypatch.setattr(predictor, "predict", lambda images: released.wait(30) and predict(images))
+    predict = Predictor.predict
+    monkeypatch.setattr(Predictor, "predict", lambda *given: released.wait(30) and predict(*given))
 
     async def ask() -> tuple[httpx2.Response, httpx2.Response]:
         async with asked(predictor, Limits(seconds=0.2)) as asking:

@@ -10,14 +10,14 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Collects items into batches, one batch at a time.
+    """Collects items into batches, of which as many are under way as `run` is called.
 
-    While a batch is worked on, the next one gathers: batches grow with the load, a lone item never waits, and no item
+    While those are worked on, the next one gathers: batches grow with the load, a lone item never waits, and no item
     waits longer than for the batches before it.
 
     Args:
         work: gives one result for each item, in order; called in `executor`.
-        executor: of one thread.
+        executor: of as many threads.
         size: items in a batch, at most.
     """
 
@@ -25,6 +25,7 @@ class Batcher(Generic[Item, Result]):
         self._work, self._executor, self._size = work, executor, size
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._arrived = asyncio.Event()
+        self.under_way = 0
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """The result for an item, to be awaited; what the work raises is raised there."""
@@ -42,7 +43,9 @@ class Batcher(Generic[Item, Result]):
             if not self._waiting:
                 self._arrived.clear()
             if batch:
+                self.under_way += 1
                 await self._work_on(batch)
+                self.under_way -= 1
 
     async def _work_on(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         items = [item for item, _ in batch]

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyhead.data.images import ImageError, check_pixels, decode
-from polyhead.use.predictor import Outputs, Predictor
+from polyhead.errors import PolyheadError
+from polyhead.use.predictor import BATCH, Outputs, Predictor, count_cores
 from polyhead.use.server.batching import Batcher
 from polyhead.use.server.limits import Limits
 from polyhead.use.server.metering import Meter
 from polyhead.use.server.occlusion import cover_parts, list_covers
 from polyhead.use.server.uploads import Upload
 
-BATCH = 64  # images at most; the predictor shares them out over the cores
 Record = dict[str, Any]
 
 
@@ -26,20 +26,28 @@ class Service:
 
     def __init__(self, predictor: Predictor, limits: Limits, meter: Meter) -> None:
         self.card = predictor.card
-        self._predictor, self._limits, self._meter = predictor, limits, meter
-        self._thread = ThreadPoolExecutor(1, "model")  # one at a time, since the predictor takes all cores
-        self._batcher: Batcher[bytes, Record] = Batcher(self._answer_batch, self._thread, BATCH)
+        self._limits, self._meter = limits, meter
+        # A lone image has all cores; where many are asked about, each core has a batch of its own and waits for none.
+        self._all_cores, self._one_core = predictor, Predictor(predictor.path, cores=1)
+        if self._one_core.card != predictor.card:
+            raise PolyheadError(f"{predictor.path}: was replaced by another model while it was opened")
+        self._workers = count_cores()
+        self._threads = ThreadPoolExecutor(self._workers, "model")
+        self._batcher: Batcher[bytes, Record] = Batcher(self._answer_batch, self._threads, BATCH)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answer for as long as the block lasts."""
-        await self._run(np.zeros((BATCH, *self.card.image.size, 3), np.uint8))  # the first call is slow
-        work = asyncio.create_task(self._batcher.run())
+        blank = np.zeros((BATCH, *self.card.image.size, 3), np.uint8)  # since the first call is slow
+        self._all_cores.run(blank[:1])
+        self._one_core.run(blank)
+        working = [asyncio.create_task(self._batcher.run()) for _ in range(self._workers)]
         try:
             yield
         finally:
-            work.cancel()
-            self._thread.shutdown(wait=False, cancel_futures=True)
+            for work in working:
+                work.cancel()
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def answer(self, uploads: Sequence[Upload]) -> list[Record]:
         """A record for each image, in order."""
@@ -58,14 +66,14 @@ class Service:
         label = task.main_label(task.decode(whole)[0]) if label is None else label
         value = float(task.support(whole, label)[0])
         covers, shape = list_covers(self.card.image.size)
-        parts = [(await self._run(part))[task_name] for part in cover_parts(pixels, covers, BATCH)]
-        changes = task.support(np.concatenate(parts), label).reshape(shape) - value
+        parts = await asyncio.gather(*(self._run(part) for part in cover_parts(pixels, covers, BATCH)))
+        changes = task.support(np.concatenate([part[task_name] for part in parts]), label).reshape(shape) - value
         found = {"image": upload.name, "task": task_name, "label": label, "value": value}
         return found | {"changes": changes.round(4).tolist()}
 
     async def _run(self, pixels: NDArray[np.uint8]) -> Outputs:
-        """In the model's thread, between the batches of others."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._predictor.run, pixels)
+        """On one core, in turn with the batches of others."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._one_core.run, pixels)
 
     def _decode(self, content: bytes) -> NDArray[np.uint8]:
         check_pixels(content, self._limits.pixels)
@@ -74,8 +82,9 @@ class Service:
     def _answer_batch(self, contents: Sequence[bytes]) -> list[Record]:
         errors = [self._refuse(content) for content in contents]
         accepted = [content for content, error in zip(contents, errors, strict=True) if error is None]
+        alone = len(accepted) == 1 and self._batcher.under_way == 1
         with self._meter.seconds_of(len(accepted)):
-            answered = iter(list(self._predictor.predict(accepted)))
+            answered = iter(list((self._all_cores if alone else self._one_core).predict(accepted)))
         records: list[Record] = [
             {"image": None, "error": error, "answers": {}} if error else next(answered) for error in errors
         ]

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch
 RUN = $(VENV)/bin/python -m
+KERAS_TESTS = tests/test_heads.py tests/test_losses.py tests/test_learner.py tests/test_balance.py
 
 .PHONY: demo test test-backends lint docs clean
 
@@ -15,8 +16,8 @@ test: $(VENV)/.ready
 # The whole way on Keras's other backends as well; JAX and PyTorch are large, so they have an environment of their own.
 test-backends: .venv-backends/.ready
 	.venv-backends/bin/python -m pytest tests/test_backends.py
-	KERAS_BACKEND=jax .venv-backends/bin/python -m pytest tests/test_heads.py tests/test_learner.py
-	KERAS_BACKEND=torch .venv-backends/bin/python -m pytest tests/test_heads.py tests/test_learner.py
+	KERAS_BACKEND=jax .venv-backends/bin/python -m pytest $(KERAS_TESTS)
+	KERAS_BACKEND=torch .venv-backends/bin/python -m pytest $(KERAS_TESTS)
 
 lint: $(VENV)/.ready
 	$(RUN) ruff check .

@@ -7,16 +7,19 @@ import time
 
 
 def main() -> None:
-    for command in ("--help", "recipes"):
+    commands = [["--help"], ["recipes"]]
+    if sys.argv[1:]:  # a model and an image
+        commands.append(["predict", *sys.argv[1:]])
+    for command in commands:
         seconds = []
         for _ in range(10):
             begun = time.monotonic()
-            subprocess.run([sys.executable, "-m", "polyhead", command], capture_output=True, check=True)
+            subprocess.run([sys.executable, "-m", "polyhead", *command], capture_output=True, check=True)
             seconds.append(time.monotonic() - begun)
-        code = f"import sys; sys.argv = ['polyhead', {command!r}]\ntry:\n import polyhead.cli; polyhead.cli.main()\n"
+        code = f"import sys; sys.argv = ['polyhead', *{command!r}]\ntry:\n import polyhead.cli; polyhead.cli.main()\n"
         code += "except SystemExit: pass\nsys.exit('keras' in sys.modules)"
         imported = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode
-        print(f"polyhead {command:8} {statistics.median(seconds):.2f} s, Keras {'' if imported else 'not '}imported")
+        print(f"polyhead {command[0]:8} {statistics.median(seconds):.2f} s, Keras {'' if imported else 'not '}imported")
 
 
 if __name__ == "__main__":

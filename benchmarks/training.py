@@ -44,7 +44,8 @@ def random_names(rng: np.random.Generator, task: Task, count: int) -> list[str]:
 def train_polyhead(name: str, count: int) -> float:
     """Images/s of `train_network`, from the history that it writes."""
     choose_backend()
-    from polyhead.learn.training import Lesson, train_network
+    from polyhead.learn.batches import Lesson
+    from polyhead.learn.training import train_network
     from polyhead.progress import SILENT
 
     recipe, tasks, pixels, labels = make_data(name, count)

@@ -12,7 +12,7 @@ import polyhead
 ROOT = Path(polyhead.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 FOUNDATION = {"errors", "progress", "measures", "calibration", "tasks", "recipe", "recipe_file", "recipes"}
-FOUNDATION |= {"recipe_part", "recipe_network", "recipe_sources"}
+FOUNDATION |= {"recipe_part", "recipe_network", "recipe_sources", "recipe_training"}
 MAY_IMPORT = {
     "data": FOUNDATION | {"data"},
     "learn": FOUNDATION | {"data", "learn", "use"},
@@ -72,7 +72,10 @@ def test_only_the_command_line_prints_and_exits(path: Path) -> None:
     assert "print" not in names or path.name == "export.py"  # a child process, whose stdout is its answer
 
 
-@pytest.mark.parametrize("module", ["polyhead.cli", "polyhead.use.predictor", "polyhead.judging", "polyhead.workflow"])
+@pytest.mark.parametrize(
+    "module",
+    ["polyhead.cli", "polyhead.use.predictor", "polyhead.use.server.app", "polyhead.judging", "polyhead.workflow"],
+)
 def test_keras_is_not_loaded_to_predict_or_judge(module: str) -> None:
     code = f"import sys, {module}; sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

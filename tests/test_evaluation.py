@@ -10,6 +10,7 @@ from kinds import EXAMPLES
 
 from polyhead.look.evaluation import answers_frame, combine, evaluate_split, measure_joint
 from polyhead.tasks import Array, Categorical, MultiLabel, Ordinal, Regression, Task
+from polyhead.tasks.published import Published
 
 COLOR = Categorical().learn("color", ["red", "blue", "red"])  # outputs: blue, red
 SIZE = Ordinal(levels=["S", "M", "L"]).learn("size", ["S", "M", "L"])
@@ -47,8 +48,34 @@ def test_all_correct_is_over_known_labels(colors: list[str], sizes: list[str], e
 def test_without_a_task_of_one_right_label_nothing_is_all_correct() -> None:
     found = evaluate_split({"price": PRICE}, pd.DataFrame({"price": ["1", "2"]}), {"price": np.array([[1.0], [2.0]])})
 
-    assert found["joint"] == {"all_correct": None, "n": 0}
+    assert found["joint"]["all_correct"] is None
+    assert found["joint"]["mean_accuracy"] is None
     assert found["tasks"]["price"]["mae"] == 0
+
+
+def test_the_mean_accuracy_is_weighted_by_the_images_of_each_task() -> None:
+    tasks: dict[str, Task] = {"color": COLOR, "size": SIZE, "price": PRICE, "marks": MARKS}
+    colors, sizes = ["red", "blue", "red", ""], ["", "", "", "L"]
+    labels = pd.DataFrame({"color": colors, "size": sizes, "price": "1", "marks": ["dot"] * 4})
+    outputs = {"color": sure(COLOR, ["red"] * 4), "size": sure(SIZE, ["L"] * 4)}
+    outputs |= {"price": np.ones((4, 1)), "marks": np.zeros((4, 2))}
+
+    joint = evaluate_split(tasks, labels, outputs)["joint"]
+
+    # color: 2 of 3 right, and so are as many of the constant answer, red; size: 1 of 1, and none of the constant, S.
+    assert joint["mean_accuracy"] == pytest.approx((3 * 2 / 3 + 1 * 1) / 4)
+    assert joint["mean_accuracy_baseline"] == pytest.approx((3 * 2 / 3 + 1 * 0) / 4)
+    assert joint["labels"] == 3 + 1
+
+
+def test_published_figures_stand_beside_those_of_the_labels() -> None:
+    published = {"column": "Paper", "accuracy": {"bar": 0.75, "dropped": 0.5}}
+    marks = MARKS.model_copy(update={"published": Published.model_validate(published)})
+
+    found = marks.measure(["dot", "dot|bar"], np.array([[1.0, 0], [1, 1]]))
+
+    assert found["published"] == {"column": "Paper", "accuracy": 0.75}  # over the labels of the task alone
+    assert [row.get("published") for row in found["per_label"].values()] == [None, 0.75]
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)

@@ -383,4 +383,4 @@ def test_from_labels_to_answers_that_read_back(tmp_path: Path, capfdbinary: pyte
     assert b"0.png: No such file" in capfdbinary.readouterr().err
     for wrong in ([], [tmp_path, "--answers", question], ["--answers", question, "--json"]):
         assert call("predict", run, *wrong) == 2
-        assert b"give images or folders; or --answers" in capfdbinary.readouterr().err
+        assert b"polyhead: predict: " in capfdbinary.readouterr().err

@@ -52,6 +52,14 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
             "network.trunk={blocks: [{filters: 8}]}",
             "network.trunk: every task has a branch of its own; take the trunk out",
         ),
+        ("tasks.color.focusing=3", "tasks.color: focusing has an effect with `loss: focal` only; set that too"),
+        ("tasks.color.loss=asymmetric", "tasks.color.loss: expected cross_entropy, focal; got 'asymmetric'"),
+        ("tasks.color.class_weight=balance", "got 'balance' (did you mean 'balanced'?)"),
+        ("training.sampler_task=color", "training: sampler_task has an effect with `sampler: balanced` only"),
+        (
+            "training={sampler: balanced, sampler_task: colour}",
+            "training.sampler_task: 'colour' is not among the tasks",
+        ),
         ("network={}", "network: expected `backbone`, `trunk` or `branches`"),
         ("network.branches={color: {blocks: [{filters: 8}]}}", "network.branches: the task category has no branch"),
         ("network.trunk={blocks: [{filters: a}]}", "network.trunk.blocks.0.filters: expected a valid integer"),
@@ -83,6 +91,41 @@ def test_a_file_that_is_no_recipe_is_told_with_its_line(text: str, message: str,
     assert message in str(error.value)
 
 
+def test_a_key_of_another_kind_is_told_as_such() -> None:
+    with pytest.raises(PolyheadError) as error:
+        load_recipe("utkface", ["tasks.age.class_weight=balanced"])
+    assert str(error.value).startswith(
+        "utkface: tasks.age.class_weight: there is no such key here, but in kind: categorical, multilabel, binary, "
+        "ordinal; expected blank, column, "
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            ["tasks.attributes.published.accuracy={Bald: 98}"],
+            "tasks.attributes.published.accuracy.Bald: expected less than or equal to 1; got 98",
+        ),
+        (
+            ["tasks.attributes.labels=[Bald, Young]", "tasks.attributes.published.accuracy={Bold: .98}"],
+            "tasks.attributes.published.accuracy: 'Bold' is not among the task's labels (Bald, Young, Attractive, "
+            "Pale_Skin, Blurry) (did you mean 'Bald'?)",
+        ),
+    ],
+)
+def test_published_figures_are_of_the_tasks_labels_and_shares(settings: list[str], message: str) -> None:
+    with pytest.raises(PolyheadError) as error:
+        load_recipe("celeba", settings)
+    assert str(error.value) == f"celeba: {message}"
+
+
+@pytest.mark.parametrize("source", ["{kind: celeba, keep: [Young]}", "{kind: celeba, drop: [Bald]}"])
+def test_published_figures_of_labels_that_are_left_out_are_no_mistake(source: str) -> None:
+    published = "tasks.attributes.published={column: Paper, accuracy: {Bald: .98, Young: .87}}"
+    load_recipe("celeba", [f"data.source={source}", "tasks.attributes.labels=[Young]", published])
+
+
 def test_an_unknown_recipe_is_told_with_those_there_are() -> None:
     with pytest.raises(PolyheadError, match=r"no recipe is called 'fashionnt' \(did you mean 'fashionnet'\?\)"):
         load_recipe("fashionnt")
@@ -111,6 +154,10 @@ def test_the_published_recipes_are_as_published() -> None:
     assert (fashion.training.epochs, fashion.training.batch_size, fashion.training.learning_rate) == (50, 32, 1e-3)
     assert {name: task.loss_weight for name, task in faces.tasks.items()} == {"age": 4, "gender": 0.1, "race": 1.5}
     assert faces.image.size == (198, 198)
+    published = load_recipe("celeba").tasks["attributes"].published  # type: ignore[union-attr]
+    assert published is not None
+    assert len(published.accuracy) == 40
+    assert sum(published.accuracy.values()) / 40 == pytest.approx(0.87, abs=0.005)
     assert faces.network.branches["gender"].view == "gray"
 
 

@@ -19,12 +19,15 @@ from polyhead.errors import PolyheadError
 from polyhead.look.evaluation import combine, evaluate_split
 from polyhead.look.report import DataPart, Judged, Report, ResultPart, TrainingPart, write_report
 from polyhead.tasks import Array, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
+from polyhead.tasks.published import Published
 
 HOSTILE = '</script><b>&amp; "%{x}'
+CELL = r'data-value="([^"]*)">([^<]*)<'
+PAPER = Published(column="Paper", accuracy={"dot": 0.88})
 TASKS: dict[str, Task] = {
     "color": Categorical(),
     "sold": Binary(labels=["no", "yes"], answer_accuracy=0.7),
-    "marks": MultiLabel(labels=["dot", HOSTILE], threshold="best_f1"),
+    "marks": MultiLabel(labels=["dot", HOSTILE], threshold="best_f1", published=PAPER),
     "price": Regression(unit="euro", ranges=[10, 20]),
     "size": Ordinal(levels=["S", "M", "L"], answer_accuracy=0.99),
     "season": Categorical(classes=["summer", "winter"]),
@@ -122,6 +125,7 @@ def make_report() -> Report:
     found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in splits.items()}
     history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2, 1], "val_loss": [3.0, 2.5, 2.75], "seconds": 10.0})
     history["color.loss"] = history["val_color.loss"] = [0.3, 0.2, 0.1]
+    history["color.weight"], history["price.weight"] = [1.0, 1.5, 2.0], [1.0, 0.75, 0.5]
     history["price.mae"] = history["val_price.mae"] = [9.0, 8, 7]
     return Report(
         title="Garments",
@@ -237,10 +241,34 @@ def test_the_report_leads_to_a_gallery_of_the_test_images_with_the_truth(written
         "0.0 % answered",
         "true: S unsure",
         "yes at",
+        "label rate accuracy baseline Paper F1 AP yes at images dot",
+        "Paper: the accuracy that was published; its mean is over the labels that have one.",
+        # `color` has 8 of 12 labels, `sold` and `size` 12 each, `season` none; 5, 9 and 10 answers are right.
+        "Accuracy of each task over its own images",
+        "mean, weighted by images 32 75.0 %",
     ],
 )
 def test_the_page_says(page: Page, words: str) -> None:
     assert words in page.text
+
+
+def test_the_table_of_labels_can_be_sorted_by_numbers_and_ends_in_the_means(written: Path) -> None:
+    source = written.read_text(encoding="utf-8")
+    table = source[source.index('<table class="sortable">') :]
+    body, foot = table[: table.index("<tfoot>")], table[table.index("<tfoot>") : table.index("</tfoot>")]
+
+    # `dot` is true of 6 of the 12, of which every fourth is answered wrongly.
+    cells = [(value, text.replace("\N{NO-BREAK SPACE}", " ")) for value, text in re.findall(CELL, body)]
+    assert cells[:4] == [("0.5", "50.0 %"), ("0.75", "75.0 %"), ("0.5", "50.0 %"), ("0.88", "88.0 %")]
+    assert ("", "\N{EN DASH}") in cells  # nothing was published of the other label
+    assert re.findall(r"<td[^>]*>([^<]*)<", foot)[3] == "88.0\N{NO-BREAK SPACE}%"
+
+
+def test_weights_of_the_tasks_share_one_chart(page: Page) -> None:
+    assert "Weights of the tasks' losses" in page.text
+    figure = next(f for f in page.figures if [trace.get("name") for trace in f["data"]] == ["color", "price"])
+    assert [trace["y"] for trace in figure["data"]] == [[1.0, 1.5, 2.0], [1.0, 0.75, 0.5]]
+    assert len({trace["line"]["color"] for trace in figure["data"]}) == 2
 
 
 def test_curves_show_train_against_valid_and_the_epoch_kept(page: Page) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
-from polyhead.data.table import Table, read_csv, read_table, write_csv
+from polyhead.data.table import WEIGHT, Table, read_csv, read_table, write_csv
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
 from polyhead.recipe import Recipe
@@ -71,6 +71,29 @@ def test_a_row_goes_when_no_label_remains_and_is_listed_once(tmp_path: Path) -> 
         ("a.png", "", "", "no label remains; age: expected a number; got 'x'"),
         ("b.png", "", "", "has no label"),
     ]
+
+
+def test_rows_weights_are_numbers_of_0_or_more_and_1_where_blank(tmp_path: Path) -> None:
+    rows = ("a.png,5,1,0.5", "b.png,5,1, ", "c.png,5,1,-1", "d.png,5,1,nan", "e.png,5,1,much", "f.png,5,1,0")
+    table = read_table(recipe(weight="trust"), write(tmp_path, *rows, header="image,age,gender,trust"), SILENT)
+    assert dict(zip(table.frame["path"], table.frame[WEIGHT], strict=True)) == {
+        "a.png": "0.5",
+        "b.png": "1",
+        "f.png": "0",
+    }
+    assert listed(table) == [
+        (path, "", "", f"its weight is no number of 0 or more: {text!r}")
+        for path, text in (("c.png", "-1"), ("d.png", "nan"), ("e.png", "much"))
+    ]
+    write_csv(table, tmp_path)
+    assert read_csv(tmp_path, tmp_path).frame.equals(table.frame)
+
+
+def test_a_column_of_weights_that_is_not_there_is_told_with_its_key(tmp_path: Path) -> None:
+    with pytest.raises(
+        PolyheadError, match=r"data\.weight: 'trust' is not a column of labels\.csv; there are image, age"
+    ):
+        read_table(recipe(weight="trust"), write(tmp_path, "a.png,5,1"), SILENT)
 
 
 def test_a_task_of_several_columns_reads_them_together(tmp_path: Path) -> None:

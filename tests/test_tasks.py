@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 from kinds import EXAMPLES, Example
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from polyhead.errors import PolyheadError
 from polyhead.tasks import KINDS, AnyTask, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
+from polyhead.tasks.labelled import weigh_labels
 
 
 @pytest.fixture(params=EXAMPLES)
@@ -42,6 +43,18 @@ def test_the_shares_of_classes_make_up_one_and_hold_the_answers_own(name: str) -
     assert shares.sum(axis=1) == pytest.approx(np.ones(5))
     for answer, row in zip(task.decode(outputs), shares, strict=True):
         assert answer["probability"] == pytest.approx(row[task.names.index(answer["answer"])])
+
+
+def test_what_speaks_for_a_label_is_its_log_odds_and_for_a_number_itself(example: Example) -> None:
+    task = example.task.learn("task", example.labels)
+    outputs = np.random.default_rng(0).dirichlet(np.ones(max(task.width, 2)), 5)[:, : task.width]
+    for answer in task.decode(outputs):
+        assert task.main_label(answer) in (task.names or (None,))
+    for place, label in enumerate(task.names):
+        assert 1 / (1 + np.exp(-task.support(outputs, label))) == pytest.approx(task.shares(outputs)[:, place])
+    if not task.names:
+        assert task.support(outputs, None) == pytest.approx(outputs[:, 0])
+    assert np.isfinite(task.support(np.eye(max(task.width, 2))[:, : task.width], (*task.names, None)[0])).all()
 
 
 def test_unknown_labels_are_unknown_targets(example: Example) -> None:
@@ -181,6 +194,133 @@ def test_an_ordinal_answer_is_the_median_level_and_errs_in_ranks() -> None:
     outputs = np.array([[0.4, 0.25, 0.35], [0.9, 0.05, 0.05]])
     assert [answer["answer"] for answer in task.decode(outputs)] == ["M", "S"]
     assert task.measure(["L", "L"], outputs)["mae"] == (1 + 2) / 2
+
+
+@pytest.mark.parametrize(
+    ("counts", "way", "weights"),
+    [
+        ([3, 1], "none", [1, 1]),
+        ([3, 1], "balanced", [4 / (2 * 3), 4 / (2 * 1)]),
+        ([6, 2, 0], "balanced", [8 / (2 * 6), 8 / (2 * 2), 1]),  # a label without rows weighs 1 and changes nothing
+        ([0, 0], "balanced", [1, 1]),
+        # Effective numbers of 1 and 2 rows at beta 1/2: 1 and 1.5. 1/1 and 1/1.5, scaled to (1 x a + 2 x b) / 3 = 1.
+        ([1, 2], "effective_number", [1 * 3 / (1 + 2 / 1.5), 1 / 1.5 * 3 / (1 + 2 / 1.5)]),
+    ],
+)
+def test_class_weights_have_a_mean_of_one_over_the_rows(counts: list[int], way: str, weights: list[float]) -> None:
+    found = weigh_labels(counts, way, 0.5)
+    assert found == pytest.approx(weights)
+    assert np.dot(found, counts) == pytest.approx(sum(counts))
+
+
+def test_effective_numbers_lie_between_no_weights_and_balanced_ones() -> None:
+    counts = [1000, 10]
+    assert weigh_labels(counts, "effective_number", 0.0) == pytest.approx([1, 1])
+    assert weigh_labels(counts, "effective_number", 1 - 1e-9) == pytest.approx(weigh_labels(counts, "balanced", 0))
+
+
+def test_rare_classes_are_one_class_in_the_answer_and_in_the_truth() -> None:
+    task = Categorical(min_count=2).learn("t", ["a", "a", "b", "c", "a", "d", "d", ""])
+    assert task.names == ("a", "d", "other")
+    assert task.counts == {"a": 3, "d": 2, "other": 2}
+    assert task.encode(["b", "other", "d", "", "never seen"])[:, 0].tolist() == pytest.approx(
+        [2, 2, 1, np.nan, 2], nan_ok=True
+    )
+    found = task.measure(["b", "never seen", "d", ""], np.array([[0, 0, 1], [0, 0, 1], [1, 0, 0], [1, 0, 0]]))
+    assert (found["n"], found["accuracy"]) == (3, pytest.approx(2 / 3))
+    assert found["per_class"]["other"]["support"] == 2
+    assert found["rare"] == {"counted_as": "other", "labels": ["b", "c"]}
+    assert "not_in_training" not in found
+    assert task.mistakes(["b"], np.array([[0.1, 0.2, 0.7]])).tolist() == [0]
+    assert task.distribution(["b", "c", "a"]) == {"a": 1, "other": 2}
+
+
+def test_rare_classes_can_be_left_out_as_if_they_were_blank() -> None:
+    task = Categorical(min_count=2, rare="unknown").learn("t", ["a", "a", "b", "d", "d"])
+    assert (task.names, task.counts) == (("a", "d"), {"a": 2, "d": 2})
+    assert np.isnan(task.encode(["b", "never seen", ""])).all()
+    found = task.measure(["a", "d", "b", "never seen"], np.array([[1, 0]] * 4))
+    assert (found["n"], found["accuracy"], found["rare"]["counted_as"]) == (2, 1 / 2, "unknown")
+    assert np.isnan(task.mistakes(["b"], np.array([[1.0, 0.0]]))).all()
+
+
+def test_nothing_is_merged_where_no_class_is_rare() -> None:
+    task = Categorical(min_count=2, classes=["a", "b", "c"]).learn("t", ["a", "a", "b", "b"])
+    assert task.names == ("a", "b", "c")  # c, which training never saw, has no rows to learn `other` from
+    assert task.measure(["c"], np.array([[1, 0, 0]]))["accuracy"] == 0
+
+
+def test_a_class_called_other_takes_the_rare_ones_in() -> None:
+    task = Categorical(min_count=2).learn("t", ["a", "a", "b", "other", "c", "c"])
+    assert task.counts == {"a": 2, "c": 2, "other": 2}
+
+
+def test_rare_labels_of_a_row_are_one_label_that_is_unknown_where_it_must_be() -> None:
+    labels = ["a|b|c", "a|d", "a|?c", "none", "?a", "b"]
+    task = MultiLabel(min_count=2).learn("t", labels)
+    assert task.names == ("a", "b", "other")
+    assert np.array_equal(
+        task.encode(["a|c", "?c", "b|?c|d", "none", ""]),
+        np.array([[1, 0, 1], [0, 0, np.nan], [0, 1, 1], [0, 0, 0], [np.nan] * 3]),
+        equal_nan=True,
+    )
+    assert (task.counts, task.known) == ({"a": 3, "b": 2, "other": 2}, {"a": 5, "b": 6, "other": 5})
+    without = MultiLabel(min_count=2, rare="unknown").learn("t", labels)
+    assert without.encode(["a|c", "?c"]).tolist() == [[1, 0], [0, 0]]
+
+
+def test_merged_labels_from_columns_survive_json() -> None:
+    task = MultiLabel(from_columns=["hat", "tie", "bow"], min_count=2).learn("t", ["hat", "hat|tie", "bow", "none"])
+    assert task.names == ("hat", "other")
+    assert TypeAdapter(AnyTask).validate_json(task.model_dump_json()) == task
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "message"),
+    [
+        (
+            Categorical(min_count=9),
+            ["a", "a", "b"],
+            "tasks.t.min_count: 9 leaves 1 label; lower it (the most frequent has 2",
+        ),
+        (Categorical(min_count=9, rare="unknown"), ["a", "b"], "tasks.t.min_count: 9 leaves no label; lower it"),
+        (MultiLabel(min_count=9, rare="unknown"), ["a", "b"], "tasks.t.min_count: 9 leaves no label; lower it"),
+    ],
+)
+def test_a_count_that_leaves_too_few_labels_is_refused(task: Task, labels: list[str], message: str) -> None:
+    with pytest.raises(PolyheadError) as error:
+        task.learn("t", labels)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "categorical", "focusing": 3}, "focusing has an effect with `loss: focal` only"),
+        ({"kind": "categorical", "beta": 0.9}, "beta has an effect with `class_weight: effective_number` only"),
+        ({"kind": "multilabel", "margin": 0.1}, "margin has an effect with `loss: asymmetric` only"),
+        (
+            {"kind": "multilabel", "loss": "cosine", "class_weight": "balanced"},
+            "class_weight has no effect with `loss: cosine`",
+        ),
+        ({"kind": "categorical", "rare": "unknown"}, "rare has an effect with a min_count above 0 only"),
+    ],
+)
+def test_a_setting_without_effect_is_a_mistake(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        TypeAdapter(AnyTask).validate_python(fields)
+    assert message in str(error.value)
+
+
+def test_a_sampler_sees_labels_places_and_ranges_as_strata() -> None:
+    assert Categorical().learn("t", ["a", "b"]).strata(["b", ""])[:, 0].tolist() == pytest.approx(
+        [1, np.nan], nan_ok=True
+    )
+    assert MultiLabel(labels=["a", "b"]).learn("t", ["a"]).strata(["a|?b"])[0].tolist() == pytest.approx(
+        [1, np.nan], nan_ok=True
+    )
+    ages = Regression(ranges=[10, 20]).learn("t", ["5", "30"])
+    assert ages.strata(["9", "10", "99", ""])[:, 0].tolist() == pytest.approx([0, 1, 2, np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize(

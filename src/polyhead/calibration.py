@@ -39,6 +39,11 @@ def temper(probabilities: Array, temperature: float) -> Array:
     return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
 
 
+def log_odds(yes: Array, no: Array) -> Array:
+    """ln(yes / no), from the probabilities of both: each may be tinier than 1 less the other could tell."""
+    return np.asarray(np.log(np.maximum(yes.astype(float), SMALLEST) / np.maximum(no.astype(float), SMALLEST)))
+
+
 def fit_temperature(probabilities: Array, truth: NDArray[np.integer]) -> float:
     """The temperature at which the truth is least surprising (smallest negative log-likelihood).
 

@@ -7,14 +7,16 @@ what it needs, so that `--help` and `recipes` answer at once.
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from polyhead.errors import PolyheadError
+from polyhead.screen import Screen
 
 app = typer.Typer(
     name="polyhead",
@@ -36,36 +38,6 @@ Source = Annotated[str, typer.Argument(metavar="DIR_OR_CSV|RECIPE", help="Data, 
 Split = Annotated[str, typer.Option("--split", help="train, valid, test, unseen; or all, for every image of --data.")]
 METHOD_HELP = "kmeans, agglomerative, spectral, birch, dbscan, optics, hdbscan; several are compared."
 Judgement = Annotated[Path | None, typer.Option("--out", help="Where to put evaluation.json and the report.")]
-
-
-class Screen:
-    """Progress on stderr: bars where a person watches, lines always."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.bars = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
-
-    def __enter__(self) -> "Screen":
-        self.bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bars.stop()
-
-    def track(self, words: str, total: int) -> Callable[[int], None]:
-        """A bar, which takes the place of the one before."""
-        for old in list(self.bars.task_ids):
-            self.bars.remove_task(old)
-        task = self.bars.add_task(words, total=total)
-        return lambda done: self.bars.advance(task, done)
-
-    def say(self, words: str) -> None:
-        """A line above the bar."""
-        self.console.print(words, markup=False)
 
 
 @app.command()
@@ -174,9 +146,21 @@ def evaluate(
 @app.command()
 def predict(
     model: Model,
-    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE|DIR...", help="Images, or folders.")] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="Images; or what holds, matches or lists them."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line an image.")] = False,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file instead.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write a CSV file; one that was begun is gone on with.")
+    ] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")] = None,
+    annotate: Annotated[
+        Path | None, typer.Option("--annotate", metavar="DIR", help="Write each image with its answers drawn on.")
+    ] = None,
+    engine: Annotated[
+        Literal["threads", "ray"], typer.Option("--engine", help="This machine's threads, or a Ray cluster.")
+    ] = "threads",
     answers: Annotated[
         Path | None, typer.Option("--answers", metavar="QUESTION.csv", help="Answer FashionAI's question file instead.")
     ] = None,
@@ -185,34 +169,85 @@ def predict(
     ] = None,
 ) -> None:
     """Answer for images. Ends in 1 where some images could not be answered."""
-    from polyhead import workflow
+    if answers:
+        if images or as_json or parquet or annotate or gallery:
+            raise PolyheadError("predict: --answers goes with --csv alone, and without images")
+        failed = _answer_questions(model, answers, csv)
+    elif not images or as_json + bool(csv) + bool(parquet) + bool(gallery) > 1:
+        raise PolyheadError(
+            "predict: give images, folders, patterns or CSV files; and one of --json, --csv, --parquet, --gallery"
+        )
+    elif gallery:
+        if annotate or engine != "threads":
+            raise PolyheadError("predict: --gallery goes without --annotate and --engine")
+        from polyhead.clustering import predict_to_gallery
 
-    if bool(images) == bool(answers) or (answers and as_json):
-        raise PolyheadError("predict: give images or folders; or --answers with a question file, without --json")
-    if gallery and (answers or as_json or csv):
-        raise PolyheadError("predict: --gallery goes with images or folders alone, without --json, --csv or --answers")
-    failed = 0
-    with Screen() as screen:
-        if answers and csv:
-            failed = workflow.answer_questions_to_csv(model, answers, csv, progress=screen)
-        elif answers:
-            for row, answered in workflow.answer_questions(model, answers, progress=screen):
-                failed += not answered
-                sys.stdout.buffer.write(row)
-        elif gallery:
-            from polyhead.clustering import predict_to_gallery
+        with Screen() as screen:
+            page, failed = predict_to_gallery(model, images, gallery, progress=screen)
+        print(page)
+    else:
+        from polyhead.answering import Answering
 
-            page, failed = predict_to_gallery(model, images or (), gallery, progress=screen)
-            print(page)
-        elif csv:
-            failed = workflow.predict_to_csv(model, images or (), csv, progress=screen)
-        else:
-            for record in workflow.predict(model, images or (), progress=screen):
-                failed += record["error"] is not None
-                print(json.dumps(record, ensure_ascii=False) if as_json else _in_words(record))
+        with Screen() as screen:
+            job = Answering(model, images, annotate=annotate, engine=engine, progress=screen)
+            if csv:
+                failed = job.to_csv(csv)
+            elif parquet:
+                failed = job.to_parquet(parquet)
+            else:
+                failed = _print_records(job.records(), as_json, screen)
     if failed:
         print(f"polyhead: {failed} of the images could not be answered", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _answer_questions(model: Path, question: Path, csv: Path | None) -> int:
+    from polyhead.answering import answer_questions, answer_questions_to_csv
+
+    failed = 0
+    with Screen() as screen:
+        if csv:
+            return answer_questions_to_csv(model, question, csv, progress=screen)
+        for row, answered in answer_questions(model, question, progress=screen):
+            failed += not answered
+            sys.stdout.buffer.write(row)
+    return failed
+
+
+def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Screen) -> int:
+    from polyhead.use.records import tell_record
+
+    if not as_json and sys.stdout.isatty():
+        return screen.show_records(records)
+    if isinstance(sys.stdout, TextIOWrapper):  # a file's name may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")
+    failed = 0
+    for record in records:
+        failed += record["error"] is not None
+        print(json.dumps(record, ensure_ascii=False) if as_json else tell_record(record))
+    return failed
+
+
+@app.command()
+def serve(
+    model: Model,
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen; 0.0.0.0 lets other machines ask.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes one that is free.")] = 8000,
+    max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Of a request.")] = 20_000_000,
+    max_pixels: Annotated[int, typer.Option("--max-pixels", min=1, help="Of an image.")] = 50_000_000,
+    max_images: Annotated[int, typer.Option("--max-images", min=1, help="In a request.")] = 32,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that a request may take.")] = 30.0,
+    queue: Annotated[int, typer.Option("--queue", min=1, help="Requests under way at once; more get a 503.")] = 64,
+) -> None:
+    """Answer over HTTP, with a page to drop images on."""
+    from polyhead import workflow
+    from polyhead.use.server.limits import Limits
+
+    limits = Limits(max_bytes, max_pixels, max_images, timeout, queue)
+    with Screen() as screen:
+        workflow.serve(model, host=host, port=port, limits=limits, progress=screen)
 
 
 @app.command()
@@ -281,6 +316,9 @@ def _tell_evaluation(evaluation: dict[str, Any]) -> None:
         joint = found["joint"]
         if joint["n"]:
             print(f"{split}  all correct: {joint['all_correct']:.3f} of {joint['n']} images")
+        if joint.get("labels") and len(found["tasks"]) > 1:
+            mean, baseline = joint["mean_accuracy"], joint["mean_accuracy_baseline"]
+            print(f"{split}  mean accuracy: {mean:.3f} (baseline {baseline:.3f}) of {joint['labels']} labels")
     if "combinations" in evaluation:
         print("combinations  " + ", ".join(f"{key} {value:.3f}" for key, value in evaluation["combinations"].items()))
 
@@ -295,21 +333,6 @@ def _main_figures(task: dict[str, Any]) -> str:
         if task.get(name) is not None
     ]
     return ", ".join(words)
-
-
-def _in_words(record: dict[str, Any]) -> str:
-    if record["error"]:
-        return f"{record['image']}: {record['error']}"
-    words = []
-    for name, answer in record["answers"].items():
-        text = answer["answer"]
-        text = ", ".join(text) or "none" if isinstance(text, list) else text
-        if "unit" in answer:
-            text = f"{text:.4g} {answer['unit']}".strip()
-        else:
-            text += f" ({answer['probability']:.2%}{', unsure' if answer['unsure'] else ''})"
-        words.append(f"{name}: {text}")
-    return f"{record['image']}: " + ", ".join(words)
 
 
 @contextmanager

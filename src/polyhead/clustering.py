@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polyhead.data.images import find_images
 from polyhead.errors import PolyheadError
 from polyhead.look.answers import read_answers
 from polyhead.look.cluster_choice import choose_groups
@@ -29,6 +28,7 @@ from polyhead.look.report import PAGE, PLOTLY
 from polyhead.look.words import show_count
 from polyhead.progress import SILENT, Progress
 from polyhead.run_folder import claim_folder, write_text
+from polyhead.use.files import gather_files
 from polyhead.use.model_file import Card
 from polyhead.use.pile import Pile, answer_pile
 from polyhead.use.predictor import Predictor
@@ -61,7 +61,7 @@ def cluster(
     grouping = grouping or Grouping()
     predictor = Predictor(model)
     chosen = choose_tasks(predictor.card.tasks, grouping.tasks)
-    files = list_files(images)
+    files = gather_files(images).paths
     with claim_folder(Path(out), "clusters.json", force) as folder:
         pile = answer_pile(predictor, files, folder, progress)
         made = group_pile(predictor.card, pile, chosen, grouping, progress)
@@ -73,29 +73,13 @@ def predict_to_gallery(
 ) -> tuple[Path, int]:
     """Answer for images and write a gallery of them: its page, and how many of the images could not be answered."""
     predictor = Predictor(model)
-    files = list_files(images)
+    files = gather_files(images).paths
     with claim_folder(Path(out), PAGE, force=False) as folder:
         pile = answer_pile(predictor, files, folder, progress)
         for image, error in pile.unreadable:
             progress.say(f"{image}: {error}")
         gallery = _make_gallery(predictor.card, pile, f"Answers of {predictor.card.name}")
         return write_gallery(folder / PAGE, gallery, progress), len(pile.unreadable)
-
-
-def list_files(images: Sequence[str | Path]) -> list[Path]:
-    """Files as they are, folders as the images in them.
-
-    Raises:
-        PolyheadError: one of them is not there, or there is no image in all.
-    """
-    files: list[Path] = []
-    for given in map(Path, images):
-        if not given.exists():
-            raise PolyheadError(f"{given}: no such file or folder")
-        files += find_images(given) if given.is_dir() else [given]
-    if not files:
-        raise PolyheadError(f"{', '.join(map(str, images))}: there is no image in it")
-    return files
 
 
 def group_pile(
@@ -162,4 +146,4 @@ def _make_gallery(card: Card, pile: Pile, title: str, groups: GroupPart | None =
     return Gallery(title, names, card.tasks, pile.outputs, pile.pixels, root, groups=groups)
 
 
-__all__ = ["Grouping", "cluster", "group_pile", "list_files", "predict_to_gallery"]
+__all__ = ["Grouping", "cluster", "group_pile", "predict_to_gallery"]

@@ -57,6 +57,19 @@ def judge(predictor: Predictor, dataset: Dataset, splits: Sequence[str]) -> tupl
     return combine(found), judged
 
 
+def note_figures(model: Path, evaluation: Evaluation) -> None:
+    """Write into a model file how good it is on the test images, so that it can say so wherever it is used."""
+    judged = {name: task for name, task in evaluation.get("test", {}).get("tasks", {}).items() if task["n"]}
+    figures = {name: _numbers(task) for name, task in judged.items()}
+    baseline = {name: _numbers(task["baseline"]) for name, task in judged.items()}
+    card = Predictor(model).card
+    write_card(model, card.model_copy(update={"figures": figures, "baseline": baseline}))
+
+
+def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
+    return {key: value for key, value in found.items() if isinstance(value, (int, float))}
+
+
 def report_run(
     run: RunFolder, predictor: Predictor, dataset: Dataset, evaluation: Evaluation, judged: dict[str, Judged]
 ) -> None:
@@ -87,6 +100,7 @@ def report_run(
             facts=facts,
             remarks=_remarks(recipe, dataset, tasks),
             data=_data_part(dataset, tasks),
+            network=card.diagram,
             training=_training_part(run, recipe),
             results=ResultPart(evaluation, tasks, detailed, recipe.data.split.hold_out),
         ),
@@ -136,6 +150,8 @@ def _remarks(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> lis
     if recipe.data.split.hold_out:
         held = "; ".join(" ".join(row.values()) for row in recipe.data.split.hold_out)
         remarks.append(f"Held out of training, and judged apart as unseen: {held}.")
+    if recipe.data.weight:
+        remarks.append(f"Rows counted in losses as much as {recipe.data.weight} says; all figures count each row once.")
     if "all" in set(np.unique(dataset.table.frame["split"])):
         remarks.append("Every labelled image was judged, whether or not it was one that the model had trained on.")
     return remarks

@@ -22,6 +22,7 @@ from polyhead.recipe_sources import (
     LongForm,
     Source,
 )
+from polyhead.recipe_training import TrainingRecipe
 from polyhead.tasks import KINDS, AnyTask
 
 RESERVED = frozenset({"features", "path", "split", "content", "image", "error", "joint", "loss", "epoch", "seconds"})
@@ -80,6 +81,12 @@ class DataRecipe(Part):
     path: str | None = Field(None, description="The folder (or CSV file) of the data; `--data` says another.")
     source: Source
     split: SplitRecipe = SplitRecipe()
+    weight: str | None = Field(
+        None,
+        description="A source column that says how much each row counts in losses, in training and in validation: a "
+        "number of 0 or more, 1 where blank. A row of weight 2 is learnt from as two rows would be, one of weight 0 "
+        "not at all. Metrics, and all figures of the evaluation, count each row once.",
+    )
     max_rejected: float = Field(
         0.05, ge=0, le=1, description="Training refuses to start where a larger share of the images cannot be used."
     )
@@ -100,81 +107,6 @@ class ImageRecipe(Part):
         description="Where decoded images are kept: `auto` (the user's cache folder), `off` (decode on the fly), or "
         "a folder.",
     )
-
-
-class Augment(Part):
-    """Random changes to training images; all of one step, inside the compiled training step."""
-
-    flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror half of the images.")
-    rotation: float = Field(0.0, ge=0, le=180, description="Turn by up to so many degrees.")
-    shift: Share = Field(0.0, description="Shift by up to this share of height and width.")
-    zoom: Share = Field(0.0, description="Scale by 1 less or more up to this share.")
-    shear: float = Field(0.0, ge=0, lt=90, description="Shear by up to so many degrees.")
-    brightness: Share = Field(0.0, description="Add up to this share of full brightness, or take it away.")
-    contrast: Share = Field(0.0, description="Scale the difference from mid-grey by 1 less or more up to this share.")
-    fill: Literal["nearest", "reflect", "constant"] = Field("nearest", description="What comes in from outside.")
-
-
-class Stage(Part):
-    """Some epochs of the training, with what they train and how fast."""
-
-    train: Literal["heads", "all"] = Field(
-        "all", description="`heads`: all but the backbone, which stays as it is; or `all`."
-    )
-    epochs: int = Field(ge=1, description="Passes over the training images.")
-    learning_rate: float = Field(1e-3, gt=0, description="The learning rate at the stage's start.")
-    schedule: Literal["constant", "inverse_time", "cosine"] = Field(
-        "constant", description="How the rate goes on over the stage; see `training.schedule`."
-    )
-
-
-class TrainingRecipe(Part):
-    """How the network learns."""
-
-    epochs: int = Field(20, ge=1, description="Passes over the training images.")
-    batch_size: int = Field(32, ge=1, description="Images a step.")
-    optimizer: Literal[
-        "adam", "adamw", "sgd", "rmsprop", "adadelta", "adagrad", "adamax", "nadam", "lion", "ftrl", "adafactor"
-    ] = Field("adam", description="The Keras optimiser, with its defaults but the learning rate.")
-    learning_rate: float = Field(1e-3, gt=0, description="The learning rate at the start.")
-    schedule: Literal["constant", "inverse_time", "cosine"] = Field(
-        "constant",
-        description="How the rate goes on: unchanged; rate / (1 + rate/epochs x step); or a twentieth of the steps of "
-        "warm-up, then half a cosine down to 0.",
-    )
-    stages: list[Stage] = Field(
-        [],
-        description="Stages one after another, instead of one with `learning_rate` and `schedule`. `epochs` is then "
-        "their sum; a smaller number ends the training there.",
-    )
-    keep: Literal["best", "last"] | None = Field(
-        None,
-        description="The epoch whose weights are kept; if absent, the best by validation loss, where that may choose.",
-    )
-    patience: int | None = Field(
-        None, ge=1, description="Stop after so many epochs without a better validation loss; if absent, never."
-    )
-    augment: Augment = Augment()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _sum_of_stages(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("stages") and "epochs" not in given:
-            epochs = [stage.get("epochs") for stage in given["stages"] if isinstance(stage, dict)]
-            given = given | {"epochs": sum(number for number in epochs if isinstance(number, int))}
-        return given
-
-    @model_validator(mode="after")
-    def _within_stages(self) -> Self:
-        total = sum(stage.epochs for stage in self.stages)
-        if self.stages and self.epochs > total:
-            raise ValueError(f"epochs: is {self.epochs}, but the stages have {total} in all")
-        return self
-
-    def plan(self) -> list[Stage]:
-        """The stages; one where none are given."""
-        whole = Stage(epochs=self.epochs, learning_rate=self.learning_rate, schedule=self.schedule)
-        return self.stages or [whole]
 
 
 class Recipe(Part):
@@ -201,12 +133,15 @@ class Recipe(Part):
             for field in task.LEARNT:
                 if field in task.model_fields_set:
                     raise ValueError(f"tasks.{name}.{field}: is learnt from the data; take it out")
+            self._check_compared(name)
             if isinstance(self.data.source, FilesSource | FoldersSource):
                 given = pattern_fields(self.data.source.pattern)
                 for column in task.columns(name):
                     _check_known(f"tasks.{name}", column, given, "the fields of the source's pattern")
         for task_name in self.data.split.stratify:
             _check_known("data.split.stratify", task_name, self.tasks, "the tasks")
+        if self.training.sampler_task:
+            _check_known("training.sampler_task", self.training.sampler_task, self.tasks, "the tasks")
         for row in self.data.split.hold_out:
             self._check_combination(row)
         self._check_network()
@@ -223,6 +158,14 @@ class Recipe(Part):
                 )
         return self
 
+    def _check_compared(self, name: str) -> None:
+        task, source = self.tasks[name], self.data.source
+        dropped = source.drop if isinstance(source, CelebaSource) else []
+        if not task.names or (isinstance(source, CelebaSource) and source.keep):  # what is not kept is dropped
+            return
+        for label in task.compared:
+            _check_known(f"tasks.{name}.published.accuracy", label, [*task.names, *dropped], "the task's labels")
+
     def _check_combination(self, row: dict[str, str]) -> None:
         for name, label in row.items():
             _check_known("data.split.hold_out", name, self.tasks, "the tasks")
@@ -234,6 +177,8 @@ class Recipe(Part):
     def _check_network(self) -> None:
         for name in self.network.branches:
             _check_known("network.branches", name, self.tasks, "the tasks")
+        for name in self.network.heads:
+            _check_known("network.heads", name, self.tasks, "the tasks")
         for name in self.tasks:
             if not self.network.shared and name not in self.network.branches:
                 raise ValueError(f"network.branches: the task {name} has no branch; give it one, or add a trunk")

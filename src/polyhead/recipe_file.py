@@ -118,8 +118,11 @@ def _explain(error: ValidationError, raw: Any) -> str:
         message = str(context["error"])
         return f"{key}: {message}" if key else message
     if kind == "extra_forbidden":
-        fields = _fields_at(first["loc"][:-1])
-        return f"{key}: there is no such key{nearest(keys[-1], fields)}; expected {', '.join(fields)}"
+        fields = sorted({name for model in _models_at(first["loc"][:-1]) for name in _fields(model)})
+        others = [model for model in _models_at(first["loc"][:-2]) if keys[-1] in _fields(model)]
+        kinds = ", ".join(str(model.model_fields["kind"].default) for model in others if "kind" in model.model_fields)
+        hint = f" here, but in kind: {kinds}" if kinds else nearest(keys[-1], fields)
+        return f"{key}: there is no such key{hint}; expected {', '.join(fields)}"
     if kind == "missing":
         return (
             f"{key}: is missing"
@@ -159,12 +162,17 @@ def _keys(location: tuple[int | str, ...], raw: Any) -> list[str]:
     return keys
 
 
-def _fields_at(location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the part of a recipe at `location` may have."""
+def _models_at(location: tuple[int | str, ...]) -> list[type[BaseModel]]:
+    """What the part of a recipe at `location` may be."""
     models: list[type[BaseModel]] = [Recipe]
     for item in location:
         models = [model for parent in models for model in _step(parent, item)] or models
-    return sorted({name for model in models for name in model.model_fields if name not in getattr(model, "LEARNT", ())})
+    return models
+
+
+def _fields(model: type[BaseModel]) -> list[str]:
+    """The keys that a part of a recipe may have."""
+    return [name for name in model.model_fields if name not in getattr(model, "LEARNT", ())]
 
 
 def _step(parent: type[BaseModel], item: int | str) -> list[type[BaseModel]]:

@@ -1,9 +1,11 @@
 """The network's part of a recipe: stacks of blocks, pretrained backbones, and what hangs on which."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from polyhead.errors import PolyheadError
 from polyhead.recipe_part import Part, Share
 
 
@@ -23,6 +25,19 @@ class Block(Part):
         return [self.filters] if isinstance(self.filters, int) else self.filters
 
 
+class DenseLayers(Part):
+    """Layers of a task's own, between the vector that tasks share (or its branch's) and its logits."""
+
+    dense: list[Annotated[int, Field(ge=1)]] = Field([], description="Units of the dense layers, in order.")
+    activation: Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"] = Field(
+        "relu", description="What each dense layer ends in. (What the logits end in is the task's own `activation`.)"
+    )
+    batch_norm: bool = Field(True, description="Whether batch normalisation follows each dense layer.")
+    dropout: Share = Field(
+        0.0, description="Share of values dropped behind each dense layer, or before the logits where there is none."
+    )
+
+
 class Stack(Part):
     """Blocks one after another, and dense layers behind them."""
 
@@ -36,7 +51,14 @@ class Stack(Part):
     dense: list[Annotated[int, Field(ge=1)]] = Field(
         [], description="Units of the dense layers, each with ReLU, batch normalisation and dropout."
     )
-    dropout: Share = Field(0.0, description="Share of values dropped behind each dense layer, in training.")
+    dropout: Share = Field(
+        0.0, description="Share of values dropped behind each dense layer, or behind the end where there is none."
+    )
+
+    @property
+    def ending(self) -> DenseLayers:
+        """Its dense layers."""
+        return DenseLayers(dense=self.dense, dropout=self.dropout)
 
     def smallest(self, size: tuple[int, int]) -> tuple[int, int]:
         """What its pools leave of an image of (height, width)."""
@@ -60,6 +82,8 @@ BackboneName = Literal[
     "ConvNeXtTiny",
     "ConvNeXtSmall",
     "ConvNeXtBase",
+    "ConvNeXtLarge",
+    "ConvNeXtXLarge",
     "ResNet50V2",
     "ResNet101V2",
     "ResNet152V2",
@@ -88,10 +112,15 @@ class Backbone(Part):
         "`.weights.h5` or `.h5` file of this network without its top.",
     )
     width: float = Field(1.0, gt=0, description="The width multiplier of a MobileNet.")
+    view: Literal["rgb", "gray"] = Field(
+        "rgb",
+        description="What it sees of the image; of `gray`, three equal channels, which keep its weights of use.",
+    )
     pooling: Literal["average", "max"] = Field("average", description="How its last layer becomes a vector.")
     frozen_batch_norm: bool = Field(
         True,
-        description="Whether its batch normalisation keeps the averages that it came with, also when it is trained.",
+        description="Whether its batch normalisation keeps the averages that it came with, also when it is trained. "
+        "Where it came with none (`weights: none`), they are learnt.",
     )
     dense: list[Annotated[int, Field(ge=1)]] = Field(
         [], description="Units of the dense layers behind it, each with ReLU, batch normalisation and dropout."
@@ -99,6 +128,25 @@ class Backbone(Part):
     dropout: Share = Field(
         0.0, description="Share of values dropped behind each dense layer, or behind the pooling where there is none."
     )
+
+    @property
+    def ending(self) -> DenseLayers:
+        """The dense layers behind it."""
+        return DenseLayers(dense=self.dense, dropout=self.dropout)
+
+    def find_weights(self) -> Path | None:
+        """The user's own file of weights, where one is given.
+
+        Raises:
+            PolyheadError: it is not there.
+        """
+        if self.weights in ("imagenet", "none"):
+            return None
+        if not Path(self.weights).is_file():
+            raise PolyheadError(
+                f"network.backbone.weights: there is no file {self.weights}; expected imagenet, none, or a file's path"
+            )
+        return Path(self.weights)
 
     @model_validator(mode="after")
     def _has_width(self) -> Self:
@@ -120,6 +168,9 @@ class NetworkRecipe(Part):
     )
     trunk: Stack | None = Field(None, description="One stack, shared by all tasks that have no branch.")
     branches: dict[str, Stack] = Field({}, description="A stack for a task alone, by the task's name.")
+    heads: dict[str, DenseLayers] = Field(
+        {}, description="Layers between a task's vector and its logits, by the task's name; none for the others."
+    )
     norm_momentum: Share = Field(
         0.99,
         description="How slowly batch normalisation's averages follow the batches; .9 suits runs of few steps, whose "

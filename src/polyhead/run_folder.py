@@ -51,6 +51,11 @@ class RunFolder:
         """The pages."""
         return self.path / "report"
 
+    def find_examples(self, count: int) -> list[Path]:
+        """At most `count` of the test images that the report shows, spread evenly over them."""
+        shown = sorted((self.report / "images").glob("test-*.jpg"))
+        return shown[:: max(1, len(shown) // count)][:count]
+
 
 def open_run(path: Path) -> RunFolder:
     """The run folder that `path` is.

@@ -1,29 +1,30 @@
 """The order of things: what each command does, room after room. The rooms know nothing of it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
-from polyhead.data.images import find_images
 from polyhead.data.sources import complete_recipe
-from polyhead.data.table import read_csv, write_csv
+from polyhead.data.table import WEIGHT, read_csv, write_csv
 from polyhead.errors import PolyheadError
-from polyhead.judging import calibrate, judge, report_data, report_run
+from polyhead.judging import calibrate, judge, note_figures, report_data, report_run
 from polyhead.learn import choose_backend
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe import SPLITS, Recipe, SplitRecipe
 from polyhead.recipe_file import check_recipe, load_recipe, recipe_text, write_recipe
 from polyhead.recipes import built_in_names
 from polyhead.run_folder import RunFolder, claim_folder, open_run, write_text
-from polyhead.tasks import Answer, Task
-from polyhead.use import fashionai
+from polyhead.tasks import Task
 from polyhead.use.model_file import find_model
 from polyhead.use.predictor import Predictor
-from polyhead.use.records import write_records
+
+if TYPE_CHECKING:
+    from polyhead.use.server.limits import Limits
 
 DEMO_IMAGES = 3000
+EXAMPLES = 8  # images that the served page offers to try
 SAMPLES = 32  # training images that Keras and ONNX Runtime are compared on
 
 
@@ -53,6 +54,9 @@ def train(
     choose_backend()
     path = str(Path(data).resolve()) if data else None
     loaded = load_recipe(recipe, overrides, data__path=path, seed=seed)
+    _check_devices(loaded)
+    if loaded.network.backbone:
+        loaded.network.backbone.find_weights()
     root = _data_path(loaded)
     loaded = complete_recipe(loaded, root)
     with claim_folder(Path(out), "recipe.yaml", force) as folder:
@@ -79,6 +83,7 @@ def resume(run: str | Path, *, data: str | Path | None = None, progress: Progres
     if folder.report.exists():
         progress.say(f"{run}: is finished")
         return folder.path
+    _check_devices(recipe)
     if folder.table.exists():
         dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
         tasks = _learn_tasks(recipe, dataset)
@@ -119,35 +124,31 @@ def evaluate(
     return evaluation
 
 
-def predict(model: str | Path, images: Sequence[str | Path], *, progress: Progress = SILENT) -> Iterator[Answer]:
-    """A record for each image, in order; folders stand for the images in them. See `Predictor.predict`."""
+def serve(
+    model: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    limits: "Limits | None" = None,
+    progress: Progress = SILENT,
+) -> None:
+    """Answer for images over HTTP, with a page, until SIGTERM or Ctrl-C.
+
+    Args:
+        model: a run folder, some of whose test images the page then offers to try; or a model file.
+        host: where to listen; the default is this machine alone.
+        port: 0 takes one that is free.
+        limits: what a request may ask for; the defaults of `Limits`, if absent.
+    """
+    from polyhead.use.server.app import create_app
+    from polyhead.use.server.limits import Limits
+    from polyhead.use.server.listening import listen
+
+    limits = limits or Limits()
     predictor = Predictor(model)
-    files: list[Path] = []
-    for given in map(Path, images):
-        if not given.exists():
-            raise PolyheadError(f"{given}: no such file or folder")
-        files += find_images(given) if given.is_dir() else [given]
-    advance = progress.track("Answering", len(files))
-    for record in predictor.predict(files):
-        advance(1)
-        yield record
-
-
-def predict_to_csv(model: str | Path, images: Sequence[str | Path], path: Path, *, progress: Progress = SILENT) -> int:
-    """The same, written to a CSV file; how many of the images could not be answered."""
-    return write_records(predict(model, images, progress=progress), Predictor(model).card.tasks, path)
-
-
-def answer_questions(
-    model: str | Path, question: str | Path, *, progress: Progress = SILENT
-) -> Iterator[tuple[bytes, bool]]:
-    """The rows of FashionAI's answer file, and whether each has an answer. See `fashionai.answer_questions`."""
-    return fashionai.answer_questions(Path(question), Predictor(model), progress)
-
-
-def answer_questions_to_csv(model: str | Path, question: str | Path, path: Path, *, progress: Progress = SILENT) -> int:
-    """The same, written to the file; how many of the rows could not be answered."""
-    return fashionai.write_fashionai_answers(Path(question), Predictor(model), path, progress)
+    examples = RunFolder(Path(model)).find_examples(EXAMPLES) if Path(model).is_dir() else []
+    app = create_app(predictor, limits, examples)
+    listen(app, (host, port), limits.seconds, lambda url: progress.say(f"{predictor.card.name} answers at {url}"))
 
 
 def explore(
@@ -198,6 +199,14 @@ def _data_path(recipe: Recipe) -> Path:
     return Path(recipe.data.path)
 
 
+def _check_devices(recipe: Recipe) -> None:
+    """Before any image is read; without Keras, where there is nothing to ask it."""
+    if recipe.training.devices == "all":
+        from polyhead.learn.devices import check_devices
+
+        check_devices(recipe.training)
+
+
 def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> tuple[Dataset, dict[str, Task]]:
     """Read and split the data, and write down what came of it."""
     dataset = load_dataset(recipe, _data_path(recipe), progress)
@@ -209,6 +218,8 @@ def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> tuple[Dataset,
 def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:
     rows = dataset.rows_of("train")
     frame = dataset.table.frame
+    if WEIGHT in frame and not frame[WEIGHT].iloc[rows].astype(float).any():
+        raise PolyheadError(f"data.weight: {recipe.data.weight} is 0 in every row of the training split")
     return {name: task.learn(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
 
 
@@ -221,19 +232,26 @@ def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str,
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
     evaluation, judged = judge(predictor, dataset, splits)
+    note_figures(run.model, evaluation)
     report_run(run, predictor, dataset, evaluation, judged)
 
 
 def _train_and_export(
     run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress
 ) -> None:
+    from polyhead.learn.batches import Lesson
     from polyhead.learn.export import export_network
-    from polyhead.learn.training import WEIGHTS, Lesson, train_network
+    from polyhead.learn.training import WEIGHTS, train_network
 
-    frame, rows = dataset.table.frame, dataset.rows_of("train")
-    targets = {name: task.encode(list(frame[name])) for name, task in tasks.items()}
+    frame, rows, plan = dataset.table.frame, dataset.rows_of("train"), recipe.training
+    labels = {name: list(frame[name]) for name in tasks}
+    targets = {name: task.encode(labels[name]) for name, task in tasks.items()}
     valid = dataset.rows_of("test" if recipe.data.split.valid == "test" else "valid")
-    train_network(recipe, tasks, Lesson(dataset.pixels, targets, rows, valid), run.path, progress)
+    weights = frame[WEIGHT].to_numpy("float32") if WEIGHT in frame else None
+    shown = [plan.sampler_task] if plan.sampler_task else list(tasks) if plan.sampler == "balanced" else []
+    strata = {name: tasks[name].strata(labels[name]) for name in shown}
+    lesson = Lesson(dataset.pixels, targets, rows, valid, weights, strata)
+    train_network(recipe, tasks, lesson, run.path, progress)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}
     model, difference = export_network(recipe, tasks, run.path / WEIGHTS, counts, dataset.pixels(rows[:SAMPLES]))
@@ -263,7 +281,7 @@ def _judged_data(
     given = str(Path(data).resolve()) if data else None
     if split == "all" and given:
         recipe = check_recipe(predictor.card.recipe, str(predictor.path))
-        everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0)})
+        everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "weight": None})
         dataset = load_dataset(recipe.model_copy(update={"data": everything}), Path(given), progress, check=False)
     elif RunFolder(folder).table.exists():
         recipe = load_recipe(RunFolder(folder).recipe, data__path=given)

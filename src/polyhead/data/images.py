@@ -78,7 +78,21 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ImageError(_tell_reason(error)) from error
+        raise ImageError(tell_reason(error)) from error
+
+
+def check_pixels(content: bytes, limit: int) -> None:
+    """Look at the head of an image file alone; what else is wrong with it, `decode` tells.
+
+    Raises:
+        ImageError: it claims more than `limit` pixels, or is no image.
+    """
+    try:
+        _open(io.BytesIO(content), limit)
+    except ImageError:
+        raise
+    except Exception:  # see `decode`
+        return
 
 
 def decode(source: Path | bytes, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
@@ -101,7 +115,26 @@ def decode(source: Path | bytes, size: tuple[int, int], resize: Resize) -> NDArr
     # Pillow's readers answer broken files with nearly any exception: OSError, SyntaxError, struct.error, ValueError,
     # KeyError, EOFError, MemoryError, zlib.error, ...
     except Exception as error:
-        raise ImageError(_tell_reason(error)) from error
+        raise ImageError(tell_reason(error)) from error
+
+
+def read_upright(path: Path) -> tuple[Image.Image, str]:
+    """An image file's picture in full, upright and RGB, and the name of the file's format.
+
+    Raises:
+        ImageError: as in `decode`.
+    """
+    try:
+        with open(path, "rb") as file:
+            image = _open(file)
+            image.load()
+            upright = _to_eight_bits(image).convert("RGB")
+            orientation = _read_orientation(image)
+            return upright.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else upright, image.format or ""
+    except ImageError:
+        raise
+    except Exception as error:  # see `decode`
+        raise ImageError(tell_reason(error)) from error
 
 
 def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
@@ -123,10 +156,10 @@ def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArr
         image.load()
         return _draw(image, (0, 0, *image.size), size, resize)
     except Exception as error:
-        raise ImageError(_tell_reason(error)) from error
+        raise ImageError(tell_reason(error)) from error
 
 
-def _open(file: IO[bytes]) -> ImageFile:
+def _open(file: IO[bytes], limit: int = MAX_PIXELS) -> ImageFile:
     """Read the header. `Image.open` does the same, but warns of large images where we refuse them."""
     Image.init()
     start = file.read(16)
@@ -138,8 +171,8 @@ def _open(file: IO[bytes]) -> ImageFile:
             file.seek(0)
             image = factory(file, "")
             width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ImageError(f"too large: {width}x{height} pixels, at most {MAX_PIXELS:,} are read")
+            if width * height > limit:
+                raise ImageError(f"too large: {width}x{height} pixels, at most {limit:,} are read")
             return image
     raise ImageError("not an image in a format that is read here")
 
@@ -221,7 +254,8 @@ def _narrow(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
-def _tell_reason(error: Exception) -> str:
+def tell_reason(error: Exception) -> str:
+    """Say in a line what an exception of Pillow's means."""
     if isinstance(error, MemoryError):
         return "too large for the memory"
     if isinstance(error, OSError) and error.strerror:

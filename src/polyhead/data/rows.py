@@ -11,6 +11,9 @@ import pandas as pd
 from polyhead.errors import PolyheadError
 from polyhead.recipe import nearest
 
+# With pyarrow installed, pandas would keep text in a form that file names which are no Unicode do not go into.
+pd.options.mode.string_storage = "python"
+
 Wanted = Mapping[str, str]  # a source's column -> the recipe's key that asks for it
 Rejected = list[tuple[str, str]]  # an image's path and the reason
 NO_FILE = "no such file"

@@ -70,4 +70,6 @@ def wanted_columns(recipe: Recipe) -> dict[str, str]:
     for key in ("column", "group"):
         if named := getattr(recipe.data.split, key):
             wanted.setdefault(named, f"data.split.{key}")
+    if recipe.data.weight:
+        wanted.setdefault(recipe.data.weight, "data.weight")
     return wanted

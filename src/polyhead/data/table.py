@@ -1,5 +1,6 @@
 """The one thing that every source ends in: a row an image, a column a task, and a list of what was left out."""
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from polyhead.progress import Progress
 from polyhead.recipe import Recipe
 from polyhead.tasks import Task
 
+WEIGHT = "data.weight"  # a column of the frame that no task can be called
 FIXED_COLUMNS = ["path", "split", "content"]
 REJECTED_COLUMNS = ["path", "task", "value", "reason"]
 
@@ -26,8 +28,9 @@ class Table:
     Attributes:
         root: the folder that relative paths start from.
         frame: sorted by path, index 0..n-1: `path`, `split`, `content` (the digest of the file's bytes), then one
-            column a task with the labels that `Task.read` gave, blank where unknown. Before the rows are split,
-            `split` holds what the source says of it, `content` is blank, and a last column `split.group` may be there.
+            column a task with the labels that `Task.read` gave, blank where unknown; and `data.weight`, a number in
+            each row, where the recipe has weights. Before the rows are split, `split` holds what the source says of
+            it, `content` is blank, and a last column `split.group` may be there.
         rejected: `path`, `task`, `value`, `reason`; `task` and `value` are blank where the whole row was left out.
     """
 
@@ -76,6 +79,8 @@ def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
     for row, labels in enumerate(zip(*(columns[name] for name in recipe.tasks), strict=True)):
         if not any(labels) and not reasons[row]:
             reasons[row] = f"no label remains; {'; '.join(bad[row])}" if bad[row] else "has no label"
+    if recipe.data.weight:
+        columns[WEIGHT] = _read_weights(rows.cells[recipe.data.weight], reasons)
     if recipe.data.split.group:
         columns[GROUP] = [text.strip() for text in rows.cells[recipe.data.split.group]]
     frame = pd.DataFrame(columns, dtype=str).assign(reason=reasons).sort_values("path", ignore_index=True)
@@ -106,6 +111,19 @@ def _read_labels(task: Task, cells: pd.DataFrame) -> tuple[list[str], dict[int, 
             labels[text], reasons[text] = "", str(error)
     mistakes = {row: (",".join(text), reasons[text]) for row, text in enumerate(texts) if text in reasons}
     return [labels[text] for text in texts], mistakes
+
+
+def _read_weights(cells: Iterable[str], reasons: list[str]) -> list[str]:
+    """Each row's weight as text, 1 where blank; a row whose text is none gets a reason to be left out."""
+    texts = [cell.strip() or "1" for cell in cells]
+    for row, text in enumerate(texts):
+        try:
+            right = 0 <= float(text) < math.inf
+        except ValueError:
+            right = False
+        if not right:
+            reasons[row] = reasons[row] or f"its weight is no number of 0 or more: {text!r}"
+    return texts
 
 
 def write_csv(table: Table, folder: Path) -> None:

@@ -6,14 +6,15 @@ from typing import Any
 import keras
 from keras import ops, random
 
-from polyhead.learn.heads import Tensor
-from polyhead.recipe import Augment
+from polyhead.learn.losses import Tensor
+from polyhead.recipe_training import Augment
 
 
 class RandomChange(keras.layers.Layer):
-    """Flip, turn, shear, zoom and shift by one affine transform an image, then change brightness and contrast.
+    """Flip, turn, shear, zoom and shift by one affine transform an image, then change its light and colours.
 
-    Keras's own layers for these are each a resampling of its own, and run uncompiled on JAX; this is one, and compiles.
+    Keras's own layers for the former are each a resampling of its own, and run uncompiled on JAX; this is one, and
+    compiles. What those for colours, blur and erasing do, they do here.
     Images are float (n, height, width, 3) from 0 to 255.
     """
 
@@ -21,6 +22,7 @@ class RandomChange(keras.layers.Layer):
         super().__init__(**kwargs)
         self.settings = settings
         self.seeds = random.SeedGenerator(seed)
+        self.changes = _make_layers(settings, seed)
 
     def call(self, images: Tensor) -> Tensor:
         """Other random changes at every call."""
@@ -32,6 +34,9 @@ class RandomChange(keras.layers.Layer):
             images = (images - 127.5) * (1 + self._around(images, given.contrast)[:, None, None, None]) + 127.5
         if given.brightness:
             images = images + 255 * self._around(images, given.brightness)[:, None, None, None]
+        images = ops.clip(images, 0, 255)
+        for change in self.changes:
+            images = change(images, training=True)
         return ops.clip(images, 0, 255)
 
     def _around(self, images: Tensor, most: float) -> Tensor:
@@ -59,3 +64,19 @@ class RandomChange(keras.layers.Layer):
         b2 = y - b0 * x - b1 * y + self._around(images, given.shift) * height
         none = ops.zeros_like(angle)
         return ops.stack([a0, a1, a2, b0, b1, b2, none, none], axis=1)
+
+
+def _make_layers(given: Augment, seed: int) -> list[keras.layers.Layer]:
+    """Keras's own changes, each for float images from 0 to 255, with random numbers of its own."""
+    more, found = keras.layers, []
+    if given.saturation:  # to Keras, 0 is grey, a half leaves as it is, 1 is as strong as can be
+        found.append(more.RandomSaturation((0.5 - given.saturation / 2, 0.5 + given.saturation / 2), seed=seed + 1))
+    if given.hue:
+        found.append(more.RandomHue(given.hue, seed=seed + 2))
+    if given.grayscale:
+        found.append(more.RandomGrayscale(given.grayscale, seed=seed + 3))
+    if given.blur:
+        found.append(more.RandomGaussianBlur((given.blur, given.blur), kernel_size=5, sigma=1.0, seed=seed + 4))
+    if given.erase:
+        found.append(more.RandomErasing((given.erase, given.erase), seed=seed + 5))
+    return found

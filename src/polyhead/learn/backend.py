@@ -8,11 +8,12 @@ import keras
 
 from polyhead.learn import quiet
 from polyhead.progress import Progress
+from polyhead.recipe_training import Precision
 
 NAME = keras.backend.backend()
 
 
-def start(seed: int, progress: Progress) -> None:
+def start(seed: int, precision: Precision, progress: Progress) -> None:
     """Seed everything, and make two runs on one machine equal.
 
     On TensorFlow deterministic operations alone do not: a network of several branches needs one thread between
@@ -21,6 +22,10 @@ def start(seed: int, progress: Progress) -> None:
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
+    wanted = precision == "bfloat16"
+    keras.config.set_dtype_policy("mixed_bfloat16" if wanted and _has_accelerator() else "float32")
+    if wanted and not _has_accelerator() and not (NAME == "tensorflow" and _has_bfloat16()):
+        progress.say("bfloat16 would be slower on this processor: training in float32")
     if NAME != "tensorflow":
         return
     import tensorflow as tf
@@ -31,8 +36,21 @@ def start(seed: int, progress: Progress) -> None:
             tf.config.threading.set_inter_op_parallelism_threads(1)
         except RuntimeError:
             progress.say("TensorFlow was in use before this run: another run may differ from it in the last digits")
+    # On a CPU, oneDNN itself takes to bfloat16 where that is safe; variables and sums stay float32.
+    rewrite = wanted and not _has_accelerator() and _has_bfloat16()
+    tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": rewrite})
     with quiet():
         keras.ops.zeros(())  # wakes the devices
+
+
+def _has_accelerator() -> bool:
+    return any("cpu" not in device.lower() for device in keras.distribution.list_devices())
+
+
+def _has_bfloat16() -> bool:
+    """Whether this CPU computes in bfloat16, as far as Linux tells."""
+    described = Path("/proc/cpuinfo")
+    return described.exists() and bool({"avx512_bf16", "amx_bf16"} & set(described.read_text().split()))
 
 
 def settle(model: keras.Model) -> None:
@@ -58,7 +76,10 @@ def write_onnx(model: keras.Model, path: Path) -> None:
         warnings.filterwarnings("ignore", message=".*np.object.*", category=FutureWarning)
         import tf2onnx
 
+    from polyhead.learn.folding import fold_norms
+
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")]
     function = tf.function(lambda images: model(images, training=False), input_signature=signature, autograph=False)
     proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=17)
+    fold_norms(proto)
     path.write_bytes(proto.SerializeToString())

@@ -62,6 +62,7 @@ def export_network(
 def _export(folder: Path, weights: str) -> float:
     """The child's work: build, load, write, compare, describe."""
     from polyhead.learn import backend
+    from polyhead.learn.diagram import describe_network
     from polyhead.learn.network import build_network
     from polyhead.use.model_file import Card, open_model, write_card
 
@@ -86,6 +87,7 @@ def _export(folder: Path, weights: str) -> float:
         rows=order["rows"],
         parameters=model.count_params(),
         fingerprint=_fingerprint(network.core.get_weights()),
+        diagram=describe_network(network, recipe),
     )
     write_card(path, card)
     session, _ = open_model(path)

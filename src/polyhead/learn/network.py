@@ -8,9 +8,10 @@ from keras import layers, ops
 
 from polyhead.learn import backend
 from polyhead.learn.backbones import build_backbone
-from polyhead.learn.heads import HEADS, Head, Tensor
+from polyhead.learn.heads import HEADS, Head
+from polyhead.learn.losses import Tensor
 from polyhead.recipe import Recipe
-from polyhead.recipe_network import Backbone, Block, Stack
+from polyhead.recipe_network import Backbone, Block, DenseLayers, Stack
 from polyhead.tasks import Task
 
 
@@ -24,6 +25,8 @@ class Network:
     core: keras.Model
     heads: dict[str, Head]
     backbone: keras.Model | None = None  # a part of core that stages may leave as it is
+    trunk: keras.Model | None = None  # core up to the backbone's pooled vectors (n, width), where all tasks read those
+    top: keras.Model | None = None  # the rest of core: from those vectors to the logits
 
     def answering(self) -> keras.Model:
         """The network that is shipped: uint8 images in, activated outputs named after the tasks out, and `features`."""
@@ -50,38 +53,47 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = 
     backbone = None
     if recipe.network.backbone:
         backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained)
-        vectors["trunk"] = _add_pooled(backbone(pixels), recipe.network.backbone, momentum)
+        pooled = _pool(backbone(_see(pixels, recipe.network.backbone)), recipe.network.backbone)
+        vectors["trunk"] = _add_dense(pooled, recipe.network.backbone.ending, momentum)
     vectors |= {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
     heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
-    logits = {
-        name: layers.Dense(head.units, dtype="float32")(vectors.get(f"branches.{name}", vectors.get("trunk")))
-        for name, head in heads.items()
-    }
+    logits = {}
+    for name, head in heads.items():
+        x = vectors.get(f"branches.{name}", vectors.get("trunk"))
+        x = _add_dense(x, recipe.network.heads.get(name, DenseLayers()), momentum)
+        logits[name] = layers.Dense(head.units, dtype="float32")(x)
     parts = list(vectors.values())
     features = parts[0] if len(parts) == 1 else layers.Concatenate(dtype="float32")(parts)
-    return Network(keras.Model(pixels, logits | {"features": features}), heads, backbone)
+    core = keras.Model(pixels, logits | {"features": features})
+    if backbone is None or recipe.stacks():
+        return Network(core, heads, backbone)
+    return Network(core, heads, backbone, trunk=keras.Model(pixels, pooled), top=keras.Model(pooled, logits))
 
 
 def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
-    if stack.view == "gray":
-        x = ops.image.rgb_to_grayscale(x)
+    x = ops.image.rgb_to_grayscale(x) if stack.view == "gray" else x
     for block in stack.blocks:
         x = _add_block(x, block, momentum)
     x = layers.Flatten()(x) if stack.end == "flatten" else layers.GlobalAveragePooling2D()(x)
-    return _add_dense(x, stack, momentum)
+    return _add_dense(x, stack.ending, momentum)
 
 
-def _add_pooled(x: Tensor, given: Backbone, momentum: float) -> Tensor:
-    x = layers.GlobalAveragePooling2D()(x) if given.pooling == "average" else layers.GlobalMaxPooling2D()(x)
-    if given.dropout and not given.dense:
-        x = layers.Dropout(given.dropout, seed=backend.dropout_seed())(x)
-    return _add_dense(x, given, momentum)
+def _see(pixels: Tensor, given: Backbone) -> Tensor:
+    # A backbone takes three channels, whatever they show.
+    return ops.repeat(ops.image.rgb_to_grayscale(pixels), 3, axis=-1) if given.view == "gray" else pixels
 
 
-def _add_dense(x: Tensor, given: Stack | Backbone, momentum: float) -> Tensor:
+def _pool(x: Tensor, given: Backbone) -> Tensor:
+    return layers.GlobalAveragePooling2D()(x) if given.pooling == "average" else layers.GlobalMaxPooling2D()(x)
+
+
+def _add_dense(x: Tensor, given: DenseLayers, momentum: float) -> Tensor:
     for units in given.dense:
-        x = layers.Dense(units, activation="relu")(x)
-        x = layers.BatchNormalization(momentum=momentum)(x)
+        x = layers.Dense(units, activation=given.activation)(x)
+        if given.batch_norm:
+            x = layers.BatchNormalization(momentum=momentum)(x)
+        x = layers.Dropout(given.dropout, seed=backend.dropout_seed())(x)
+    if given.dropout and not given.dense:
         x = layers.Dropout(given.dropout, seed=backend.dropout_seed())(x)
     return x
 

@@ -5,36 +5,30 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from polyhead.learn import backend, state
 from polyhead.learn.backbones import set_trainable
-from polyhead.learn.batches import Batches, OneEpoch, Pixels
+from polyhead.learn.batches import Batches, Lesson, OneEpoch
+from polyhead.learn.devices import use_devices
+from polyhead.learn.features import precompute
 from polyhead.learn.learner import Learner
 from polyhead.learn.network import Network, build_network
 from polyhead.progress import Progress
-from polyhead.recipe import Recipe, Stage
+from polyhead.recipe import Recipe
+from polyhead.recipe_training import Augment, Stage
 from polyhead.tasks import Task
 
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
+# By name; Keras's own `get` does not know all of them.
+OPTIMIZERS = {name.lower(): found for name, found in vars(keras.optimizers).items() if isinstance(found, type)}
 STATE, WEIGHTS, HISTORY = "state/last.npz", "state/kept.weights.h5", "history.csv"
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What there is to learn from: pixels by row, targets by task for all rows, the rows of two splits."""
-
-    pixels: Pixels
-    targets: dict[str, NDArray[np.float32]]
-    train: NDArray[np.intp]
-    valid: NDArray[np.intp]  # empty where there is none
+FEATURES = "state/features.f32"
 
 
 def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, folder: Path, progress: Progress) -> None:
@@ -44,33 +38,47 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, fol
     anywhere and gone on with, and one that was not.
     """
     (folder / "state").mkdir(exist_ok=True)
-    backend.start(recipe.seed, progress)
+    backend.start(recipe.seed, recipe.training.precision, progress)
+    use_devices(recipe.training, progress)
     position = state.read_position(folder / STATE)
     network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists())
-    batches = Batches(lesson.pixels, lesson.targets, lesson.train, recipe.training.batch_size, recipe.seed)
     learner = Learner(network, recipe)
     learner(np.zeros((1, *recipe.image.size, 3), np.uint8))
     keeper = Keeper(learner, recipe, folder, position, progress)
     keeper.chooses = recipe.keeps == "best" and len(lesson.valid) > 0
-    keeper.steps = batches.steps
-    valid = OneEpoch(lesson.pixels, lesson.targets, lesson.valid, recipe.training.batch_size)
     for stage, end in _list_stages(recipe):
         if position.epoch < end and not keeper.is_over():
             keeper.stage_begins = end - stage.epochs
-            _prepare(learner, network, recipe, stage, batches.steps)
-        while position.epoch < end and not keeper.is_over():
-            # An epoch that was broken off is finished by a fit of its own.
-            batches.start = position.epoch * batches.steps + position.step
-            learner.fit(
-                batches,
-                steps_per_epoch=batches.steps - position.step,
-                initial_epoch=position.epoch,
-                epochs=position.epoch + 1 if position.step else end,
-                validation_data=valid if len(lesson.valid) else None,
-                callbacks=[keeper],
-                shuffle=False,
-                verbose=0,
-            )
+            _train_stage(network, stage, end, lesson, keeper)
+    (folder / FEATURES).unlink(missing_ok=True)
+
+
+def _train_stage(network: Network, stage: Stage, end: int, lesson: Lesson, keeper: "Keeper") -> None:
+    """Train until `end` epochs are over in all."""
+    learner, recipe, position = keeper.learner, keeper.recipe, keeper.position
+    if network.backbone is not None and recipe.network.backbone is not None:
+        set_trainable(network.backbone, recipe.network.backbone, stage.train == "all")
+    if network.trunk is not None and stage.train == "heads" and recipe.training.augment == Augment():
+        lesson = precompute(network.trunk, lesson, keeper.folder / FEATURES, keeper.progress)
+    batches = Batches(lesson, recipe.training.batch_size, recipe.seed)
+    valid = OneEpoch(lesson, lesson.valid, recipe.training.batch_size)
+    keeper.steps = batches.steps
+    _compile(learner, recipe, stage, batches.steps)
+    while position.epoch < end and not keeper.is_over():
+        # An epoch that was broken off is finished by a fit of its own. Whatever the last fit ended with (Keras then
+        # puts averages in the weights' place), this one goes on from what was saved.
+        keeper.restored = False
+        batches.start = position.epoch * batches.steps + position.step
+        learner.fit(
+            batches,
+            steps_per_epoch=batches.steps - position.step,
+            initial_epoch=position.epoch,
+            epochs=position.epoch + 1 if position.step else end,
+            validation_data=valid if len(lesson.valid) else None,
+            callbacks=keeper.callbacks(),
+            shuffle=False,
+            verbose=0,
+        )
 
 
 def best_epoch(rows: list[dict[str, Any]]) -> int:
@@ -84,11 +92,10 @@ def _list_stages(recipe: Recipe) -> list[tuple[Stage, int]]:
     return [(stage, min(end, recipe.training.epochs)) for stage, end in zip(recipe.training.plan(), ends, strict=True)]
 
 
-def _prepare(learner: Learner, network: Network, recipe: Recipe, stage: Stage, steps: int) -> None:
-    """Freeze what the stage leaves as it is, and give the learner an optimiser of its own."""
-    if network.backbone is not None and recipe.network.backbone is not None:
-        set_trainable(network.backbone, recipe.network.backbone, stage.train == "all")
-    optimizer = type(keras.optimizers.get(recipe.training.optimizer))(learning_rate=_schedule(stage, steps))
+def _compile(learner: Learner, recipe: Recipe, stage: Stage, steps: int) -> None:
+    """Give the learner an optimiser of the stage's own."""
+    averages = {"use_ema": True, "ema_momentum": recipe.training.ema} if recipe.training.ema else {}
+    optimizer = OPTIMIZERS[recipe.training.optimizer](learning_rate=_schedule(stage, steps), **averages)
     optimizer.build(learner.trainable_variables)
     learner.compile(optimizer=optimizer)
 
@@ -120,6 +127,11 @@ class Keeper(keras.callbacks.Callback):
         self.progress = progress
         self.advance: Callable[[int], None] = lambda done: None
         self.restored = False
+        self.averages = keras.callbacks.SwapEMAWeights() if recipe.training.ema else None
+
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """What `fit` is to call: also what judges an epoch by its averaged weights, where there are any."""
+        return [*([self.averages] if self.averages else []), self]
 
     def is_over(self) -> bool:
         """Whether patience has run out."""
@@ -127,11 +139,12 @@ class Keeper(keras.callbacks.Callback):
         return bool(self.chooses and patience and rows and len(rows) - best_epoch(rows) >= patience)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Restore, once, after Keras has cleared the metrics and before it takes the first step."""
+        """Restore, once a fit, after Keras has cleared the metrics and before it takes the first step."""
         if not self.restored and (self.folder / STATE).exists():
             begins = self.position.epoch == self.stage_begins and not self.position.step
             state.load(self.folder / STATE, self.learner, with_optimizer=not begins)
         self.restored = True
+        self.learner.balance.start_epoch(self.position.rows)
         self.first_step = self.position.step
         self.begun = time.monotonic() - self.position.seconds
         self.saved = time.monotonic()
@@ -155,6 +168,8 @@ class Keeper(keras.callbacks.Callback):
             prefix + name for prefix in ("", "val_") for name in self.learner.log_names() if prefix + name in found
         ]
         figures = {name: None if math.isnan(found[name]) else float(found[name]) for name in names}
+        backend.settle(self.learner)
+        figures |= {f"{name}.weight": weight for name, weight in self.learner.balance.current().items()}
         rate = float(keras.ops.convert_to_numpy(self.learner.optimizer.learning_rate))
         self.position.rows.append({"epoch": epoch + 1, **figures, "learning_rate": rate, "seconds": round(seconds, 3)})
         rows = self.position.rows
@@ -169,7 +184,11 @@ class Keeper(keras.callbacks.Callback):
     def _keep_weights(self) -> None:
         backend.settle(self.learner)
         beside = self.folder / "state/part.weights.h5"
+        if self.averages:
+            self.averages.on_test_begin()
         self.learner.core.save_weights(beside)
+        if self.averages:
+            self.averages.on_test_end()
         os.replace(beside, self.folder / WEIGHTS)
 
     def _write_history(self) -> None:

@@ -18,6 +18,7 @@ from polyhead.tasks import Array
 
 SLICES = 7  # slices of a donut that have a colour of their own
 SHADES = 8  # colours of the ramp for what stands in an order
+DASHES, SYMBOLS = ("solid", "dash", "dot"), ("circle", "diamond", "square", "cross", "x")
 BINS = 20
 CLASSES = 50  # classes that a confusion matrix shows at most
 POINTS = 2000  # points that a scatter plot shows at most
@@ -40,27 +41,20 @@ class Slice:
 
 
 def cut_slices(counts: Mapping[str, int], in_order: bool) -> list[Slice]:
-    """The parts of a donut: all of them in shades of one colour where they stand in an order, else the largest seven.
+    """The parts of a donut, in shades of one colour where they stand in an order.
 
     Args:
-        counts: rows of each label, in the order to show them.
+        counts: rows of each label, in the order to show them; of SLICES labels at most, but for those in an order.
         in_order: whether the labels are steps of a scale.
     """
-    total = sum(counts.values())
-    labels = list(counts)
+    labels, total = list(counts), sum(counts.values())
     if in_order:
         colours = [f"var(--shade-{place * SHADES // len(labels) + 1})" for place in range(len(labels))]
     else:
-        largest = set(sorted(labels, key=lambda label: -counts[label])[:SLICES])
-        labels = [label for label in labels if label in largest]
         colours = [f"var(--series-{place + 1})" for place in range(len(labels))]
-        if all(label.lower() in NAMED_COLOURS for label in counts):
+        if all(label.lower() in NAMED_COLOURS for label in labels):
             colours = [NAMED_COLOURS[label.lower()] for label in labels]
-    parts = [Slice(label, counts[label], counts[label] / total, c) for label, c in zip(labels, colours, strict=True)]
-    rest = total - sum(part.rows for part in parts)
-    if rest:
-        parts.append(Slice(f"{len(counts) - len(labels)} more", rest, rest / total, "var(--series-rest)"))
-    return parts
+    return [Slice(label, counts[label], counts[label] / total, c) for label, c in zip(labels, colours, strict=True)]
 
 
 def draw_donut(slices: Sequence[Slice], middle: str) -> Drawing:
@@ -146,40 +140,57 @@ class Curve:
 
 def draw_curve(curve: Curve) -> Drawing:
     """Training against validation over the epochs; a dotted line at the epoch that was kept."""
-    looks = [("train", curve.train, "var(--series-1)", "solid", "circle")]
+    lines = [_line("train", curve.epochs, curve.train, ("var(--series-1)", "solid", "circle"))]
     if curve.valid is not None:
-        looks.append(("valid", curve.valid, "var(--series-2)", "dash", "diamond"))
-    traces = [
-        {
-            "type": "scatter",
-            "mode": "lines+markers" if len(curve.epochs) <= 30 else "lines",
-            "name": name,
-            "x": list(curve.epochs),
-            "y": list(values),
-            "line": {"color": colour, "width": 2, "dash": dash},
-            "marker": {"size": 5, "symbol": symbol},
-            "hovertemplate": "%{y:.4g}",
-        }
-        for name, values, colour, dash, symbol in looks
+        lines.append(_line("valid", curve.epochs, curve.valid, ("var(--series-2)", "dash", "diamond")))
+    return _draw_lines(lines, curve.epochs, curve.kept_epoch)
+
+
+def draw_lines(epochs: Sequence[int], series: Mapping[str, Sequence[float]], kept_epoch: int | None) -> Drawing:
+    """One figure of several things over the epochs: a line for each."""
+    looks = [
+        (f"var(--series-{place % SLICES + 1})", DASHES[place // SLICES % len(DASHES)], SYMBOLS[place % len(SYMBOLS)])
+        for place in range(len(series))
     ]
-    ends = [f"{name} {show_number(values[-1])}" for name, values, *_ in looks]
+    lines = [_line(name, epochs, values, look) for (name, values), look in zip(series.items(), looks, strict=True)]
+    return _draw_lines(lines, epochs, kept_epoch)
+
+
+def _line(
+    name: str, epochs: Sequence[int], values: Sequence[float | None], look: tuple[str, str, str]
+) -> dict[str, Any]:
+    colour, dash, symbol = look
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if len(epochs) <= 30 else "lines",
+        "name": escape(name, 60),
+        "x": list(epochs),
+        "y": list(values),
+        "line": {"color": colour, "width": 2, "dash": dash},
+        "marker": {"size": 5, "symbol": symbol},
+        "hovertemplate": "%{y:.4g}",
+    }
+
+
+def _draw_lines(lines: Sequence[dict[str, Any]], epochs: Sequence[int], kept_epoch: int | None) -> Drawing:
+    ends = [f"{line['name']} {show_number(line['y'][-1])}" for line in lines]
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": CLEAR}
-    across = axis("epoch", showgrid=False, tickformat="d", nticks=min(8, len(curve.epochs) + 1))
+    across = axis("epoch", showgrid=False, tickformat="d", nticks=min(8, len(epochs) + 1))
     layout = {
-        "showlegend": len(traces) > 1,
+        "showlegend": len(lines) > 1,
         "legend": legend,
         "hovermode": "x unified",
         "xaxis": across,
         "yaxis": axis(),
     }
-    return draw(traces, f"after the last epoch: {', '.join(ends)}", 260, **layout, **_mark_kept(curve))
+    return draw(lines, f"after the last epoch: {', '.join(ends)}", 260, **layout, **_mark_kept(kept_epoch))
 
 
-def _mark_kept(curve: Curve) -> dict[str, Any]:
-    if curve.kept_epoch is None:
+def _mark_kept(epoch: int | None) -> dict[str, Any]:
+    if epoch is None:
         return {}
-    ends = {"x0": curve.kept_epoch, "x1": curve.kept_epoch, "y0": 0, "y1": 1, "yref": "paper"}
-    note = {"x": curve.kept_epoch, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
+    ends = {"x0": epoch, "x1": epoch, "y0": 0, "y1": 1, "yref": "paper"}
+    note = {"x": epoch, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
     return {
         "shapes": [{"type": "line", **ends, "line": {"color": "var(--faint)", "width": 1, "dash": "dot"}}],
         "annotations": [note | {"text": "kept", "font": {"color": "var(--faint)", "size": 11}}],

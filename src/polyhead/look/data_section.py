@@ -1,13 +1,14 @@
 """The part of a report that shows the data set: what the page's template fills in."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from polyhead.look.album import Album
-from polyhead.look.charts import cut_slices, draw_donut, draw_histogram, draw_shares
+from polyhead.look.charts import SLICES, cut_slices, draw_donut, draw_histogram, draw_shares
 from polyhead.look.parts import DataPart
 from polyhead.look.words import NOTHING, show_count, show_percent, split_name
 from polyhead.recipe import SPLITS
@@ -53,7 +54,7 @@ def _count_splits(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _describe_task(name: str, task: Task, labels: Labels) -> Context:
-    known = [label for label in labels if label]
+    known = [label for label in task.regroup(labels) if label]
     found: Context = dict.fromkeys(("histogram", "donut", "slices", "shares"))
     found |= {"name": name, "kind": task.kind, "known": show_count(len(known)), "more": 0, "wide": False}
     if not known:
@@ -61,25 +62,29 @@ def _describe_task(name: str, task: Task, labels: Labels) -> Context:
     counts, numbers = task.distribution(known), task.numbers(known)
     if numbers is not None:
         found["histogram"] = draw_histogram(numbers, getattr(task, "unit", ""))
-    # Parts of a whole, where each row has one of them; otherwise a row may have several, or none.
-    if numbers is not None or set(known) <= set(counts):
+    alone = set(known) <= set(counts)  # each row has one of them, and so they are parts of a whole
+    if numbers is not None or (alone and len(counts) <= SLICES):
         if len(counts) > 1 or numbers is None:
             found["slices"] = cut_slices(counts, in_order=numbers is not None)
             found["donut"] = draw_donut(found["slices"], show_count(len(known)))
             found["wide"] = numbers is not None
-    elif shares := _share_of_labels(task, known):
+    elif shares := _share_of_labels(task, known, counts if alone else None):
         found["shares"] = draw_shares(dict(list(shares.items())[:BARS]))
         found |= {"more": max(len(shares) - BARS, 0), "wide": len(shares) > FEW}
     return found
 
 
-def _share_of_labels(task: Task, known: Labels) -> dict[str, float]:
-    """The share of rows that have each label, of those in which that label is known; largest first."""
-    targets = task.encode(known)
-    rows = (~np.isnan(targets)).sum(axis=0)
-    rates = dict(zip(task.names, np.nansum(targets, axis=0) / np.maximum(rows, 1), strict=True))
-    if not task.names:
-        rates = {label: count / len(known) for label, count in task.distribution(known).items()}
+def _share_of_labels(task: Task, known: Labels, counts: Mapping[str, int] | None) -> dict[str, float]:
+    """The share of rows that have each label, of those in which that label is known; largest first.
+
+    `counts` are the rows of each label where every row has one label.
+    """
+    if counts is None and task.names:
+        targets = task.encode(known)
+        rows = (~np.isnan(targets)).sum(axis=0)
+        rates = dict(zip(task.names, np.nansum(targets, axis=0) / np.maximum(rows, 1), strict=True))
+    else:
+        rates = {label: count / len(known) for label, count in (counts or task.distribution(known)).items()}
     return dict(sorted(((label, float(rate)) for label, rate in rates.items()), key=lambda pair: -pair[1]))
 
 

@@ -24,12 +24,35 @@ def evaluate_split(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Map
         outputs: (n, width) a task.
 
     Returns:
-        `{"tasks": {NAME: Task.measure(...)}, "joint": measure_joint(...)}`, ready for JSON: None where a figure
-        does not exist.
+        `{"tasks": {NAME: Task.measure(...)}, "joint": ...}`, ready for JSON: None where a figure does not exist.
+        `joint` has what `measure_joint` and `average_accuracy` give.
     """
     measured = {name: task.measure(labels[name].tolist(), outputs[name]) for name, task in tasks.items()}
-    found: Numbers = _without_nan({"tasks": measured, "joint": measure_joint(tasks, labels, outputs)})
+    joint = measure_joint(tasks, labels, outputs) | average_accuracy(tasks, measured)
+    found: Numbers = _without_nan({"tasks": measured, "joint": joint})
     return found
+
+
+def average_accuracy(tasks: Mapping[str, Task], measured: Mapping[str, Numbers]) -> Numbers:
+    """The mean of the tasks' accuracies, each over its own images, weighted by how many these are.
+
+    Args:
+        tasks: by name; those with several right labels or none do not count.
+        measured: what `Task.measure` gave of each.
+
+    Returns:
+        `mean_accuracy`, None where no label is known; `mean_accuracy_baseline`, the same of the constant answers; and
+        `labels`, over how many known labels.
+    """
+    counted = [measured[name] for name, task in tasks.items() if task.IN_JOINT and measured[name]["n"]]
+    total = sum(figures["n"] for figures in counted)
+    right = sum(figures["n"] * figures["accuracy"] for figures in counted)
+    constant = sum(figures["n"] * figures["baseline"]["accuracy"] for figures in counted)
+    return {
+        "mean_accuracy": right / total if total else None,
+        "mean_accuracy_baseline": constant / total if total else None,
+        "labels": total,
+    }
 
 
 def measure_joint(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array]) -> Numbers:
@@ -44,7 +67,7 @@ def measure_joint(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapp
     right = np.ones(len(labels), bool)
     for name, task in tasks.items():
         if task.IN_JOINT:
-            truth = labels[name].to_numpy(object)
+            truth = np.array(task.regroup(labels[name].tolist()), object)
             answers = np.array([answer["answer"] for answer in task.decode(outputs[name])], object)
             known |= truth != ""
             right &= (truth == "") | (truth == answers)

@@ -57,7 +57,7 @@ def show_mistakes(name: str, task: Task, judged: Judged, book: tuple[Album, str]
 
 def _compare(name: str, task: Task, judged: Judged, rows: list[int]) -> list[Context]:
     """For each of `rows`: `answer`, `truth` (blank where unknown), `mark`, `unsure`, `detail`: how sure or far off."""
-    labels, outputs = judged.rows[name].iloc[rows].tolist(), judged.outputs[name][rows]
+    labels, outputs = task.regroup(judged.rows[name].iloc[rows].tolist()), judged.outputs[name][rows]
     sizes = task.mistakes(labels, outputs)
     by_distance = task.numbers([]) is not None
     compared = []

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polyhead.tasks import Array, Task
+from polyhead.use.diagram import Diagram
 
 # Places (n,) of rows in a table -> their images (n, height, width, 3), red, green and blue from 0 to 255.
 Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8]]
@@ -33,7 +34,8 @@ class DataPart:
 @dataclass(frozen=True)
 class TrainingPart:
     """The training: one row an epoch, with `epoch`, `loss`, `TASK.loss`, `TASK.METRIC`, the same behind `val_`,
-    `learning_rate` and `seconds`; the epoch whose weights were kept; sentences that a reader should know."""
+    `TASK.weight` where the tasks' weights changed, `learning_rate` and `seconds`; the epoch whose weights were kept;
+    sentences that a reader should know."""
 
     history: pd.DataFrame
     kept_epoch: int | None = None
@@ -69,5 +71,6 @@ class Report:
     facts: Sequence[tuple[str, str]] = ()
     remarks: Sequence[str] = ()
     data: DataPart | None = None
+    network: Diagram | None = None
     training: TrainingPart | None = None
     results: ResultPart | None = None

@@ -9,6 +9,7 @@ from polyhead.errors import PolyheadError
 from polyhead.look.album import Album
 from polyhead.look.data_section import describe_data
 from polyhead.look.gallery import FOLDER, Gallery, write_gallery
+from polyhead.look.network_section import describe_network
 from polyhead.look.parts import DataPart, Judged, Pixels, Report, ResultPart, TrainingPart
 from polyhead.look.rendering import write_page
 from polyhead.look.result_section import describe_results
@@ -57,6 +58,7 @@ def _fill(folder: Path, pages: Report) -> None:
     context: dict[str, Any] = {
         "report": pages,
         "data": describe_data(pages.data, album) if pages.data else None,
+        "network": describe_network(pages.network) if pages.network else None,
         "training": describe_training(pages.training) if pages.training else None,
         "results": describe_results(pages.results, album) if pages.results and pages.results.evaluation else None,
     }

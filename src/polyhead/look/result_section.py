@@ -3,7 +3,7 @@
 What is shown of a task is decided by what its figures and answers hold, never by its kind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from polyhead.look.certainty_section import describe_certainty
 from polyhead.look.charts import CLASSES, POINTS, draw_confusion, draw_ranges, draw_scatter
 from polyhead.look.evaluation import measure_joint
 from polyhead.look.examples import show_examples, show_mistakes
+from polyhead.look.label_table import list_labels
 from polyhead.look.parts import Judged, ResultPart
 from polyhead.look.words import (
     FIGURES,
@@ -41,6 +42,7 @@ def describe_results(part: ResultPart, album: Album) -> Context:
         "fresh": main in ("test", "unseen"),
         "cards": [_describe_card(part.tasks[name], name, tasks[name]) for name in part.tasks],
         "joint": _describe_joint(part, main),
+        "accuracies": _list_accuracies(part, main),
         "combinations": _describe_combinations(part),
         "table": _compare_splits(part, splits, main),
         "splits": [_describe_split(part, split, album) for split in part.splits],
@@ -79,6 +81,17 @@ def _describe_joint(part: ResultPart, split: str) -> Context | None:
         return None
     found = {"names": names, "n": show_count(joint["n"])}
     return found | {"share": joint["all_correct"], "baseline": _joint_baseline(part, split)}
+
+
+def _list_accuracies(part: ResultPart, split: str) -> Context | None:
+    """Each task over its own images, and the mean weighted by them; None where it is of one task alone."""
+    found, joint = part.evaluation[split]["tasks"], part.evaluation[split]["joint"]
+    names = [name for name, task in part.tasks.items() if task.IN_JOINT and found[name]["n"]]
+    if len(names) < 2:
+        return None
+    rows = [(name, found[name]["n"], found[name]["accuracy"], found[name]["baseline"]["accuracy"]) for name in names]
+    rows.append(("mean, weighted by images", joint["labels"], joint["mean_accuracy"], joint["mean_accuracy_baseline"]))
+    return {"rows": [(name, show_count(n), *map(show_percent, shares)) for name, n, *shares in rows]}
 
 
 def _joint_baseline(part: ResultPart, split: str) -> float | None:
@@ -141,7 +154,7 @@ def _describe_task(task: Task, judged: Judged, name: str, figures: Numbers) -> C
     if not figures["n"]:
         return shown
     shown |= {"rows": _list_figures(figures), "answer": task.show(figures["baseline"]["answer"])}
-    shown["not_in_training"] = figures.get("not_in_training", [])
+    shown |= {"not_in_training": figures.get("not_in_training", []), "rare": figures.get("rare")}
     shown["certainty"] = describe_certainty(task, judged.rows[name].tolist(), judged.outputs[name], figures)
     thresholds = figures.get("calibration", {}).get("thresholds") or {}
     shown["thresholds"] = {label: f"{threshold:.3f}" for label, threshold in thresholds.items()}
@@ -151,7 +164,7 @@ def _describe_task(task: Task, judged: Judged, name: str, figures: Numbers) -> C
         labels, matrix = figures["confusion"]["labels"], np.array(figures["confusion"]["matrix"])
         shown |= {"confusion": draw_confusion(labels, matrix), "left_out": max(len(labels) - CLASSES, 0)}
     if "per_label" in figures:
-        shown["per_label"] = _list_labels(task, figures["per_label"])
+        shown["per_label"] = list_labels(task, figures)
     if "by_range" in figures and figures["mae"] is not None:
         shown["ranges"] = draw_ranges(figures["by_range"], figures["unit"])
         known = np.flatnonzero(judged.rows[name].to_numpy(object) != "")
@@ -176,18 +189,3 @@ def _list_classes(figures: Numbers) -> Context:
         ],
         "n": show_count(figures["n"]),
     }
-
-
-def _list_labels(task: Task, per_label: Mapping[str, Numbers]) -> list[tuple[str, ...]]:
-    """A row a label: how often it is true, accuracy beside the constant answer's, F1, average precision, images."""
-    rows = []
-    for (label, row), yes in zip(per_label.items(), task.constant(), strict=True):
-        if not row["n"]:
-            rows.append((label, *[NOTHING] * 5, "0"))
-            continue
-        constant = row["rate"] if yes else 1 - row["rate"]
-        precision = row.get("average_precision")
-        scores = (f"{row['f1']:.3f}", NOTHING if precision is None else f"{precision:.3f}")
-        shares = (show_percent(row["rate"]), show_percent(row["accuracy"]), show_percent(constant))
-        rows.append((label, *shares, *scores, show_count(row["n"])))
-    return rows

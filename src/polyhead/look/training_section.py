@@ -4,22 +4,29 @@ from typing import Any
 
 import pandas as pd
 
-from polyhead.look.charts import Curve, draw_curve
+from polyhead.look.charts import Curve, draw_curve, draw_lines
 from polyhead.look.parts import TrainingPart
 from polyhead.look.words import FIGURES, show_number
 
 Context = dict[str, Any]
 NO_METRIC = ("epoch", "learning_rate", "seconds")
+WEIGHT = ".weight"
 
 
 def describe_training(part: TrainingPart) -> Context:
     """What `templates/training.html` fills in."""
     history = part.history
-    metrics = [name for name in map(str, history) if name not in NO_METRIC and not _is_valid(name, history)]
+    weights = [name for name in map(str, history) if name.endswith(WEIGHT)]
+    others = {*NO_METRIC, *weights}
+    metrics = [name for name in map(str, history) if name not in others and not _is_valid(name, history)]
     # The total first, then all of one task together.
     tasks = list(dict.fromkeys(name.partition(".")[0] for name in metrics))
     metrics.sort(key=lambda name: (name != "loss", tasks.index(name.partition(".")[0])))
     curves = [(_title(name), draw_curve(_curve(part, name))) for name in metrics if history[name].notna().any()]
+    if weights:
+        series = {name.removesuffix(WEIGHT): history[name].astype(float).tolist() for name in weights}
+        drawing = draw_lines(history["epoch"].astype(int).tolist(), series, part.kept_epoch)
+        curves.append(("Weights of the tasks' losses", drawing))
     if "learning_rate" in history and history["learning_rate"].nunique() > 1:
         curves.append(("Learning rate", draw_curve(_curve(part, "learning_rate"))))
     return {

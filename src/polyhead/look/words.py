@@ -5,6 +5,7 @@ from typing import Any
 
 NOTHING = "\u2013"
 MINUS = "\u2212"
+TIMES = "\N{MULTIPLICATION SIGN}"
 # The figures of a task in the order to show them: the first that a task has is its main one.
 FIGURES = {
     "accuracy": "accuracy",

@@ -51,7 +51,7 @@ class Calibrated(Task, ABC):
         return ("answer_accuracy",) if self.answer_accuracy is not None else ()
 
     def calibrate(self, labels: Labels, outputs: Array) -> Self:
-        plain = self.uncalibrated()
+        plain, labels = self.uncalibrated(), self.regroup(labels)
         rows = [row for row, label in enumerate(labels) if label]
         known, seen = [labels[row] for row in rows], outputs[rows]
         probabilities, truth = plain._alternatives(known, seen)
@@ -84,7 +84,7 @@ class Calibrated(Task, ABC):
         return {}
 
     def decisions(self, labels: Labels, outputs: Array) -> tuple[Array, Array]:
-        answers = self.decode(outputs)
+        answers, labels = self.decode(outputs), self.regroup(labels)
         certainty = np.array([answer["probability"] for answer in answers], float)
         right = [
             float(answer["answer"] == label) if label else np.nan for label, answer in zip(labels, answers, strict=True)
@@ -148,6 +148,11 @@ class YesNo(Calibrated, ABC):
     def asked(self) -> tuple[str, ...]:
         """The labels that the outputs say yes or no to."""
         return self.names
+
+    def support(self, outputs: Array, label: str | None) -> Array:
+        yes = label in self.asked  # or else the one that all others are measured against
+        pair = calibration.alternatives(self._temper(outputs)[:, self.asked.index(label) if label and yes else 0])
+        return calibration.log_odds(pair[:, int(yes)], pair[:, int(not yes)])
 
     def _cuts(self) -> Array:
         """From which probability on each label is a yes, (asked,)."""

@@ -1,6 +1,6 @@
 """Tasks whose answer is one of several labels."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,17 @@ from polyhead.calibration import temper
 from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
 from polyhead.tasks.calibrated import Calibrated, YesNo
+from polyhead.tasks.labelled import EntropyLoss, Labelled, RareLabels
 from polyhead.tasks.task import Answer, Array, Labels, natural_key, one_of
 
 
-class Categorical(Calibrated):
+class Categorical(RareLabels, Calibrated):
     """One class of several."""
 
+    LEARNT: ClassVar[tuple[str, ...]] = (*Calibrated.LEARNT, "rare_counts")
+
     kind: Literal["categorical"] = "categorical"
+    loss: EntropyLoss = "cross_entropy"
     classes: list[str] = Field([], description="The classes, in order; those of the training split, sorted, if absent.")
     activation: Literal["softmax", "sigmoid"] = Field(
         "softmax",
@@ -30,7 +34,10 @@ class Categorical(Calibrated):
 
     def _learn(self, name: str, known: Labels) -> dict[str, Any]:
         counts = self.distribution(known)
-        return {"classes": list(self.names) or sorted(counts, key=natural_key), "counts": counts}
+        classes = list(self.names) or sorted(counts, key=natural_key)
+        kept, rare = self._set_aside(name, {label: counts.get(label, 0) for label in classes})
+        learnt = self.model_copy(update={"classes": kept, "counts": counts, "rare_counts": rare})
+        return {"classes": kept, "counts": learnt.distribution(known), "rare_counts": rare}
 
     def shares(self, outputs: Array) -> Array:
         """The outputs (n, classes), which for sigmoids are brought to a sum of 1 first, at the learnt temperature."""
@@ -46,14 +53,15 @@ class Categorical(Calibrated):
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         answers = [answer["answer"] for answer in self.decode(outputs)]
         unlearnt = sorted(set(labels) - set(self.counts))
-        found = measures.measure_classes(labels, answers, self.names)
+        found = measures.measure_classes(labels, answers, self.names) | self._note_rare()
         return found | ({"not_in_training": unlearnt} if unlearnt else {})
 
 
-class Binary(YesNo):
+class Binary(Labelled, YesNo):
     """Yes or no, or any two labels; the model gives the probability of the second."""
 
     kind: Literal["binary"] = "binary"
+    loss: EntropyLoss = "cross_entropy"
     labels: list[str] = Field([], description="The two labels, negative first; those found, sorted, if absent.")
 
     @model_validator(mode="after")
@@ -103,10 +111,11 @@ class Binary(YesNo):
         return found | measures.measure_ranking(np.asarray(labels, object) == self.names[1], outputs[:, 0])
 
 
-class Ordinal(Calibrated):
+class Ordinal(Labelled, Calibrated):
     """One level of several that stand in an order."""
 
     kind: Literal["ordinal"] = "ordinal"
+    loss: EntropyLoss = "cross_entropy"
     levels: list[str] = Field([], description="The levels, lowest first; those found, ascending, if they are numbers.")
 
     @property

@@ -13,28 +13,47 @@ from polyhead import measures
 from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
 from polyhead.tasks.calibrated import YesNo
+from polyhead.tasks.labelled import OTHER, Labelled, RareLabels, weigh_labels
+from polyhead.tasks.published import Published
 from polyhead.tasks.task import Answer, Array, Labels, natural_key
 
 YES = frozenset({"1", "1.0", "yes", "true", "y", "t"})
 NO = frozenset({"0", "0.0", "-1", "no", "false", "n", "f"})
 
 
-class MultiLabel(YesNo):
+class MultiLabel(RareLabels, YesNo):
     """Any number of labels at once, each yes or no.
 
     A label text is `a|b` (yes to both, no to the others), `none`, or blank; `a|?c` leaves c alone unknown.
     """
 
-    LEARNT: ClassVar[tuple[str, ...]] = (*YesNo.LEARNT, "known")
+    LEARNT: ClassVar[tuple[str, ...]] = (*YesNo.LEARNT, "known", "rare_counts")
     IN_JOINT: ClassVar[bool] = False
+    FEWEST: ClassVar[int] = 1
     NONE: ClassVar[str] = "none"
+    USED_WITH: ClassVar[dict[str, tuple[str, str]]] = Labelled.USED_WITH | dict.fromkeys(
+        ("focusing_yes", "focusing_no", "margin"), ("loss", "asymmetric")
+    )
 
     kind: Literal["multilabel"] = "multilabel"
+    loss: Literal["cross_entropy", "focal", "asymmetric", "cosine"] = Field(
+        "cross_entropy",
+        description="`cross_entropy` of each label; `focal`, times (1 - probability)^focusing (Lin et al. 2017); "
+        "`asymmetric`, focal with an exponent for yes and another for no, and nothing for a no whose probability of "
+        "yes is below `margin` (Ridnik et al. 2021); `cosine`, 1 less the cosine similarity between a row's known "
+        "labels and their probabilities, which learns as cosine proximity (its negative) does.",
+    )
+    focusing_yes: float = Field(0.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is yes.")
+    focusing_no: float = Field(4.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is no.")
+    margin: float = Field(
+        0.05, ge=0, lt=1, description="With `loss: asymmetric`, what is taken off the probability where a label is no."
+    )
     labels: list[str] = Field([], description="The labels, in order; those of the training split, sorted, if absent.")
     separator: str = Field("|", min_length=1, description="What stands between the labels of one cell.")
     from_columns: list[str] = Field(
         [], description="Columns that hold one label each, named after it, as 1/0, 1/-1 or yes/no; instead of `column`."
     )
+    published: Published | None = Field(None, description="Published figures, to stand beside those of the model.")
     known: SkipJsonSchema[dict[str, int]] = Field(
         {}, description="Learnt: training rows in which each label is known, yes or no."
     )
@@ -44,13 +63,19 @@ class MultiLabel(YesNo):
         for label in self.names:
             if not label or "|" in label or label.startswith("?") or label == self.NONE:
                 raise ValueError(f"a label may not be empty or `none`, hold `|` or begin with `?`; got {label!r}")
-        if self.labels and self.from_columns and set(self.labels) != set(self.from_columns):
+        if self.class_weight != "none" and self.loss == "cosine":
+            raise ValueError("class_weight has no effect with `loss: cosine`, which sees a row as a whole; take it out")
+        if not self.counts and self.labels and self.from_columns and set(self.labels) != set(self.from_columns):
             raise ValueError("labels and from_columns differ; leave `labels` out")
         return self
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.labels or self.from_columns)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        return tuple(self.published.accuracy) if self.published else ()
 
     def columns(self, name: str) -> list[str]:
         return self.from_columns or super().columns(name)
@@ -90,19 +115,36 @@ class MultiLabel(YesNo):
         labels = list(self.names) or sorted(found, key=natural_key)
         if not labels:
             raise PolyheadError(f"tasks.{name}: no row of the training split has any label but none; declare `labels`")
-        rows = self.model_copy(update={"labels": labels}).encode(known)
-        counts, seen = np.nansum(rows, axis=0), (~np.isnan(rows)).sum(axis=0)
-        return {
-            "labels": labels,
-            "counts": dict(zip(labels, counts.astype(int).tolist(), strict=True)),
-            "known": dict(zip(labels, seen.tolist(), strict=True)),
-        }
+        learnt = self.model_copy(update={"labels": labels})
+        kept, rare = self._set_aside(name, learnt._count(known)["counts"])
+        learnt = self.model_copy(update={"labels": kept, "rare_counts": rare, "counts": dict.fromkeys(kept, 0)})
+        return {"labels": kept, "rare_counts": rare} | learnt._count(known)
+
+    def _count(self, known: Labels) -> dict[str, dict[str, int]]:
+        """How many rows say yes to each label, and how many say anything of it."""
+        rows = self.encode(known)
+        found = {"counts": np.nansum(rows, axis=0), "known": (~np.isnan(rows)).sum(axis=0)}
+        return {key: dict(zip(self.names, of.astype(int).tolist(), strict=True)) for key, of in found.items()}
+
+    def class_weights(self) -> Array:
+        """How much each label counts in the loss (2, labels): where it is no, and where it is yes."""
+        rows = [(self.known[name] - self.counts[name], self.counts[name]) for name in self.names]
+        return np.array([weigh_labels(pair, self.class_weight, self.beta) for pair in rows]).T
+
+    def _regroup(self, label: str) -> str:
+        own = set(self.names) - ({OTHER} if self.rare == "other" else set())
+        words = label.split("|")
+        kept = [word for word in words if word.lstrip("?") in own]
+        others = set(words) - {*kept, self.NONE}
+        if self.rare == "other" and others:  # yes where one of them is, unknown where that cannot be told
+            kept.append(OTHER if any(not word.startswith("?") for word in others) else f"?{OTHER}")
+        return "|".join(kept) or self.NONE
 
     def encode(self, labels: Labels) -> NDArray[np.float32]:
         """Targets (n, labels): 1 yes, 0 no, NaN unknown."""
         targets = np.zeros((len(labels), len(self.names)), np.float32)
         places = {label: place for place, label in enumerate(self.names)}
-        for row, text in enumerate(labels):
+        for row, text in enumerate(self.regroup(labels)):
             if not text:
                 targets[row] = np.nan
             for word in text.split("|") if text else ():
@@ -132,6 +174,11 @@ class MultiLabel(YesNo):
             for row, least, numbers in zip(said, certainty.min(axis=1), scores, strict=True)
         ]
 
+    def main_label(self, answer: Answer) -> str:
+        """The likeliest of those answered, or of all."""
+        labels: Sequence[str] = answer["answer"] or self.names
+        return max(labels, key=lambda label: answer["probabilities"][label])
+
     def _say(self, scores: Array) -> tuple[NDArray[np.bool_], Array]:
         """To which labels the probabilities (n, labels) say yes, and the probability of what is said."""
         said = scores >= self._cuts()
@@ -147,10 +194,22 @@ class MultiLabel(YesNo):
         return np.array([float(2 * self.counts[name] >= self.known[name]) for name in self.names])
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
-        return measures.measure_labels(self.encode(labels), self._temper(outputs), self.names, self._cuts())
+        found = measures.measure_labels(self.encode(labels), self._temper(outputs), self.names, self._cuts())
+        return found | self._note_rare() | self._note_published(found["per_label"])
+
+    def _note_published(self, per_label: Numbers) -> Numbers:
+        """Put the published accuracies beside those of the labels; their mean is over the labels that have one."""
+        if not self.published:
+            return {}
+        shares = {name: self.published.accuracy[name] for name in self.names if name in self.published.accuracy}
+        for name, share in shares.items():
+            per_label[name]["published"] = share
+        mean = float(np.mean(list(shares.values()))) if shares else None
+        return {"published": {"column": self.published.column, "accuracy": mean}}
 
     def distribution(self, labels: Labels) -> dict[str, int]:
-        found = Counter(word for text in labels if text for word in text.split("|") if not word.startswith("?"))
+        texts = [text for text in self.regroup(labels) if text]
+        found = Counter(word for text in texts for word in text.split("|") if not word.startswith("?"))
         return {name: found[name] for name in (self.names or sorted(found)) if found[name]}
 
     def show(self, answer: Any) -> str:

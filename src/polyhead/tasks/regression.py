@@ -69,6 +69,11 @@ class Regression(Task):
         """Targets (n, 1) in the label's own unit."""
         return np.array([[float(label) if label else np.nan] for label in labels], np.float32).reshape(-1, 1)
 
+    def strata(self, labels: Labels) -> NDArray[np.float32]:
+        """The range that each label lies in."""
+        numbers = self.encode(labels)
+        return np.where(np.isnan(numbers), numbers, np.digitize(numbers, self.edges)).astype(np.float32)
+
     def positions(self, shares: Array) -> Array:
         """The number, from 0 at these numbers' 5th percentile (and below) to 1 at their 95th (and above)."""
         low, high = np.quantile(shares, (0.05, 0.95)) if len(shares) else (0, 0)
@@ -77,6 +82,12 @@ class Regression(Task):
     def decode(self, outputs: Array) -> list[Answer]:
         """The number, in the label's unit."""
         return [{"answer": float(number), "unit": self.unit, "unsure": False} for number in outputs[:, 0].astype(float)]
+
+    def main_label(self, answer: Answer) -> None:
+        return None
+
+    def support(self, outputs: Array, label: str | None) -> Array:
+        return outputs[:, 0]
 
     def constant(self) -> Array:
         return np.array([self.median])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from polyhead.calibration import log_odds
 from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
 
@@ -106,6 +107,11 @@ class Task(BaseModel, ABC):
         """The recipe's keys that ask for what only validation images can choose."""
         return ()
 
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The labels of which the recipe has a published figure."""
+        return ()
+
     def learn(self, name: str, labels: Labels) -> Self:
         """A copy that knows what the training split's labels teach.
 
@@ -135,10 +141,18 @@ class Task(BaseModel, ABC):
         """A copy that knows nothing of the validation split."""
         return self
 
+    def regroup(self, labels: Labels) -> list[str]:
+        """The labels (n) as it knows them: one that goes by another name under that, one that it leaves out blank."""
+        return list(labels)
+
     def encode(self, labels: Labels) -> NDArray[np.float32]:
         """Targets (n, 1): the label's place among `names`; NaN where unknown or never seen in training."""
         places = {label: place for place, label in enumerate(self.names)}
-        return np.array([[places.get(label, np.nan)] for label in labels], np.float32).reshape(-1, 1)
+        return np.array([[places.get(label, np.nan)] for label in self.regroup(labels)], np.float32).reshape(-1, 1)
+
+    def strata(self, labels: Labels) -> NDArray[np.float32]:
+        """What a balanced sampler shows equally often, a stratum a number: (n, ways to part the rows), NaN unknown."""
+        return self.encode(labels)
 
     def shares(self, outputs: Array) -> Array:
         """The probability of each of `names` (n, names), by the model's outputs (n, width)."""
@@ -156,6 +170,15 @@ class Task(BaseModel, ABC):
     def decode(self, outputs: Array) -> list[Answer]:
         """Answers, a dict each, to the model's outputs (n, width)."""
 
+    def main_label(self, answer: Answer) -> str | None:
+        """The label that an answer stands for where one must do; None where it is a number."""
+        return str(answer["answer"])
+
+    def support(self, outputs: Array, label: str | None) -> Array:
+        """How much the model's outputs (n, width) speak for a label, (n,): its log-odds; or the number itself."""
+        shares, place = self.shares(outputs), self.names.index(label or "")
+        return log_odds(shares[:, place], np.delete(shares, place, axis=1).sum(axis=1))
+
     def measure(self, labels: Labels, outputs: Array) -> Numbers:
         """How good the outputs (n, width) are over the rows whose label is known, beside a constant answer.
 
@@ -163,6 +186,7 @@ class Task(BaseModel, ABC):
             `kind`, `n` (known rows), the kind's metrics and `baseline`; only the first two where n is 0. `calibration`
             where there was one; the share `answered` and its `answered_accuracy` where the recipe asks for the latter.
         """
+        labels = self.regroup(labels)
         rows = [row for row, label in enumerate(labels) if label]
         found: Numbers = {"kind": self.kind, "n": len(rows)}
         if not rows:
@@ -204,7 +228,7 @@ class Task(BaseModel, ABC):
 
     def distribution(self, labels: Labels) -> dict[str, int]:
         """How many rows have each label, in the order to show them; unknown rows left out."""
-        found = Counter(label for label in labels if label)
+        found = Counter(label for label in self.regroup(labels) if label)
         return {name: found[name] for name in (*self.names, *sorted(set(found) - set(self.names))) if found[name]}
 
     def numbers(self, labels: Labels) -> Array | None:

@@ -1,6 +1,9 @@
 """`model.onnx`: an ONNX graph, and in its metadata all that an answer needs, as JSON. Data only: no code in it."""
 
+import hashlib
 import os
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from polyhead.errors import PolyheadError
 from polyhead.recipe import ImageRecipe
 from polyhead.tasks import AnyTask
+from polyhead.use.diagram import Diagram
 
 KEY = "polyhead"
+LARGEST = 2 * 2**30  # bytes; no protobuf is larger
 
 
 class Card(BaseModel):
@@ -33,6 +38,16 @@ class Card(BaseModel):
     rows: dict[str, int] = Field(description="Images in each split.")
     parameters: int = Field(description="Weights in the network.")
     fingerprint: str = Field(description="A digest of the weights: 16 hex digits.")
+    figures: dict[str, dict[str, float]] = Field(
+        {}, description="By task, how good its answers are on the run's test images; none until they are judged."
+    )
+    baseline: dict[str, dict[str, float]] = Field({}, description="The same figures of always giving one answer.")
+    diagram: Diagram | None = Field(None, description="What the network looks like; older files do not say.")
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that differ where an answer may differ: of the weights, and of all that is said of them."""
+        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=8).hexdigest()
 
 
 def write_card(path: Path, card: Card) -> None:
@@ -68,8 +83,11 @@ def find_model(path: str | Path) -> Path:
     return found
 
 
-def open_model(path: Path) -> tuple[Any, Card]:
-    """An ONNX Runtime session, and the card.
+def open_model(path: Path, threads: int = 0) -> tuple[Any, Card]:
+    """An ONNX Runtime session, on the GPU where onnxruntime-gpu and CUDA are installed, and the card.
+
+    Args:
+        threads: how many work at one call on a CPU; 0 for all cores.
 
     Raises:
         PolyheadError: the file is no model, damaged, or not one of Polyhead's.
@@ -78,8 +96,22 @@ def open_model(path: Path) -> tuple[Any, Card]:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
+    if len(providers) > 1:  # where CUDA's libraries are missing, both say so at length, and the CPU is taken
+        onnxruntime.set_default_logger_severity(4)
+        with redirect_stdout(StringIO()):
+            onnxruntime.preload_dlls()  # those that pip has installed
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=onnxruntime.get_available_providers())
+        if path.stat().st_size > LARGEST:
+            raise PolyheadError(f"{path}: is too large for an ONNX model: over {LARGEST / 2**30:.0f} GiB")
+        # From its bytes: weights that lie in other files are refused, a model of ours has none.
+        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers, enable_fallback=0)
+    except PolyheadError:
+        raise
+    except OSError as error:
+        raise PolyheadError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         reason = " ".join(str(error).split())[:160]
         raise PolyheadError(f"{path}: is not an ONNX model that can be read ({reason})") from None
@@ -104,9 +136,14 @@ def _check_graph(path: Path, session: Any, card: Card) -> None:
         raise PolyheadError(
             f"{path}: its input is not images of the size that it says, {card.image.size}; got {inputs}"
         )
-    widths = {entry.name: entry.shape[-1] for entry in session.get_outputs()}
+    if isinstance(session.get_inputs()[0].shape[0], int):
+        raise PolyheadError(f"{path}: its input is not any number of images")
+    shapes = {entry.name: entry.shape for entry in session.get_outputs() if entry.type == "tensor(float)"}
+    widths = {name: shape[1] for name, shape in shapes.items() if len(shape) == 2}
     for name, task in card.tasks.items():
         if widths.get(name) != task.width:
             raise PolyheadError(
                 f"{path}: it should give {task.width} values for {name}, and gives {widths.get(name, 'none')}"
             )
+    if "features" not in widths:
+        raise PolyheadError(f"{path}: it gives no features")

@@ -1,18 +1,28 @@
 """Images in, answers out, through ONNX Runtime. Knows no labels, no command line, no server."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhead.data.images import ImageError, decode
+from polyhead.data.images import ImageError
+from polyhead.errors import PolyheadError
 from polyhead.tasks import Answer
+from polyhead.use.ahead import map_ahead
+from polyhead.use.inputs import Given, Images, name_image, read_pixels, split_images
 from polyhead.use.model_file import find_model, open_model
+from polyhead.use.records import flat_columns, flatten_record
 
-BATCH = 32  # images a call: larger ones gain nothing on a CPU, and cost memory
+if TYPE_CHECKING:
+    import pandas
+
+BATCH = 8  # images a call: on a CPU more of them only fall out of its caches, and cost memory
+GPU_BATCH = 32
 Outputs = dict[str, NDArray[np.float32]]
 
 
@@ -22,65 +32,125 @@ class Batch(NamedTuple):
     The pixels and the outputs of one that cannot be read are void.
     """
 
-    images: Sequence[str | Path | bytes]
+    images: Sequence[Given]
     errors: list[str | None]
     pixels: NDArray[np.uint8]
     outputs: Outputs
 
 
 class Predictor:
-    """A model file, opened.
+    """A model file, opened. It may be used by several threads at once.
+
+    Args:
+        path: a model file or a run folder.
+        cores: how many cores to work with; all that this process may use, if absent.
 
     Raises:
         PolyheadError: there is no such file, or it is not one of Polyhead's.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, cores: int | None = None) -> None:
         self.path = find_model(path)
-        self._session, self.card = open_model(self.path)
+        self._cores = cores or count_cores()
+        self._session, self.card = open_model(self.path, threads=cores or 0)
+        self._on_gpu = self._session.get_providers()[0] != "CPUExecutionProvider"
+        self._batch = GPU_BATCH if self._on_gpu else BATCH
 
     def run(self, pixels: NDArray[np.uint8]) -> Outputs:
-        """The graph's outputs, by task, and `features`, for decoded images (n, height, width, 3) of the card's size."""
-        names = [*self.card.tasks, "features"]
-        return dict(zip(names, self._session.run(names, {"images": pixels}), strict=True))
+        """The graph's outputs, by task, and `features`, for decoded images (n, height, width, 3) of the card's size.
+
+        Raises:
+            PolyheadError: the graph cannot be worked out.
+        """
+        if len(pixels) <= self._batch:
+            return self._run(self._session, pixels)
+        return self._join(lambda rows: pixels[rows], len(pixels))
 
     def run_all(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
-        """The same for `count` images, fetched in batches by their numbers."""
-        parts = [self.run(pixels(np.arange(at, min(at + BATCH, count)))) for at in range(0, count, BATCH)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in (*self.card.tasks, "features")}
+        """The same for `count` images, fetched in batches by their numbers, by several threads."""
+        return self._join(pixels, count)
 
-    def predict(self, images: Sequence[str | Path | bytes]) -> Iterator[Answer]:
-        """One record for each image (a path, or a file's bytes), in order; decoding runs beside inference.
+    def run_files(self, images: Images) -> Iterator[Batch]:
+        """The graph's outputs for images (see `predict`), batch after batch, in order.
+
+        Each core reads, decodes and works out a batch of its own, so that none waits for another.
+        """
+        portions = split_images(images, self._batch)
+        begun = list(islice(portions, 2))
+        if len(begun) < 2:
+            yield from (self._run_portion(self._session, portion) for portion in begun)
+        else:
+            run = partial(self._run_portion, self._stream)
+            yield from map_ahead(run, chain(begun, portions), self._cores)
+
+    def predict(self, images: Images) -> Iterator[Answer]:
+        """One record for each image, in order.
 
         A record is `{"image": name, "error": None, "answers": {task: answer}}`; an image that cannot be read has its
-        reason under `error`, and no answers; `name` is None for bytes.
+        reason under `error`, and no answers; `name` is the path, and None for what has none.
+
+        Args:
+            images: paths, bytes of image files, Pillow images, or uint8 arrays (height, width), (height, width, 3),
+                (height, width, 4); one, or any iterable of them, which is drawn from as answers are asked for.
         """
         for batch in self.run_files(images):
             yield from self._answer(batch)
 
-    def run_files(self, images: Sequence[str | Path | bytes]) -> Iterator[Batch]:
-        """The graph's outputs for images, batch after batch; the next one is decoded meanwhile."""
-        with ThreadPoolExecutor() as pool:
-            chunks = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
-            ahead = pool.map(self._decode, chunks[0]) if chunks else None
-            for number, chunk in enumerate(chunks):
-                decoded = list(ahead or ())
-                ahead = pool.map(self._decode, chunks[number + 1]) if number + 1 < len(chunks) else None
-                blank = np.zeros((*self.card.image.size, 3), np.uint8)
-                pixels = np.stack([blank if isinstance(found, str) else found for found in decoded])
-                errors = [found if isinstance(found, str) else None for found in decoded]
-                yield Batch(chunk, errors, pixels, self.run(pixels))
+    def predict_table(self, images: Images) -> "pandas.DataFrame":
+        """The same as a data frame: one row an image, with the columns that `polyhead predict --csv` writes."""
+        import pandas
 
-    def _decode(self, image: str | Path | bytes) -> NDArray[np.uint8] | str:
+        rows = [flatten_record(record) for record in self.predict(images)]
+        with pandas.option_context("mode.string_storage", "python"):  # a file's name may be no Unicode
+            return pandas.DataFrame(rows, columns=flat_columns(self.card.tasks))
+
+    @cached_property
+    def _stream(self) -> Any:
+        """The session for many batches: one core a call, for as many calls as there are cores.
+
+        Cores that share a call wait for each other at every layer: that costs up to half of their time.
+        """
+        if self._on_gpu:
+            return self._session
+        session, card = open_model(self.path, threads=1)
+        if card != self.card:
+            raise PolyheadError(f"{self.path}: was replaced by another model while it was in use")
+        return session
+
+    @property
+    def _names(self) -> list[str]:
+        return [*self.card.tasks, "features"]
+
+    def _join(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
+        stream = self._stream
+        batches = (np.arange(at, min(at + self._batch, count)) for at in range(0, count, self._batch))
+        parts = list(map_ahead(lambda rows: self._run(stream, pixels(rows)), batches, self._cores))
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
+
+    def _run(self, session: Any, pixels: NDArray[np.uint8]) -> Outputs:
         try:
-            return decode(
-                Path(image) if isinstance(image, str) else image, self.card.image.size, self.card.image.resize
-            )
-        except ImageError as error:
-            return str(error)
+            return dict(zip(self._names, session.run(self._names, {"images": pixels}), strict=True))
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            raise PolyheadError(f"{self.path}: cannot be worked out: {' '.join(str(error).split())[:160]}") from error
+
+    def _run_portion(self, session: Any, images: list[Given]) -> Batch:
+        size, resize = self.card.image.size, self.card.image.resize
+        pixels = np.zeros((len(images), *size, 3), np.uint8)
+        errors: list[str | None] = [None] * len(images)
+        for row, image in enumerate(images):
+            try:
+                pixels[row] = read_pixels(image, size, resize)
+            except ImageError as error:
+                errors[row] = str(error)
+        return Batch(images, errors, pixels, self._run(session, pixels))
 
     def _answer(self, batch: Batch) -> Iterator[Answer]:
         answers = {name: task.decode(batch.outputs[name]) for name, task in self.card.tasks.items()}
         for row, (image, error) in enumerate(zip(batch.images, batch.errors, strict=True)):
             found = {} if error else {name: column[row] for name, column in answers.items()}
-            yield {"image": None if isinstance(image, bytes) else str(image), "error": error, "answers": found}
+            yield {"image": name_image(image), "error": error, "answers": found}
+
+
+def count_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

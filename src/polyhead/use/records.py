@@ -1,10 +1,7 @@
-"""One answer, flat: the columns that a CSV of answers has."""
+"""One answer in other forms: flat, with the columns that a CSV of answers has, and in words."""
 
-import csv
 import json
-import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,21 +29,32 @@ def flatten_answers(answers: Mapping[str, Answer]) -> Flat:
     return flat
 
 
+def flat_form(tasks: Mapping[str, Task]) -> Flat:
+    """A row such as `flatten_record` gives for the tasks: its columns, and values of their types."""
+    answers = {name: task.decode(task.constant()[np.newaxis])[0] for name, task in tasks.items()}
+    return flatten_record({"image": "", "error": "", "answers": answers})
+
+
 def flat_columns(tasks: Mapping[str, Task]) -> list[str]:
     """`image`, `error` and the columns that `flatten_answers` gives for the tasks."""
-    form = {name: task.decode(task.constant()[np.newaxis])[0] for name, task in tasks.items()}
-    return ["image", "error", *flatten_answers(form)]
+    return list(flat_form(tasks))
 
 
-def write_records(records: Iterable[Answer], tasks: Mapping[str, Task], path: Path) -> int:
-    """Write records (see `Predictor.predict`) as CSV, whole or not at all; how many of them hold an error."""
-    failed = 0
-    beside = path.with_name(f"{path.name}.part")
-    with beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, flat_columns(tasks))
-        writer.writeheader()
-        for record in records:
-            failed += record["error"] is not None
-            writer.writerow({"image": record["image"], "error": record["error"], **flatten_answers(record["answers"])})
-    os.replace(beside, path)
-    return failed
+def flatten_record(record: Answer) -> Flat:
+    """A record (see `Predictor.predict`) as one flat row."""
+    return {"image": record["image"], "error": record["error"], **flatten_answers(record["answers"])}
+
+
+def tell_answer(answer: Answer) -> str:
+    """An answer as a person reads it: `dress (89.04%)`, `dress (41.20%, unsure)`, `27.3 years`."""
+    text = answer["answer"]
+    text = ", ".join(text) or "none" if isinstance(text, list) else text
+    if "unit" in answer:
+        return f"{text:.4g} {answer['unit']}".strip()
+    return f"{text} ({answer['probability']:.2%}{', unsure' if answer['unsure'] else ''})"
+
+
+def tell_record(record: Answer) -> str:
+    """A record as one line: the image and its answers, or why there are none."""
+    answers = ", ".join(f"{name}: {tell_answer(answer)}" for name, answer in record["answers"].items())
+    return f"{record['image']}: {record['error'] or answers}"

@@ -51,6 +51,33 @@ document.addEventListener("DOMContentLoaded", () => {
     drawAll();
   });
 
+  // A table sorts by the column whose head is pressed: numbers from the largest, words from A; pressed again, back.
+  // What has no number stays below.
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows[0].cells];
+    const body = table.tBodies[0];
+    function sort(place) {
+      const head = heads[place];
+      const first = place ? "descending" : "ascending";
+      const order = head.ariaSort === first ? (place ? "ascending" : "descending") : first;
+      const sign = order === "ascending" ? 1 : -1;
+      const key = (row) => (place ? row.cells[place].dataset.value : row.cells[0].textContent);
+      const rows = [...body.rows].sort((a, b) => {
+        if (key(a) === "" || key(b) === "") return (key(a) === "") - (key(b) === "");
+        return sign * (place ? key(a) - key(b) : key(a).localeCompare(key(b)));
+      });
+      body.append(...rows);
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.ariaSort = order;
+    }
+    heads.forEach((head, place) => {
+      const button = document.createElement("button");
+      button.append(...head.childNodes);
+      button.addEventListener("click", () => sort(place));
+      head.append(button);
+    });
+  }
+
   // The contents mark where the reader is.
   const links = new Map([...document.querySelectorAll("nav li a")].map((link) => [link.hash.slice(1), link]));
   const places = [...links.keys()].map((id) => document.getElementById(id));

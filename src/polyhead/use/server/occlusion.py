@@ -1,0 +1,43 @@
+"""What an answer rests on: cover one part of the image after another, and see how the answer changes.
+
+Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2014, arXiv:1311.2901.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+CELLS = 12  # down and across
+REACH = 1  # a cover reaches so many cells beyond its own on every side
+
+Pixels = NDArray[np.uint8]
+Cover = tuple[slice, slice]
+
+
+def list_covers(size: tuple[int, int]) -> tuple[list[Cover], tuple[int, int]]:
+    """The parts of an image of `size` (height, width) to cover, row after row, and how many (down, across)."""
+    down, across = (_spans(length) for length in size)
+    return [(rows, columns) for rows in down for columns in across], (len(down), len(across))
+
+
+def cover_parts(pixels: Pixels, covers: list[Cover], batch: int) -> Iterator[Pixels]:
+    """Copies of an image (height, width, 3), each with one part under its mean colour; in batches (n, ...).
+
+    The mean colour, since any other brings in a colour that the image may not have.
+    """
+    mean = pixels.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
+    left = iter(covers)
+    while part := list(islice(left, batch)):
+        copies = np.repeat(pixels[np.newaxis], len(part), axis=0)
+        for copy, place in zip(copies, part, strict=True):
+            copy[place] = mean
+        yield copies
+
+
+def _spans(length: int) -> list[slice]:
+    """One for each cell along a side: the cell and its neighbours."""
+    cells = min(CELLS, length)
+    edges = np.linspace(0, length, cells + 1).round().astype(int).tolist()
+    return [slice(edges[max(cell - REACH, 0)], edges[min(cell + 1 + REACH, cells)]) for cell in range(cells)]

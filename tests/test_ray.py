@@ -1,0 +1,90 @@
+"""Answers of a Ray cluster: the same as without, whatever is lost on the way."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import COLORS, call
+from PIL import Image
+from tiny_model import write_tiny_model
+
+import polyhead
+from polyhead.use.ray_engine import PORTION, predict_on_ray
+
+ray = pytest.importorskip("ray")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture
+def cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """More portions than workers; one image is broken."""
+    for number in range(6 * PORTION):
+        path = tmp_path / "photos" / f"{number:03}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (30, 20), list(COLORS.values())[number % 3]).save(path)
+    (tmp_path / "photos/007.png").write_bytes(b"broken")
+    return tmp_path / "photos"
+
+
+def parents(process: int) -> Iterator[int]:
+    while process > 1:
+        status = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2]
+        process = int(status.split()[1])
+        yield process
+
+
+def find_workers() -> list[int]:
+    """The processes below this one that answer."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"ray::MapWorker" in entry.read_bytes() and os.getpid() in parents(int(entry.parent.name)):
+                found.append(int(entry.parent.name))
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+def test_a_lost_worker_costs_no_answer(cluster: None, folder: Path, tmp_path: Path) -> None:
+    predictor = polyhead.load_model(write_tiny_model(tmp_path / "model.onnx"))
+    images = sorted(folder.iterdir())
+    expected = {record["image"]: record for record in predictor.predict(images)}
+    whole = images[100].rename(tmp_path / "whole.png")
+    os.mkfifo(images[100])  # who opens it waits: a worker with work in hand
+    answers = predict_on_ray(predictor, images)
+    found = [next(answers)]
+    whole.replace(images[100])
+    workers = find_workers()
+    assert workers
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    found += answers
+    assert len(found) == len(images)
+    for record in found:
+        other = expected.pop(record["image"])
+        assert record["error"] == other["error"]
+        if not record["error"]:
+            assert record["answers"]["color"]["answer"] == other["answers"]["color"]["answer"]
+            numbers = [each["answers"]["brightness"]["answer"] for each in (record, other)]
+            assert numbers[0] == pytest.approx(numbers[1], rel=1e-4)
+    assert not expected
+
+
+def test_the_command_line_runs_on_it(cluster: None, folder: Path, tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "model.onnx")
+    assert call("predict", model, folder, "--csv", tmp_path / "here.csv") == 1
+    assert call("predict", model, folder, "--csv", tmp_path / "ray.csv", "--engine", "ray") == 1
+    here, there = (sorted(path.read_text().splitlines()) for path in (tmp_path / "here.csv", tmp_path / "ray.csv"))
+    assert [row.split(",")[:3] for row in here] == [row.split(",")[:3] for row in there]

@@ -1,0 +1,98 @@
+"""What a training run makes of its recipe's options, seen in the weights that it keeps."""
+
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from conftest import TINY_RECIPE
+from numpy.typing import NDArray
+
+from polyhead.learn.batches import Lesson
+from polyhead.learn.features import precompute
+from polyhead.learn.network import build_network
+from polyhead.learn.training import WEIGHTS, train_network
+from polyhead.progress import SILENT
+from polyhead.recipe_file import load_recipe
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
+COLORS = ["red", "blue", "green"] * 4
+BACKBONE = "{name: MobileNetV2, width: 0.35, weights: none}"
+
+
+class Reader:
+    """Gives images, and counts how many."""
+
+    count = 0
+
+    def __call__(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+        self.count += len(rows)
+        return IMAGES[rows]
+
+
+def train(folder: Path, reader: Reader, *settings: str) -> list[NDArray[np.float32]]:
+    """The weights that are kept, in order, of a task trained on eight rows and watched on four."""
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    plain = ["tasks={color: {kind: categorical}}", "image.size=[32, 32]", *settings]
+    recipe = load_recipe(folder / "tiny.yaml", plain)
+    tasks = {"color": recipe.tasks["color"].learn("color", COLORS)}
+    lesson = Lesson(reader, {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12))
+    train_network(recipe, tasks, lesson, folder, SILENT)
+    found: dict[str, NDArray[np.float32]] = {}
+    with h5py.File(folder / WEIGHTS) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return [found[name] for name in sorted(found)]
+
+
+def test_a_backbone_that_stays_as_it_is_sees_every_image_once(tmp_path: Path) -> None:
+    heads = [f"network={{backbone: {BACKBONE}}}", "training={stages: [{train: heads, epochs: 3}], batch_size: 8}"]
+    once, always = Reader(), Reader()
+    train(tmp_path / "once", once, *heads)
+    train(tmp_path / "always", always, *heads, "training.augment.flip=horizontal")
+    assert once.count == 8 + 4
+    assert always.count >= 3 * (8 + 4)  # Keras fetches ahead
+    assert not list((tmp_path / "once/state").glob("features*"))
+
+
+def test_the_vectors_of_a_frozen_backbone_are_those_that_the_network_itself_reads(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    recipe = load_recipe(tmp_path / "tiny.yaml", [f"network={{backbone: {BACKBONE}}}", "image.size=[32, 32]"])
+    network = build_network(recipe, {"color": recipe.tasks["color"].learn("color", COLORS)})
+    assert network.trunk is not None
+    assert network.top is not None
+    rows = np.array([7, 2, 9])
+    lesson = Lesson(lambda rows: IMAGES[rows], {}, np.arange(8), np.arange(8, 12))
+    vectors = precompute(network.trunk, lesson, tmp_path / "features", SILENT).pixels(rows)
+    whole = network.core(IMAGES[rows].astype("float32"))
+    np.testing.assert_allclose(vectors, keras.ops.convert_to_numpy(whole["features"]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(network.top(vectors)["color"]),
+        keras.ops.convert_to_numpy(whole["color"]),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_averaged_weights_are_what_is_kept(tmp_path: Path) -> None:
+    plain = ["network={trunk: {blocks: [{filters: 4, pool: 8}]}}", "training={optimizer: sgd, keep: last, epochs: 2}"]
+    settings = [*plain, "training.learning_rate=0.1", "training.batch_size=8"]  # one step an epoch
+    first = train(tmp_path / "first", Reader(), *settings, "training.epochs=1")
+    second = train(tmp_path / "second", Reader(), *settings)
+    average = train(tmp_path / "average", Reader(), *settings, "training.ema=0.75")
+    trained = [not np.array_equal(one, other) for one, other in zip(first, second, strict=True)]
+    assert sum(trained) >= 4
+    # The average begins as the weights of the first step. Batch normalisation's statistics are averages already.
+    expected = [0.75 * one + 0.25 * other for one, other in zip(first, second, strict=True)]
+    close = [np.allclose(*pair, atol=1e-6) for pair in zip(average, expected, strict=True)]
+    statistics = [np.array_equal(*pair) for pair in zip(average, second, strict=True)]
+    assert all(one or other for one, other in zip(close, statistics, strict=True))
+    assert sum(one and moved for one, moved in zip(close, trained, strict=True)) >= 4
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])  # the latter also sets TensorFlow back
+def test_weights_are_float32_whatever_is_computed_in(precision: str, tmp_path: Path) -> None:
+    kept = train(tmp_path / "run", Reader(), f"training.precision={precision}", "training.epochs=2")
+    assert {weights.dtype for weights in kept} == {np.dtype(np.float32)}
+    assert all(np.isfinite(weights).all() for weights in kept)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch
 RUN = $(VENV)/bin/python -m
-KERAS_TESTS = tests/test_heads.py tests/test_losses.py tests/test_learner.py tests/test_balance.py
+KERAS_TESTS = tests/test_optimizers.py tests/test_heads.py tests/test_losses.py tests/test_learner.py tests/test_balance.py
 
 .PHONY: demo test test-backends lint docs clean
 

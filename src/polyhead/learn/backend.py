@@ -3,8 +3,10 @@
 import random
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 
 from polyhead.learn import quiet
 from polyhead.progress import Progress
@@ -80,6 +82,21 @@ def write_onnx(model: keras.Model, path: Path) -> None:
 
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")]
     function = tf.function(lambda images: model(images, training=False), input_signature=signature, autograph=False)
-    proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=17)
+    tf.config.run_functions_eagerly(True)  # Keras compiles grouped convolutions as functions; in line they are nodes
+    try:
+        proto, _ = tf2onnx.convert.from_function(
+            function, input_signature=signature, opset=17, custom_op_handlers={"Erfc": (_write_erfc, [])}
+        )
+    finally:
+        tf.config.run_functions_eagerly(False)
     fold_norms(proto)
     path.write_bytes(proto.SerializeToString())
+
+
+def _write_erfc(graph: Any, node: Any, *_: Any) -> None:
+    """The complement of the error function, which GELU is made of and ONNX has not: 1 - erf."""
+    shapes, kinds = node.output_shapes, node.output_dtypes
+    graph.remove_node(node.name)
+    erf = graph.make_node("Erf", node.input)
+    one = graph.make_const(f"{node.name}_one", np.array(1, "float32"))
+    graph.make_node("Sub", [one.output[0], erf.output[0]], outputs=node.output, shapes=shapes, dtypes=kinds)

@@ -253,7 +253,10 @@ def serve(
 @app.command()
 def cluster(
     model: Model,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE|DIR...", help="Images, or folders.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="Images; or what holds, matches, lists them."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Where to put the page, clusters.csv, clusters.json.")],
     task: Annotated[list[str] | None, typer.Option(metavar="TASK[=LABEL,...]", help="What to group by; all.")] = None,
     on: Annotated[str, typer.Option(metavar="WHAT", help="probabilities, answers or features.")] = "probabilities",

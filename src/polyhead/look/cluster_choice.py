@@ -20,9 +20,7 @@ from polyhead.tasks import Array
 
 SAMPLE = 2000  # points that tries are made and measured on at most
 AS_GOOD = 0.01  # silhouettes that differ by less are as good
-MOST = (
-    0.8  # a group (or noise) that holds more of all than this shows nothing, however well a few are set apart from it
-)
+MOST = 0.8  # a group, or noise, that holds more than this share of all shows nothing
 
 Settings = Mapping[str, Mapping[str, Any]]  # parameters by method
 

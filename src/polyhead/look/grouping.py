@@ -51,6 +51,8 @@ class Grouping:
         low, _ = self.bounds
         if low < 2:
             raise PolyheadError(f"--k {self.k}: two groups are the fewest")
+        if self.k is not None and self.methods and not any(METHODS[method].counts for method in self.methods):
+            raise PolyheadError(f"--k {self.k}: {self.methods[0]} finds a number of groups of its own; leave --k out")
         if self.on == "features" and (self.tasks or self.weights):
             raise PolyheadError("--on features: takes the feature vector whole; leave --task and --weight out")
 

@@ -8,7 +8,7 @@ class ImageMap {
       button.addEventListener("click", () => {
         this.plane = this.pile.groups.maps.find(([name]) => name === button.dataset.map)[1];
         for (const each of box.querySelectorAll("[data-map]")) each.setAttribute("aria-pressed", each === button);
-        this.draw();
+        this.arrange();
       });
     }
     for (const row of box.querySelectorAll("[data-group]")) {
@@ -26,27 +26,36 @@ class ImageMap {
     gallery.watchers.push((images) => {
       this.shown.fill(0);
       for (const image of images) this.shown[image] = 1;
-      this.draw();
+      this.redraw();
     });
-    new ResizeObserver(() => this.draw()).observe(this.canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    new ResizeObserver(() => this.arrange()).observe(this.canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
   }
 
   emphasize(number) {
     this.only = number;
-    this.draw();
+    this.redraw();
   }
 
-  // Where an image lies, in the canvas's own pixels.
-  place(image) {
+  // Where each image lies, in the canvas's own pixels.
+  arrange() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    const scale = Math.min(width, height) / 2 - 14;
-    const stretch = Math.min(1.6, (width / 2 - 14) / scale);
-    return [width / 2 + this.plane[2 * image] * scale * stretch, height / 2 - this.plane[2 * image + 1] * scale];
+    const down = Math.min(width, height) / 2 - 14;
+    const across = Math.min(1.6 * down, width / 2 - 14);
+    this.places = this.plane.map((value, at) => (at % 2 ? height / 2 - value * down : width / 2 + value * across));
+    this.redraw();
+  }
+
+  // Once a frame at most, however often it is asked for.
+  redraw() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      if (this.places) this.draw();
+    });
   }
 
   draw() {
-    const { canvas, pile } = this;
+    const { canvas, pile, places } = this;
     const sharp = globalThis.devicePixelRatio || 1;
     canvas.width = canvas.clientWidth * sharp;
     canvas.height = canvas.clientHeight * sharp;
@@ -59,13 +68,15 @@ class ImageMap {
     });
     const size = pile.count > 5000 ? 2.4 : pile.count > 800 ? 3.6 : 5.5;
     const faint = (image) => !this.shown[image] || (this.only !== null && pile.groups.of[image] !== this.only);
+    let styled = null;
     for (const pass of [true, false]) {
       pen.globalAlpha = pass ? 0.12 : 0.75;
       for (let image = 0; image < pile.count; image++) {
         if (faint(image) !== pass) continue;
-        const [across, down] = this.place(image);
-        pen.fillStyle = colours[pile.groups.of[image]];
-        pen.fillRect(across - size / 2, down - size / 2, size, size);
+        const group = pile.groups.of[image];
+        if (group !== styled) pen.fillStyle = colours[group]; // costs more than the point
+        styled = group;
+        pen.fillRect(places[2 * image] - size / 2, places[2 * image + 1] - size / 2, size, size);
       }
     }
     this.number(pen, style);
@@ -76,9 +87,8 @@ class ImageMap {
     const sums = this.pile.groups.names.map(() => [0, 0, 0]);
     for (let image = 0; image < this.pile.count; image++) {
       const sum = sums[this.pile.groups.of[image]];
-      const [across, down] = this.place(image);
-      sum[0] += across;
-      sum[1] += down;
+      sum[0] += this.places[2 * image];
+      sum[1] += this.places[2 * image + 1];
       sum[2] += 1;
     }
     Object.assign(pen, { globalAlpha: 1, textAlign: "center", textBaseline: "middle", lineWidth: 4 });
@@ -95,8 +105,7 @@ class ImageMap {
   find({ offsetX, offsetY }) {
     let [best, least] = [null, 144];
     for (let image = 0; image < this.pile.count; image++) {
-      const [across, down] = this.place(image);
-      const away = (across - offsetX) ** 2 + (down - offsetY) ** 2;
+      const away = (this.places[2 * image] - offsetX) ** 2 + (this.places[2 * image + 1] - offsetY) ** 2;
       if (away < least && this.shown[image]) [best, least] = [image, away];
     }
     return best;

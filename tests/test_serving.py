@@ -362,12 +362,7 @@ def collect(size: int, submit: Callable[[Batcher[int, int]], Any]) -> tuple[list
 
     async def run() -> Any:
         with ThreadPoolExecutor(1) as thread:
-            batcher: Batcher[int, int] = Batcher(work, thread, size)
-            working = asyncio.create_task(batcher.run())
-            try:
-                return await submit(batcher)
-            finally:
-                working.cancel()
+            return await submit(Batcher(work, thread, workers=1, size=size))
 
     return batches, asyncio.run(run())
 
@@ -384,7 +379,6 @@ def test_what_arrives_during_a_batch_is_the_next_one() -> None:
     async def submit(batcher: Batcher[int, int]) -> list[int]:
         first = batcher.submit(1)
         await asyncio.sleep(0)  # it is under way
-        await asyncio.sleep(0)
         return [*await asyncio.gather(batcher.submit(2), batcher.submit(3)), await first]
 
     assert collect(8, submit) == ([[1], [2, 3]], [4, 6, 2])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -10,53 +11,56 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Collects items into batches, of which as many are under way as `run` is called.
+    """Collects items into batches, `workers` of which are under way at once.
 
     While those are worked on, the next one gathers: batches grow with the load, a lone item never waits, and no item
     waits longer than for the batches before it.
 
     Args:
         work: gives one result for each item, in order; called in `executor`.
-        executor: of as many threads.
+        executor: of `workers` threads.
         size: items in a batch, at most.
     """
 
-    def __init__(self, work: Callable[[Sequence[Item]], Sequence[Result]], executor: Executor, size: int) -> None:
-        self._work, self._executor, self._size = work, executor, size
+    def __init__(
+        self, work: Callable[[Sequence[Item]], Sequence[Result]], executor: Executor, workers: int, size: int
+    ) -> None:
+        self._work, self._executor, self._workers, self._size = work, executor, workers, size
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
-        self._arrived = asyncio.Event()
         self.under_way = 0
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """The result for an item, to be awaited; what the work raises is raised there."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._start)  # not at once: what arrives at the same time belongs together
         self._waiting.append((item, future))
-        self._arrived.set()
         return future
 
-    async def run(self) -> None:
-        """Work on what is submitted until it is cancelled."""
-        while True:
-            await self._arrived.wait()
+    def _start(self) -> None:
+        """Begin as many batches as may be under way."""
+        while self._waiting and self.under_way < self._workers:
             batch = [(item, future) for item, future in self._waiting[: self._size] if not future.done()]
             del self._waiting[: self._size]
-            if not self._waiting:
-                self._arrived.clear()
             if batch:
                 self.under_way += 1
-                await self._work_on(batch)
-                self.under_way -= 1
+                loop = asyncio.get_running_loop()
+                done = loop.run_in_executor(self._executor, self._work, [item for item, _ in batch])
+                done.add_done_callback(partial(self._deliver, [future for _, future in batch]))
 
-    async def _work_on(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
-        items = [item for item, _ in batch]
-        loop = asyncio.get_running_loop()
-        try:
-            results = await loop.run_in_executor(self._executor, self._work, items)
-        except Exception as error:  # whatever it is, it belongs to these requests, and the next batch is another
-            for _, future in batch:
+    def _deliver(self, futures: Sequence[asyncio.Future[Result]], done: asyncio.Future[Sequence[Result]]) -> None:
+        self.under_way -= 1
+        # After those who now get their results have been answered, and may have asked again.
+        asyncio.get_running_loop().call_soon(self._start)
+        if done.cancelled():
+            for future in futures:
+                future.cancel()
+        elif error := done.exception():  # whatever it is, it belongs to these requests, and the next batch is another
+            for future in futures:
                 if not future.done():
                     future.set_exception(error)
-            return
-        for (_, future), result in zip(batch, results, strict=True):
-            if not future.done():
-                future.set_result(result)
+        else:
+            for future, result in zip(futures, done.result(), strict=True):
+                if not future.done():
+                    future.set_result(result)

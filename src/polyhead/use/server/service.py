@@ -31,9 +31,9 @@ class Service:
         self._all_cores, self._one_core = predictor, Predictor(predictor.path, cores=1)
         if self._one_core.card != predictor.card:
             raise PolyheadError(f"{predictor.path}: was replaced by another model while it was opened")
-        self._workers = count_cores()
-        self._threads = ThreadPoolExecutor(self._workers, "model")
-        self._batcher: Batcher[bytes, Record] = Batcher(self._answer_batch, self._threads, BATCH)
+        workers = count_cores() + 1  # so that no core waits while the answers of a batch are handed out
+        self._threads = ThreadPoolExecutor(workers, "model")
+        self._batcher: Batcher[bytes, Record] = Batcher(self._answer_batch, self._threads, workers, BATCH)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -41,12 +41,9 @@ class Service:
         blank = np.zeros((BATCH, *self.card.image.size, 3), np.uint8)  # since the first call is slow
         self._all_cores.run(blank[:1])
         self._one_core.run(blank)
-        working = [asyncio.create_task(self._batcher.run()) for _ in range(self._workers)]
         try:
             yield
         finally:
-            for work in working:
-                work.cancel()
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def answer(self, uploads: Sequence[Upload]) -> list[Record]:

@@ -1,0 +1,161 @@
+"""The commands that use a model file. As `cli.py` says: arguments in, one call each."""
+
+import json
+import sys
+from collections.abc import Iterator
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from polyhead.errors import PolyheadError
+from polyhead.screen import Screen
+
+commands = typer.Typer()
+
+Model = Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="A run folder, or a model.onnx.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+METHOD_HELP = "kmeans, agglomerative, spectral, birch, dbscan, optics, hdbscan; several are compared."
+
+
+@commands.command()
+def predict(
+    model: Model,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="Images; or what holds, matches or lists them."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON line an image.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write a CSV file; one that was begun is gone on with.")
+    ] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")] = None,
+    annotate: Annotated[
+        Path | None, typer.Option("--annotate", metavar="DIR", help="Write each image with its answers drawn on.")
+    ] = None,
+    engine: Annotated[
+        Literal["threads", "ray"], typer.Option("--engine", help="This machine's threads, or a Ray cluster.")
+    ] = "threads",
+    answers: Annotated[
+        Path | None, typer.Option("--answers", metavar="QUESTION.csv", help="Answer FashionAI's question file instead.")
+    ] = None,
+    gallery: Annotated[
+        Path | None, typer.Option("--gallery", metavar="DIR", help="Make a page to look through them instead.")
+    ] = None,
+) -> None:
+    """Answer for images. Ends in 1 where some images could not be answered."""
+    if answers:
+        if images or as_json or parquet or annotate or gallery:
+            raise PolyheadError("predict: --answers goes with --csv alone, and without images")
+        failed = _answer_questions(model, answers, csv)
+    elif not images or as_json + bool(csv) + bool(parquet) + bool(gallery) > 1:
+        raise PolyheadError(
+            "predict: give images, folders, patterns or CSV files; and one of --json, --csv, --parquet, --gallery"
+        )
+    elif gallery:
+        if annotate or engine != "threads":
+            raise PolyheadError("predict: --gallery goes without --annotate and --engine")
+        from polyhead.clustering import predict_to_gallery
+
+        with Screen() as screen:
+            page, failed = predict_to_gallery(model, images, gallery, progress=screen)
+        print(page)
+    else:
+        from polyhead.answering import Answering
+
+        with Screen() as screen:
+            job = Answering(model, images, annotate=annotate, engine=engine, progress=screen)
+            if csv:
+                failed = job.to_csv(csv)
+            elif parquet:
+                failed = job.to_parquet(parquet)
+            else:
+                failed = _print_records(job.records(), as_json, screen)
+    if failed:
+        print(f"polyhead: {failed} of the images could not be answered", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _answer_questions(model: Path, question: Path, csv: Path | None) -> int:
+    from polyhead.answering import answer_questions, answer_questions_to_csv
+
+    failed = 0
+    with Screen() as screen:
+        if csv:
+            return answer_questions_to_csv(model, question, csv, progress=screen)
+        for row, answered in answer_questions(model, question, progress=screen):
+            failed += not answered
+            sys.stdout.buffer.write(row)
+    return failed
+
+
+def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Screen) -> int:
+    from polyhead.use.records import tell_record
+
+    if not as_json and sys.stdout.isatty():
+        return screen.show_records(records)
+    if isinstance(sys.stdout, TextIOWrapper):  # a file's name may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")
+    failed = 0
+    for record in records:
+        failed += record["error"] is not None
+        print(json.dumps(record, ensure_ascii=False) if as_json else tell_record(record))
+    return failed
+
+
+@commands.command()
+def serve(
+    model: Model,
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen; 0.0.0.0 lets other machines ask.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes one that is free.")] = 8000,
+    max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Of a request.")] = 20_000_000,
+    max_pixels: Annotated[int, typer.Option("--max-pixels", min=1, help="Of an image.")] = 50_000_000,
+    max_images: Annotated[int, typer.Option("--max-images", min=1, help="In a request.")] = 32,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that a request may take.")] = 30.0,
+    queue: Annotated[int, typer.Option("--queue", min=1, help="Requests under way at once; more get a 503.")] = 64,
+) -> None:
+    """Answer over HTTP, with a page to drop images on."""
+    from polyhead import workflow
+    from polyhead.use.server.limits import Limits
+
+    limits = Limits(max_bytes, max_pixels, max_images, timeout, queue)
+    with Screen() as screen:
+        workflow.serve(model, host=host, port=port, limits=limits, progress=screen)
+
+
+@commands.command()
+def cluster(
+    model: Model,
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="Images; or what holds, matches, lists them."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Where to put the page, clusters.csv, clusters.json.")],
+    task: Annotated[list[str] | None, typer.Option(metavar="TASK[=LABEL,...]", help="What to group by; all.")] = None,
+    on: Annotated[str, typer.Option(metavar="WHAT", help="probabilities, answers or features.")] = "probabilities",
+    method: Annotated[list[str] | None, typer.Option(metavar="NAME", help=METHOD_HELP)] = None,
+    k: Annotated[str | None, typer.Option("--k", metavar="N|FROM..TO", help="How many groups; 2..20.")] = None,
+    weight: Annotated[list[str] | None, typer.Option(metavar="rare|common|NAME=X", help="What counts more.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="[METHOD.]PARAMETER=VALUE", help="The method's parameters.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of whatever is random.")] = 0,
+    force: Force = False,
+) -> None:
+    """Group images by the answers to them, and show what each group is."""
+    from polyhead import clustering
+    from polyhead.look.grouping import read_settings
+
+    given = read_settings(settings or ())
+    grouping = clustering.Grouping(task or (), on, method or (), k, weight or (), given, seed)
+    with Screen() as screen:
+        found = clustering.cluster(model, images, out, grouping, force=force, progress=screen)
+    if found["comparison"]:
+        print(found["comparison"]["why"])
+    for group in found["groups"]:
+        number = "noise" if group["noise"] else f"{group['group']:5}"
+        print(f"{number}  {group['images']:6,} images  {group['name']}")
+    print(f"page  {out / 'index.html'}")

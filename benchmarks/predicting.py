@@ -44,8 +44,8 @@ def prepare_published(run: Path, batch: int) -> Pass:
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     import cv2
 
+    from polyhead.learn import WEIGHTS
     from polyhead.learn.network import build_network
-    from polyhead.learn.training import WEIGHTS
     from polyhead.recipe_file import load_recipe
     from polyhead.use.model_file import open_model
 

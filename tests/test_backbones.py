@@ -11,10 +11,10 @@ from keras import ops
 
 import polyhead
 from polyhead.errors import PolyheadError
+from polyhead.learn import WEIGHTS
 from polyhead.learn.backbones import build_backbone, set_trainable
 from polyhead.learn.export import export_network
 from polyhead.learn.network import build_network
-from polyhead.learn.training import WEIGHTS
 from polyhead.progress import Silent
 from polyhead.recipe_file import load_recipe
 from polyhead.recipe_network import Backbone

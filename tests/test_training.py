@@ -9,10 +9,11 @@ import pytest
 from conftest import TINY_RECIPE
 from numpy.typing import NDArray
 
+from polyhead.learn import WEIGHTS
 from polyhead.learn.batches import Lesson
 from polyhead.learn.features import precompute
 from polyhead.learn.network import build_network
-from polyhead.learn.training import WEIGHTS, train_network
+from polyhead.learn.training import train_network
 from polyhead.progress import SILENT
 from polyhead.recipe_file import load_recipe
 

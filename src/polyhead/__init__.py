@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from polyhead.clustering import cluster
     from polyhead.errors import PolyheadError
+    from polyhead.exporting import export
     from polyhead.look.grouping import Grouping
     from polyhead.recipe_file import load_recipe
     from polyhead.use.predictor import Predictor as load_model
@@ -26,6 +27,7 @@ _PLACES = {
     "load_model": ("use.predictor", "Predictor"),
     "cluster": ("clustering", "cluster"),
     "evaluate": ("workflow", "evaluate"),
+    "export": ("exporting", "export"),
     "explore": ("workflow", "explore"),
     "resume": ("workflow", "resume"),
     "train": ("workflow", "train"),
@@ -37,6 +39,7 @@ __all__ = [
     "cluster",
     "evaluate",
     "explore",
+    "export",
     "load_model",
     "load_recipe",
     "resume",

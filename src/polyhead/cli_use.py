@@ -105,6 +105,42 @@ def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Scr
 
 
 @commands.command()
+def export(
+    model: Model,
+    kind: Annotated[
+        Literal["litert", "saved_model", "openvino", "onnx-int8"], typer.Option("--format", help="What to write.")
+    ],
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="To find ranges on, and for a model without its run."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="The labelled images, if they were moved.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write it; beside the model, if absent.")] = None,
+    force: Force = False,
+) -> None:
+    """Write a model for another runtime, and tell how far its answers are from the original's."""
+    from polyhead import exporting
+
+    with Screen() as screen:
+        found = exporting.export(model, kind, images or (), data=data, out=out, force=force, progress=screen)
+    for name, task in found["tasks"].items():
+        print(f"{name}: {_tell_comparison(task)}")
+    print(f"outputs differ by at most {found['difference']:.1e} of max(1, |value|), over {found['images']:,} images")
+    print(f"{found['path']}  {found['bytes'] / 1e6:.2f} MB (the model: {found['original_bytes'] / 1e6:.2f} MB)")
+
+
+def _tell_comparison(task: dict[str, Any]) -> str:
+    said = [f"differs by at most {task['difference']:.2g}"]
+    if task["same"] is not None:
+        said.append(f"same answer for {100 * task['same']:.2f} %")
+    said += [
+        f"{name} {was:.3f} -> {now:.3f} ({round(now - was, 3) + 0:+.3f})"
+        for name, (was, now) in task["figures"].items()
+    ]
+    return ", ".join(said)
+
+
+@commands.command()
 def serve(
     model: Model,
     host: Annotated[

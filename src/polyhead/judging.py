@@ -3,20 +3,23 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from polyhead.data.dataset import Dataset
+from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.splits import repeats
+from polyhead.data.table import read_csv
 from polyhead.errors import PolyheadError
 from polyhead.look.evaluation import answers_frame, combine, evaluate_split
 from polyhead.look.parts import DataPart, Judged, Report, ResultPart, TrainingPart
 from polyhead.look.report import write_report
-from polyhead.recipe import Recipe
-from polyhead.recipe_file import check_recipe
+from polyhead.progress import Progress
+from polyhead.recipe import SPLITS, Recipe, SplitRecipe
+from polyhead.recipe_file import check_recipe, load_recipe
 from polyhead.run_folder import RunFolder, write_text
 from polyhead.tasks import Task
 from polyhead.use.model_file import write_card
@@ -39,6 +42,48 @@ def calibrate(model: Path, dataset: Dataset) -> None:
     frame, card = dataset.table.frame.iloc[rows], predictor.card
     tasks = {name: task.calibrate(frame[name].tolist(), outputs[name]) for name, task in card.tasks.items()}
     write_card(model, card.model_copy(update={"tasks": tasks}))
+
+
+def data_path(recipe: Recipe) -> Path:
+    """Where a recipe's data is.
+
+    Raises:
+        PolyheadError: it does not say.
+    """
+    if not recipe.data.path:
+        raise PolyheadError(f"{recipe.name}: where is the data? give --data DIR, or data.path in the recipe")
+    return Path(recipe.data.path)
+
+
+def judged_data(predictor: Predictor, data: str | Path | None, split: str, progress: Progress) -> Dataset:
+    """The labelled images to judge a model file on.
+
+    Args:
+        predictor: the model file; in its run folder, unless `split` is `all` and `data` is given.
+        data: where they are, if not where the run found them.
+        split: which of them are wanted: one of the run's, or `all`, which is then the split of every row.
+
+    Raises:
+        PolyheadError: they cannot be found, or there is no such split.
+    """
+    folder = predictor.path.parent
+    if split not in (*SPLITS, "all"):
+        raise PolyheadError(f"--split {split}: expected {', '.join(SPLITS)} or all")
+    given = str(Path(data).resolve()) if data else None
+    if split == "all" and given:
+        recipe = check_recipe(predictor.card.recipe, str(predictor.path))
+        everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "weight": None})
+        dataset = load_dataset(recipe.model_copy(update={"data": everything}), Path(given), progress, check=False)
+    elif RunFolder(folder).table.exists():
+        recipe = load_recipe(RunFolder(folder).recipe, data__path=given)
+        dataset = reopen_dataset(recipe, read_csv(folder, data_path(recipe)), progress)
+    else:
+        raise PolyheadError(
+            f"{predictor.path}: a model file alone does not know its splits; give --data and --split all"
+        )
+    if split != "all":
+        return dataset
+    return replace(dataset, table=replace(dataset.table, frame=dataset.table.frame.assign(split="all")))
 
 
 def judge(predictor: Predictor, dataset: Dataset, splits: Sequence[str]) -> tuple[Evaluation, dict[str, Judged]]:

@@ -1,7 +1,6 @@
 """The order of things: what each command does, room after room. The rooms know nothing of it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +8,14 @@ from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.sources import complete_recipe
 from polyhead.data.table import WEIGHT, read_csv, write_csv
 from polyhead.errors import PolyheadError
-from polyhead.judging import calibrate, judge, note_figures, report_data, report_run
-from polyhead.learn import choose_backend
+from polyhead.judging import calibrate, data_path, judge, judged_data, note_figures, report_data, report_run
+from polyhead.learn import WEIGHTS, choose_backend
 from polyhead.progress import SILENT, Progress
-from polyhead.recipe import SPLITS, Recipe, SplitRecipe
-from polyhead.recipe_file import check_recipe, load_recipe, recipe_text, write_recipe
+from polyhead.recipe import SPLITS, Recipe
+from polyhead.recipe_file import load_recipe, recipe_text, write_recipe
 from polyhead.recipes import built_in_names
 from polyhead.run_folder import RunFolder, claim_folder, open_run, write_text
 from polyhead.tasks import Task
-from polyhead.use.model_file import find_model
 from polyhead.use.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -57,7 +55,7 @@ def train(
     _check_devices(loaded)
     if loaded.network.backbone:
         loaded.network.backbone.find_weights()
-    root = _data_path(loaded)
+    root = data_path(loaded)
     loaded = complete_recipe(loaded, root)
     with claim_folder(Path(out), "recipe.yaml", force) as folder:
         run = RunFolder(folder)
@@ -79,7 +77,7 @@ def resume(run: str | Path, *, data: str | Path | None = None, progress: Progres
     choose_backend()
     folder = open_run(Path(run))
     recipe = load_recipe(folder.recipe, data__path=str(Path(data).resolve()) if data else None)
-    root = _data_path(recipe)
+    root = data_path(recipe)
     if folder.report.exists():
         progress.say(f"{run}: is finished")
         return folder.path
@@ -114,7 +112,7 @@ def evaluate(
         What evaluation.json holds.
     """
     predictor = Predictor(model)
-    dataset = _judged_data(predictor, find_model(model).parent, data, split, progress)
+    dataset = judged_data(predictor, data, split, progress)
     if not len(dataset.rows_of(split)):
         raise PolyheadError(f"--split {split}: the run has no such images")
     evaluation, judged = judge(predictor, dataset, [split])
@@ -162,7 +160,7 @@ def explore(
 ) -> Path:
     """Write the page that shows a data set; the page's file."""
     loaded = load_recipe(recipe, overrides, data__path=str(Path(data).resolve()) if data else None)
-    root = _data_path(loaded)
+    root = data_path(loaded)
     loaded = complete_recipe(loaded, root)
     with claim_folder(Path(out), "index.html", force) as folder:
         dataset = load_dataset(loaded, root, progress, check=False)
@@ -193,12 +191,6 @@ def propose(source: str) -> str:
     return propose_recipe(Path(source))
 
 
-def _data_path(recipe: Recipe) -> Path:
-    if not recipe.data.path:
-        raise PolyheadError(f"{recipe.name}: where is the data? give --data DIR, or data.path in the recipe")
-    return Path(recipe.data.path)
-
-
 def _check_devices(recipe: Recipe) -> None:
     """Before any image is read; without Keras, where there is nothing to ask it."""
     if recipe.training.devices == "all":
@@ -209,7 +201,7 @@ def _check_devices(recipe: Recipe) -> None:
 
 def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> tuple[Dataset, dict[str, Task]]:
     """Read and split the data, and write down what came of it."""
-    dataset = load_dataset(recipe, _data_path(recipe), progress)
+    dataset = load_dataset(recipe, data_path(recipe), progress)
     tasks = _learn_tasks(recipe, dataset)
     write_csv(dataset.table, run.path)
     return dataset, tasks
@@ -241,7 +233,7 @@ def _train_and_export(
 ) -> None:
     from polyhead.learn.batches import Lesson
     from polyhead.learn.export import export_network
-    from polyhead.learn.training import WEIGHTS, train_network
+    from polyhead.learn.training import train_network
 
     frame, rows, plan = dataset.table.frame, dataset.rows_of("train"), recipe.training
     labels = {name: list(frame[name]) for name in tasks}
@@ -271,25 +263,3 @@ def _warn_of_unlearnt(dataset: Dataset, tasks: Mapping[str, Task], progress: Pro
         if unlearnt:
             words = ", ".join(sorted(unlearnt))
             progress.say(f"{name}: no training image is labelled {words}; where it is the truth, the answer is missed")
-
-
-def _judged_data(
-    predictor: Predictor, folder: Path, data: str | Path | None, split: str, progress: Progress
-) -> Dataset:
-    if split not in (*SPLITS, "all"):
-        raise PolyheadError(f"--split {split}: expected {', '.join(SPLITS)} or all")
-    given = str(Path(data).resolve()) if data else None
-    if split == "all" and given:
-        recipe = check_recipe(predictor.card.recipe, str(predictor.path))
-        everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "weight": None})
-        dataset = load_dataset(recipe.model_copy(update={"data": everything}), Path(given), progress, check=False)
-    elif RunFolder(folder).table.exists():
-        recipe = load_recipe(RunFolder(folder).recipe, data__path=given)
-        dataset = reopen_dataset(recipe, read_csv(folder, _data_path(recipe)), progress)
-    else:
-        raise PolyheadError(
-            f"{predictor.path}: a model file alone does not know its splits; give --data and --split all"
-        )
-    if split != "all":
-        return dataset
-    return replace(dataset, table=replace(dataset.table, frame=dataset.table.frame.assign(split="all")))

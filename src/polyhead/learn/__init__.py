@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from polyhead.errors import PolyheadError
 
 BACKENDS = ("tensorflow", "jax", "torch")
+WEIGHTS = "state/kept.weights.h5"  # in a run folder: the weights that were exported, or are to be
 
 
 def choose_backend() -> str:

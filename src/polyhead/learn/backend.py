@@ -2,17 +2,20 @@
 
 import random
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from polyhead.learn import quiet
 from polyhead.progress import Progress
 from polyhead.recipe_training import Precision
 
 NAME = keras.backend.backend()
+Run = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]  # images to outputs, by name
 
 
 def start(seed: int, precision: Precision, progress: Progress) -> None:
@@ -91,6 +94,37 @@ def write_onnx(model: keras.Model, path: Path) -> None:
         tf.config.run_functions_eagerly(False)
     fold_norms(proto)
     path.write_bytes(proto.SerializeToString())
+
+
+def write_saved_model(model: keras.Model, path: Path) -> Run:
+    """Write such a model as a SavedModel, for TensorFlow Serving and what else reads it; how to run what was written.
+
+    Its signature `serving_default` takes any number of `images`, and gives outputs by their names. TensorFlow only.
+    """
+    import tensorflow as tf
+
+    model.export(path, format="tf_saved_model", verbose=False)
+    loaded = tf.saved_model.load(str(path))
+    serve = loaded.signatures["serving_default"]
+
+    def run(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        return {name: value.numpy() for name, value in serve(images=tf.constant(images)).items()}
+
+    return run
+
+
+def write_litert(model: keras.Model, path: Path) -> Run:
+    """Write such a model as a .tflite file of LiteRT's own operations alone; how to run what was written.
+
+    Its signature is that of `write_saved_model`. TensorFlow only.
+    """
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    operations = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    model.export(path, format="litert", verbose=False, target_spec=operations)
+    serve = Interpreter(str(path)).get_signature_runner("serving_default")
+    return lambda images: serve(images=images)
 
 
 def _write_erfc(graph: Any, node: Any, *_: Any) -> None:

@@ -45,18 +45,30 @@ def export_network(
     order: dict[str, Any] = {"recipe": recipe_values(recipe), "rows": rows}
     order["tasks"] = {name: task.model_dump(mode="json") for name, task in tasks.items()}
     (folder / "export.json").write_text(json.dumps(order), encoding="utf-8")
+    try:
+        said = call_child("polyhead.learn.export", str(folder), weights.name)
+    finally:
+        for name in ("samples.npy", "export.json"):
+            (folder / name).unlink()
+    return folder / "model.onnx", float(said.splitlines()[-1])
+
+
+def call_child(module: str, *arguments: str) -> str:
+    """Run a module on TensorFlow, on the CPU, in a process of its own; what it prints.
+
+    Raises:
+        RuntimeError: it failed.
+    """
     environment = os.environ | {
         "KERAS_BACKEND": "tensorflow",
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
-    command = [sys.executable, "-m", "polyhead.learn.export", str(folder), weights.name]
+    command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    for name in ("samples.npy", "export.json"):
-        (folder / name).unlink()
     if done.returncode:
         raise RuntimeError(f"exporting failed: {done.stderr.strip()[-2000:]}")
-    return folder / "model.onnx", float(done.stdout.splitlines()[-1])
+    return done.stdout
 
 
 def _export(folder: Path, weights: str) -> float:
@@ -86,7 +98,7 @@ def _export(folder: Path, weights: str) -> float:
         recipe=order["recipe"] | {"data": order["recipe"]["data"] | {"path": None}},
         rows=order["rows"],
         parameters=model.count_params(),
-        fingerprint=_fingerprint(network.core.get_weights()),
+        fingerprint=digest_weights(network.core.get_weights()),
         diagram=describe_network(network, recipe),
     )
     write_card(path, card)
@@ -95,7 +107,8 @@ def _export(folder: Path, weights: str) -> float:
     return max(_difference(np.asarray(expected[name]), found[name]) for name in expected)
 
 
-def _fingerprint(weights: list[NDArray[np.floating]]) -> str:
+def digest_weights(weights: list[NDArray[np.floating]]) -> str:
+    """16 hex digits that differ where weights do."""
     digest = hashlib.blake2b(digest_size=8)
     for array in weights:
         digest.update(array.tobytes())

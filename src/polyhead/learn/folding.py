@@ -19,7 +19,9 @@ def fold_norms(model: onnx.ModelProto) -> int:
         How many were folded.
     """
     graph = Graph(model.graph)
-    return sum(graph.fold(node) for node in list(model.graph.node) if node.op_type == "Mul")
+    folded = sum(graph.fold(node) for node in list(model.graph.node) if node.op_type == "Mul")
+    graph.clear()
+    return folded
 
 
 class Graph:
@@ -56,6 +58,13 @@ class Graph:
         if pooling := self._user(shift.output[0], "MaxPool"):
             _swap(shift, pooling)
         return True
+
+    def clear(self) -> None:
+        """Take out the constants that no node uses any more."""
+        used = {name for node in self._graph.node for name in node.input}
+        for entry in list(self._graph.initializer):
+            if entry.name not in used:
+                self._graph.initializer.remove(entry)
 
     def _maker(self, name: str, kind: str) -> NodeProto | None:
         """The node of this kind that makes the value, for one other node alone."""

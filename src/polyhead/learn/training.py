@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from polyhead.learn import backend, state
+from polyhead.learn import WEIGHTS, backend, state
 from polyhead.learn.backbones import set_trainable
 from polyhead.learn.batches import Batches, Lesson, OneEpoch
 from polyhead.learn.devices import use_devices
@@ -27,7 +27,7 @@ from polyhead.tasks import Task
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
 # By name; Keras's own `get` does not know all of them.
 OPTIMIZERS = {name.lower(): found for name, found in vars(keras.optimizers).items() if isinstance(found, type)}
-STATE, WEIGHTS, HISTORY = "state/last.npz", "state/kept.weights.h5", "history.csv"
+STATE, HISTORY = "state/last.npz", "history.csv"
 FEATURES = "state/features.f32"
 
 

@@ -15,6 +15,7 @@ from polyhead.tasks import AnyTask
 from polyhead.use.diagram import Diagram
 
 KEY = "polyhead"
+CARD_FILE = "polyhead.json"  # the card where it is a file of its own, in formats without such metadata
 LARGEST = 2 * 2**30  # bytes; no protobuf is larger
 
 

@@ -1,0 +1,183 @@
+"""What `polyhead export` does: another file of the same model, and how far that one is from it on real images."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polyhead.data.dataset import Dataset
+from polyhead.errors import PolyheadError
+from polyhead.judging import judged_data, note_figures
+from polyhead.learn import WEIGHTS
+from polyhead.learn.conversion import convert_network
+from polyhead.look.comparison import compare_outputs
+from polyhead.look.evaluation import evaluate_split
+from polyhead.progress import SILENT, Progress
+from polyhead.run_folder import RunFolder
+from polyhead.use.files import gather_files
+from polyhead.use.openvino_file import convert_to_openvino
+from polyhead.use.predictor import Outputs, Predictor
+from polyhead.use.quantization import quantize_model
+
+Format = Literal["litert", "saved_model", "openvino", "onnx-int8"]
+NAMES = {"litert": "model.tflite", "saved_model": "saved_model", "openvino": "openvino", "onnx-int8": "model.int8.onnx"}
+MARKS = {"saved_model": "saved_model.pb", "openvino": "model.xml"}  # what is in those that are folders
+EXTRAS = {"litert": ("tensorflow", "ai_edge_litert"), "saved_model": ("tensorflow",), "openvino": ("openvino",)}
+CALIBRATED = 200  # of a run's training images
+COMPARED = 2000
+TOLERANCE = 1e-3  # of max(1, |value|): more than floats that are added in another order differ by
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Decoded images (n, height, width, 3), what they are, and their labels where they are known."""
+
+    pixels: NDArray[np.uint8]
+    words: str
+    labels: pd.DataFrame | None = None
+    held_out: bool = False  # whether they are the run's test images
+
+    def every_other(self, first: int) -> "Sample":
+        """Half of them."""
+        labels = self.labels if self.labels is None else self.labels[first::2].reset_index(drop=True)
+        pixels = self.pixels[first::2]
+        return Sample(pixels, f"{len(pixels):,} of the {self.words}", labels)
+
+
+def export(
+    model: str | Path,
+    kind: Format,
+    images: Sequence[str | Path] = (),
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Write a model for another runtime, and compare it with the original on real images.
+
+    Args:
+        model: a run folder; for `openvino` and `onnx-int8` a model file will do.
+        kind: `litert` (a .tflite file), `saved_model`, `openvino` (both folders), or `onnx-int8`: a model file like the
+            original, whose layers compute in whole numbers of eight bits.
+        images: files, and folders that stand for the images in them; for `onnx-int8` to find its ranges on, instead of
+            the run's training images; for a model file without its run also to compare on.
+        data: labelled images; for a run, where they are now, for a model file, what `images` are for.
+        out: where to write it; beside the model, if absent.
+        force: whether to replace what is there.
+
+    Returns:
+        `path`, `bytes`, `original_bytes`, `images` (on how many both were compared), and what `compare_outputs` gives.
+
+    Raises:
+        PolyheadError: something given is wrong, or the new file answers otherwise; nothing is written then.
+    """
+    predictor = Predictor(model)
+    target = Path(out) if out else predictor.path.parent / NAMES[kind]
+    _check(kind, target, predictor.path, force)
+    ranges, sample = _choose_images(predictor, images, data, progress)
+    if kind == "onnx-int8":
+        if not len(ranges.pixels):
+            raise PolyheadError(f"{kind}: give at least two images: some to find ranges on, others to compare on")
+        progress.say(f"finding ranges on {ranges.words}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
+            made = Path(folder) / NAMES[kind]
+            outputs = _write(predictor, kind, made, ranges, sample)
+            progress.say(f"comparing on {sample.words}")
+            found = compare_outputs(predictor.card.tasks, predictor.run(sample.pixels), outputs, sample.labels)
+            if kind != "onnx-int8" and not found["difference"] <= TOLERANCE:
+                raise PolyheadError(f"{kind}: not written: its outputs are {found['difference']:.2g} off the model's")
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(made, target)
+    except OSError as error:
+        raise PolyheadError(f"{target}: cannot be written: {error.strerror}") from None
+    sizes = {"bytes": _size(target), "original_bytes": _size(predictor.path)}
+    return {"path": str(target), **sizes, "images": len(sample.pixels)} | found
+
+
+def _check(kind: Format, target: Path, model: Path, force: bool) -> None:
+    """Before anything that takes time."""
+    for module in EXTRAS.get(kind, ()):
+        if importlib.util.find_spec(module) is None:
+            extra = "tensorflow" if module == "tensorflow" else kind
+            raise PolyheadError(f"--format {kind} needs {module}: pip install 'polyhead[{extra}]'")
+    if not target.exists():
+        return
+    if target.resolve() == model.resolve():
+        raise PolyheadError(f"{target}: is the model itself; give another --out")
+    if target.is_dir() != (kind in MARKS) or (kind in MARKS and not (target / MARKS[kind]).exists()):
+        raise PolyheadError(f"{target}: is there already, and is not of this format; give another --out")
+    if not force:
+        raise PolyheadError(f"{target}: is there already; give another --out, or --force to replace it")
+
+
+def _choose_images(
+    predictor: Predictor, images: Sequence[str | Path], data: str | Path | None, progress: Progress
+) -> tuple[Sample, Sample]:
+    """Images to find ranges on, and others to compare on."""
+    given = _read_images(predictor, images, progress) if images else None
+    if RunFolder(predictor.path.parent).table.exists():
+        dataset = judged_data(predictor, data, "test", progress)
+        split = next(name for name in ("test", "valid", "train") if len(dataset.rows_of(name)))
+        return given or _take(dataset, "train", CALIBRATED), _take(dataset, split, COMPARED)
+    if data:
+        labelled = _take(judged_data(predictor, data, "all", progress), "all", COMPARED)
+        return (given, labelled) if given else (labelled.every_other(1), labelled.every_other(0))
+    if not given:
+        raise PolyheadError(f"{predictor.path}: what is it to be tried on? give images, --data, or its run folder")
+    return given.every_other(1), given.every_other(0)
+
+
+def _take(dataset: Dataset, split: str, most: int) -> Sample:
+    rows = _spread(dataset.rows_of(split), most)
+    words = f"{len(rows):,} {'labelled' if split == 'all' else split} images"
+    return Sample(dataset.pixels(rows), words, dataset.table.frame.iloc[rows].reset_index(drop=True), split == "test")
+
+
+def _read_images(predictor: Predictor, images: Sequence[str | Path], progress: Progress) -> Sample:
+    paths = gather_files(images).paths
+    parts = []
+    for batch in predictor.run_files([paths[row] for row in _spread(np.arange(len(paths)), COMPARED)]):
+        parts.append(batch.pixels[[error is None for error in batch.errors]])
+        for image, error in zip(batch.images, batch.errors, strict=True):
+            if error:
+                progress.say(f"{image!s}: {error}")
+    pixels = np.concatenate(parts)
+    if not len(pixels):
+        raise PolyheadError(f"{images[0]}: none of the images can be read")
+    return Sample(pixels, f"{len(pixels):,} given images")
+
+
+def _spread(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """At most `most` of them, spread evenly."""
+    spread: NDArray[np.intp] = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+    return spread
+
+
+def _write(predictor: Predictor, kind: Format, made: Path, ranges: Sample, sample: Sample) -> Outputs:
+    """Write `made`; its outputs for the sample."""
+    card = predictor.card
+    if kind == "openvino":
+        return convert_to_openvino(predictor.path, card, made, sample.pixels)
+    if kind != "onnx-int8":
+        return convert_network(card, predictor.path.parent / WEIGHTS, kind, made, sample.pixels)
+    quantize_model(predictor.path, card, made, ranges.pixels)
+    outputs = Predictor(made).run(sample.pixels)
+    if sample.labels is not None and sample.held_out:
+        note_figures(made, {"test": evaluate_split(card.tasks, sample.labels, outputs)})
+    return outputs
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())

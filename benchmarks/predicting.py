@@ -6,6 +6,7 @@ pass over all files, after a short one that compiles and starts what is to be st
 idle machine alone; the processor's time for an image tells more of a busy one, but there PyTorch's threads spend most
 of it waiting for each other.
 
+- polyhead, int8: where the run has been exported to whole numbers;
 - published: OpenCV's `imread` and `resize`, batch by batch, and `model.predict` on each batch;
 - published, at once: all files first, then a single `model.predict`;
 - torch: a `DataLoader` of two workers that read with OpenCV, and the network written by hand, in channels-last.
@@ -28,14 +29,15 @@ from typing import Any
 import numpy as np
 
 SIZE = (96, 96)
+INT8 = "model.int8.onnx"
 WARM = 128  # images of the short pass
 Pass = Callable[[list[str]], object]
 
 
-def prepare_polyhead(run: Path) -> Pass:
+def prepare_polyhead(model: Path) -> Pass:
     import polyhead
 
-    predictor = polyhead.load_model(run)
+    predictor = polyhead.load_model(model)
     return lambda files: list(predictor.predict(files))
 
 
@@ -126,6 +128,7 @@ def serve(way: str, run: Path, files: list[str]) -> None:
     """Time a pass whenever a line comes in."""
     ways: dict[str, Callable[[], Pass]] = {
         "polyhead": lambda: prepare_polyhead(run),
+        "polyhead, int8": lambda: prepare_polyhead(run / INT8),
         "published": lambda: prepare_published(run, 32),
         "published, at once": lambda: prepare_published(run, len(files)),
         "torch": prepare_torch,
@@ -142,7 +145,8 @@ def serve(way: str, run: Path, files: list[str]) -> None:
 def measure(options: argparse.Namespace, files: list[str], folder: Path) -> dict[str, list[list[float]]]:
     """Images/s of each way, and its processor time in ms an image, `rounds` times, one after the other."""
     (folder / "files.json").write_text(json.dumps(files))
-    ways = ["polyhead", "published", "published, at once", *(["torch"] if options.torch else [])]
+    ways = ["polyhead", *(["polyhead, int8"] if (options.run / INT8).exists() else [])]
+    ways += ["published", "published, at once", *(["torch"] if options.torch else [])]
     children = {}
     for way in ways:
         python = options.torch if way == "torch" else sys.executable

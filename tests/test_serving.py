@@ -418,9 +418,9 @@ def test_a_model_or_an_address_that_cannot_be_had_is_one_line(
 
 
 @contextmanager
-def serving(predictor: Predictor) -> Iterator[tuple["subprocess.Popen[str]", tuple[str, int]]]:
+def serving(predictor: Predictor, *options: str) -> Iterator[tuple["subprocess.Popen[str]", tuple[str, int]]]:
     """A server in a process of its own, and its address."""
-    command = [sys.executable, "-m", "polyhead", "serve", str(predictor.path), "--port", "0"]
+    command = [sys.executable, "-m", "polyhead", "serve", str(predictor.path), "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr
         found = re.search(r"127\.0\.0\.1:(\d+)", server.stderr.readline())
@@ -443,6 +443,17 @@ def test_a_head_without_end_is_ended(predictor: Predictor) -> None:
         with pytest.raises(ConnectionError):  # noqa: PT012 - it may take a few parts
             while True:
                 connection.sendall(b"x" * 65536)
+        assert connects(address)
+        server.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nX: ", b"GET /health HTTP/1.1\r\n\r\nGET /"])
+def test_a_head_that_does_not_come_in_time_is_ended(predictor: Predictor, begun: bytes) -> None:
+    with serving(predictor, "--timeout", "0.5") as (server, address):
+        with socket.create_connection(address, 30) as connection, connection.makefile("rb") as answer:
+            connection.sendall(begun)
+            assert answer.read().endswith(b"The request's head did not arrive within 0.5 seconds.")
         assert connects(address)
         server.terminate()
 

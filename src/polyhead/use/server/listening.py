@@ -1,5 +1,6 @@
 """The application behind a socket."""
 
+import asyncio
 import socket
 from collections.abc import Callable
 
@@ -14,10 +15,20 @@ LARGEST_HEAD = 512 * 1024  # bytes
 
 
 class BoundedHeads(HttpToolsProtocol):
-    """Ends a connection whose request's head does not end; httptools alone would keep all of it."""
+    """Ends a connection whose request's head does not end, or not in time; uvicorn would keep all of it, and wait."""
 
+    seconds: float
     _head = 0
     _in_head = True
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -27,11 +38,25 @@ class BoundedHeads(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._start_timer()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._stop_timer()
         super().on_headers_complete()
+
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(self.seconds, self._give_up)
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.send_400_response(f"The request's head did not arrive within {self.seconds:g} seconds.")
 
 
 def listen(app: FastAPI, address: tuple[str, int], seconds: float, say: Callable[[str], None]) -> None:
@@ -51,7 +76,7 @@ def listen(app: FastAPI, address: tuple[str, int], seconds: float, say: Callable
         grace = int(2 * seconds) + GRACE
         config = uvicorn.Config(
             app,
-            http=BoundedHeads,
+            http=type("Heads", (BoundedHeads,), {"seconds": seconds}),
             log_level="warning",
             server_header=False,
             proxy_headers=False,

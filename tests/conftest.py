@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,13 @@ def shapes(tmp_path: Path) -> Path:
     """A folder of 48 drawn shapes, and `tiny.yaml` beside it."""
     (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     return draw_shapes(tmp_path / "shapes", 48).parent
+
+
+def list_leaves(value: Any) -> list[Any]:
+    """The texts and numbers of a record, and the keys before them, in order: what `pytest.approx` can compare."""
+    if isinstance(value, dict):
+        return [leaf for key, inner in value.items() for leaf in (key, *list_leaves(inner))]
+    return [leaf for inner in value for leaf in list_leaves(inner)] if isinstance(value, list) else [value]
 
 
 def call(*arguments: object) -> int:

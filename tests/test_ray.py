@@ -1,12 +1,13 @@
 """Answers of a Ray cluster: the same as without, whatever is lost on the way."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import COLORS, call
+from conftest import COLORS, call, list_leaves
 from PIL import Image
 from tiny_model import write_tiny_model
 
@@ -82,9 +83,14 @@ def test_a_lost_worker_costs_no_answer(cluster: None, folder: Path, tmp_path: Pa
     assert not expected
 
 
-def test_the_command_line_runs_on_it(cluster: None, folder: Path, tmp_path: Path) -> None:
+def test_the_command_line_gives_the_same_answers_on_it(
+    cluster: None, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = write_tiny_model(tmp_path / "model.onnx")
-    assert call("predict", model, folder, "--csv", tmp_path / "here.csv") == 1
-    assert call("predict", model, folder, "--csv", tmp_path / "ray.csv", "--engine", "ray") == 1
-    here, there = (sorted(path.read_text().splitlines()) for path in (tmp_path / "here.csv", tmp_path / "ray.csv"))
-    assert [row.split(",")[:3] for row in here] == [row.split(",")[:3] for row in there]
+    answered = []
+    for engine in ("threads", "ray"):
+        assert call("predict", model, folder, "--json", "--engine", engine) == 1
+        records = map(json.loads, capsys.readouterr().out.splitlines())
+        answered.append(list_leaves(sorted(records, key=lambda record: record["image"])))
+    here, there = answered
+    assert there == pytest.approx(here, abs=1e-4)

@@ -11,15 +11,21 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import call, draw_shapes
+from conftest import call, draw_shapes, list_leaves
+from fastapi.testclient import TestClient
 
 import polyhead
 from polyhead import workflow
 from polyhead.data.dataset import reopen_dataset
 from polyhead.data.table import read_csv
 from polyhead.judging import calibrate
+from polyhead.learn import WEIGHTS
+from polyhead.learn.network import build_network
 from polyhead.progress import SILENT
+from polyhead.recipe_file import load_recipe
 from polyhead.run_folder import RunFolder
+from polyhead.use.inputs import read_pixels
+from polyhead.use.server.app import create_app
 
 ASKED = ["tasks.marks.threshold=best_f1", "tasks.color.answer_accuracy=1", "tasks.size.answer_accuracy=0.5"]
 
@@ -223,6 +229,30 @@ def test_a_task_without_validation_labels_is_not_calibrated_and_the_report_says_
     assert "calibration" not in json.loads((run / "evaluation.json").read_text("utf-8"))["test"]["tasks"]["size"]
     page = (run / "report/index.html").read_text(encoding="utf-8")
     assert "Not calibrated, as no validation image could show how far to trust it: size." in page
+
+
+@pytest.mark.slow
+def test_every_way_to_an_answer_gives_the_same(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Keras, the predictor, JSON lines, HTTP; Ray's are in test_ray.py."""
+    files = sorted(path for path in (run.parent / "shapes/images").iterdir() if path.name != "007.png")[:12]
+    predictor = polyhead.load_model(run)
+    card = predictor.card
+    network = build_network(load_recipe(run / "recipe.yaml"), card.tasks)
+    network.core.load_weights(run / WEIGHTS)
+    pixels = np.stack([read_pixels(path, card.image.size, card.image.resize) for path in files])
+    outputs = {name: np.asarray(value) for name, value in network.answering()(pixels).items()}
+    columns = {name: task.decode(outputs[name]) for name, task in card.tasks.items()}
+    expected = [{name: column[row] for name, column in columns.items()} for row in range(len(files))]
+
+    capsys.readouterr()
+    assert call("predict", run, *files, "--json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    with TestClient(create_app(predictor)) as client:
+        served = client.post("/predict", files=[("images", (path.name, path.read_bytes())) for path in files]).json()
+    found = {"predictor": list(predictor.predict(files)), "JSON lines": lines, "HTTP": served}
+    for way, records in found.items():
+        for record, answers in zip(records, expected, strict=True):
+            assert list_leaves(record["answers"]) == pytest.approx(list_leaves(answers), abs=1e-4), way
 
 
 def test_two_runs_of_one_seed_are_equal(run: Path, tmp_path: Path) -> None:

@@ -110,8 +110,8 @@ def test_whole_numbers_keep_the_answers_and_say_how_many(run: Path, capsys: pyte
             if figure in figures:
                 assert smaller.card.figures[task][figure] == pytest.approx(figures[figure])
                 assert f"{figure} {evaluation[task][figure]:.3f} -> {figures[figure]:.3f}" in told.out
-    kinds = [node.op_type for node in onnx.load(run / "model.int8.onnx").graph.node]
-    assert "QuantizeLinear" in kinds
+    assert call("export", run / "model.int8.onnx", "--format", "openvino") == 2
+    assert "is in whole numbers already" in capsys.readouterr().err
 
 
 def test_a_model_file_alone_is_tried_on_given_images(
@@ -132,6 +132,20 @@ def test_a_model_file_alone_is_tried_on_given_images(
     told = capsys.readouterr()
     assert "comparing on 40 of the 80 labelled images" in told.err
     assert "accuracy" in told.out
+
+
+def test_a_run_whose_images_are_gone_is_tried_on_given_ones(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = shutil.copytree(run, tmp_path / "moved", ignore=shutil.ignore_patterns("openvino", "report"))
+    recipe = (moved / "recipe.yaml").read_text().replace(str(run.parent / "shapes"), "/no/where")
+    (moved / "recipe.yaml").write_text(recipe)
+    assert call("export", moved, "--format", "openvino") == 2
+    assert "/no/where: there is no such folder or file; check data.path or --data" in capsys.readouterr().err
+    assert call("export", moved, run.parent / "shapes/images", "--format", "openvino") == 0
+    assert "comparing on 40 of the 80 given images" in capsys.readouterr().err
+    assert call("export", moved, "--data", run.parent / "shapes", "--format", "openvino", "--force") == 0
+    assert "comparing on 20 test images" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from polyhead.run_folder import RunFolder
 from polyhead.use.files import gather_files
 from polyhead.use.openvino_file import convert_to_openvino
 from polyhead.use.predictor import Outputs, Predictor
-from polyhead.use.quantization import quantize_model
+from polyhead.use.quantization import is_quantized, quantize_model
 
 Format = Literal["litert", "saved_model", "openvino", "onnx-int8"]
 NAMES = {"litert": "model.tflite", "saved_model": "saved_model", "openvino": "openvino", "onnx-int8": "model.int8.onnx"}
@@ -108,6 +108,8 @@ def export(
 
 def _check(kind: Format, target: Path, model: Path, force: bool) -> None:
     """Before anything that takes time."""
+    if is_quantized(model):
+        raise PolyheadError(f"{model}: is in whole numbers already; export the model that it was made of")
     for module in EXTRAS.get(kind, ()):
         if importlib.util.find_spec(module) is None:
             extra = "tensorflow" if module == "tensorflow" else kind
@@ -128,9 +130,14 @@ def _choose_images(
     """Images to find ranges on, and others to compare on."""
     given = _read_images(predictor, images, progress) if images else None
     if RunFolder(predictor.path.parent).table.exists():
-        dataset = judged_data(predictor, data, "test", progress)
-        split = next(name for name in ("test", "valid", "train") if len(dataset.rows_of(name)))
-        return given or _take(dataset, "train", CALIBRATED), _take(dataset, split, COMPARED)
+        try:
+            dataset = judged_data(predictor, data, "test", progress)
+            split = next(name for name in ("test", "valid", "train") if len(dataset.rows_of(name)))
+            return given or _take(dataset, "train", CALIBRATED), _take(dataset, split, COMPARED)
+        except PolyheadError as error:
+            if not given:
+                raise
+            progress.say(f"without the run's images ({error})")
     if data:
         labelled = _take(judged_data(predictor, data, "all", progress), "all", COMPARED)
         return (given, labelled) if given else (labelled.every_other(1), labelled.every_other(0))

@@ -11,7 +11,7 @@ demo: $(VENV)/.ready
 	$(VENV)/bin/polyhead demo --out demo --force
 
 test: $(VENV)/.ready
-	$(RUN) pytest
+	$(RUN) pytest -n auto --maxprocesses 4 --dist worksteal
 
 # The whole way on Keras's other backends as well; JAX and PyTorch are large, so they have an environment of their own.
 test-backends: .venv-backends/.ready

@@ -73,7 +73,7 @@ class Predictor:
     def run_files(self, images: Images) -> Iterator[Batch]:
         """The graph's outputs for images (see `predict`), batch after batch, in order.
 
-        Each core reads, decodes and works out a batch of its own, so that none waits for another.
+        Each thread reads, decodes and works out a batch of its own, so that none waits for another.
         """
         portions = split_images(images, self._batch)
         begun = list(islice(portions, 2))
@@ -81,7 +81,8 @@ class Predictor:
             yield from (self._run_portion(self._session, portion) for portion in begun)
         else:
             run = partial(self._run_portion, self._stream)
-            yield from map_ahead(run, chain(begun, portions), self._cores)
+            # One more than there are cores: while a thread waits for Python's lock, another has its core.
+            yield from map_ahead(run, chain(begun, portions), self._cores + 1)
 
     def predict(self, images: Images) -> Iterator[Answer]:
         """One record for each image, in order.

@@ -147,9 +147,14 @@ def test_a_heat_map_lies_over_the_image_until_it_is_pressed_again(page: Browser,
         for tag in ("img", "canvas")
     )
     assert image_box == heat_box
-    page.run(f"{button}.click()")
-    assert page.run("document.querySelector('canvas')") is None
+    label = "document.querySelector('[aria-label=\"Heat map of green\"]')"
+    page.run(f"{label}.click()")
+    page.wait("document.querySelector('figcaption p')?.textContent.includes('“green”')")
     assert page.run(f"{button}.getAttribute('aria-pressed')") == "false"
+    assert page.run(f"{label}.getAttribute('aria-pressed')") == "true"
+    page.run(f"{label}.click()")
+    assert page.run("document.querySelector('canvas')") is None
+    assert page.run(f"{label}.getAttribute('aria-pressed')") == "false"
 
 
 def test_examples_of_the_run_can_be_tried_by_keyboard_alone(page: Browser) -> None:

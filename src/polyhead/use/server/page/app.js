@@ -100,10 +100,11 @@ async function showAnswers(card, file, answers) {
   const about = await model;
   const blocks = Object.entries(answers).map(([task, answer]) => {
     const heat = element("button", { "aria-pressed": "false", "aria-label": `Heat map of ${task}` }, "Heat map");
-    heat.onclick = () => toggleHeat(card, file, task, heat);
+    const explain = (label, button) => toggleHeat(card, file, label === null ? { task } : { task, label }, button);
+    heat.onclick = () => explain(null, heat);
     const head = element("div", { class: "task-head" }, element("h3", {}, task), heat);
     const block = element("section", { class: answer.unsure ? "task unsure" : "task", "aria-label": task }, head);
-    block.append(...("unit" in answer ? showNumber(answer, about.tasks[task]) : showLabels(answer)));
+    block.append(...("unit" in answer ? showNumber(answer, about.tasks[task]) : showLabels(answer, explain)));
     return block;
   });
   card.answers.replaceChildren(...blocks);
@@ -122,15 +123,15 @@ function showNumber(answer, task) {
   return parts;
 }
 
-function showLabels(answer) {
+function showLabels(answer, explain) {
   const said = Array.isArray(answer.answer) ? answer.answer.join(", ") || "none" : answer.answer;
   const line = element("p", { class: "answer" }, said);
   if (answer.unsure) line.append(element("span", { class: "chip" }, "unsure"));
-  return [line, ...bars(answer)];
+  return [line, ...bars(answer, explain)];
 }
 
-// Lay the heat map of a task's answer over the image, or take it away.
-async function toggleHeat(card, file, task, button) {
+// Lay the heat map of a task's answer, or of one label, over the image, or take it away.
+async function toggleHeat(card, file, question, button) {
   const shown = button.getAttribute("aria-pressed") === "true";
   for (const other of card.answers.querySelectorAll("[aria-pressed]")) other.setAttribute("aria-pressed", "false");
   card.picture.querySelector("canvas")?.remove();
@@ -140,7 +141,7 @@ async function toggleHeat(card, file, task, button) {
   button.setAttribute("aria-pressed", "true");
   button.setAttribute("aria-busy", "true");
   try {
-    const [map, about] = await Promise.all([ask(`heatmap?task=${encodeURIComponent(task)}`, file), model]);
+    const [map, about] = await Promise.all([ask(`heatmap?${new URLSearchParams(question)}`, file), model]);
     if (button.getAttribute("aria-pressed") === "true") showHeat(card, map, about);
   } catch (error) {
     button.setAttribute("aria-pressed", "false");

@@ -35,17 +35,20 @@ export function words(answer) {
 // Several labels are all shown as bars; of so many that nobody reads them, these, and the rest on request.
 const SHOWN = 8;
 
-export function bars(answer) {
+// A label is a button, which `explain` is called with when it is pressed.
+export function bars(answer, explain) {
   const several = "probabilities" in answer;
   const rows = several ? Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]) : answer.top;
   const said = new Set([].concat(answer.answer));
   const lines = rows.map(([label, share]) => {
     const filled = element("i");
     filled.style.width = `${100 * share}%`;
+    const name = element("button", { class: "label", "aria-pressed": "false", "aria-label": `Heat map of ${label}` }, label);
+    name.onclick = () => explain(label, name);
     return element(
       "li",
       { class: said.has(label) ? "said" : "" },
-      element("span", {}, label),
+      name,
       element("span", { class: "track", "aria-hidden": "true" }, filled),
       element("span", { class: "share" }, probability(share)),
     );

@@ -49,6 +49,10 @@ def start(seed: int, precision: Precision, progress: Progress) -> None:
 
 
 def _has_accelerator() -> bool:
+    if NAME == "torch":
+        import torch
+
+        return bool(torch.accelerator.is_available())
     return any("cpu" not in device.lower() for device in keras.distribution.list_devices())
 
 

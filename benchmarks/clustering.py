@@ -12,13 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from memory import anonymous
+from memory import watch_memory
 
 import polyhead
 from polyhead.data.synthetic import draw_garments
@@ -83,19 +82,10 @@ def measure_eigenface(count: int) -> None:
             file.write(rng.integers(0, 256, (1000, 96, 96, 3), np.uint8).tobytes())
         images = np.memmap(file, np.uint8, "r", shape=(count, 96, 96, 3))
     find_eigenface(lambda rows: images[rows], np.arange(2))  # loads what it needs
-    largest, done = [0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.02):
-            largest[0] = max(largest[0], anonymous())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    begun = time.monotonic()
-    find_eigenface(lambda rows: images[rows], np.arange(count))
-    seconds = time.monotonic() - begun
-    done.set()
-    watcher.join()
+    with watch_memory() as largest:
+        begun = time.monotonic()
+        find_eigenface(lambda rows: images[rows], np.arange(count))
+        seconds = time.monotonic() - begun
     print(
         f"{f'eigenface of {count:,} images of 96x96':45} {seconds:7.1f} s, RssAnon {largest[0] / 1000:.0f} MB at most"
     )

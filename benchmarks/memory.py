@@ -5,6 +5,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -40,22 +42,32 @@ def anonymous() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
-def train(folder: Path) -> None:
-    """Train, and print the largest RssAnon seen, in MB."""
-    import polyhead
-
+@contextmanager
+def watch_memory() -> Iterator[list[int]]:
+    """A list of one number: the largest RssAnon while the block lasts, in kB."""
     largest, done = [0], threading.Event()
 
     def watch() -> None:
-        while not done.wait(0.05):
+        while not done.wait(0.02):
             largest[0] = max(largest[0], anonymous())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
+    try:
+        yield largest
+    finally:
+        done.set()
+        watcher.join()
+
+
+def train(folder: Path) -> None:
+    """Train, and print the largest RssAnon seen, in MB."""
+    import polyhead
+
     (folder / "memory.yaml").write_text(RECIPE)
-    polyhead.train(folder / "memory.yaml", folder / "run", data=folder, overrides=[f"image.cache={folder / 'cache'}"])
-    done.set()
-    watcher.join()
+    with watch_memory() as largest:
+        cache = f"image.cache={folder / 'cache'}"
+        polyhead.train(folder / "memory.yaml", folder / "run", data=folder, overrides=[cache])
     print(largest[0] / 1000)
 
 

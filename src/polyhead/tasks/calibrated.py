@@ -51,6 +51,7 @@ class Calibrated(Task, ABC):
         return ("answer_accuracy",) if self.answer_accuracy is not None else ()
 
     def calibrate(self, labels: Labels, outputs: Array) -> Self:
+        """See `Task.calibrate`: a temperature, then thresholds, then below what probability an answer is unsure."""
         plain, labels = self.uncalibrated(), self.regroup(labels)
         rows = [row for row, label in enumerate(labels) if label]
         known, seen = [labels[row] for row in rows], outputs[rows]

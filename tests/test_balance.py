@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ class Stopper(Silent):
     def __init__(self, steps: int) -> None:
         self.left = steps
 
-    def track(self, words: str, total: int):  # type: ignore[no-untyped-def]
+    def track(self, words: str, total: int) -> Callable[[int], None]:
         return self.count
 
     def count(self, done: int) -> None:

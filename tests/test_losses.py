@@ -108,7 +108,9 @@ class Logits(keras.Model):
     def call(self, x: Any) -> Any:
         return self.logits + 0 * x
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):  # type: ignore[no-untyped-def]
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         values, known = self.head.loss(y, y_pred)
         counts = known * self.head.weights(y)
         return ops.sum(values * counts) / ops.sum(counts)

@@ -130,7 +130,7 @@ def test_a_model_file_alone_is_tried_on_given_images(
 
     assert call("export", alone, "--data", run.parent / "shapes", "--format", "openvino") == 0
     told = capsys.readouterr()
-    assert "comparing on 40 of the 80 labelled images" in told.err
+    assert "comparing on 80 labelled images" in told.err
     assert "accuracy" in told.out
 
 
@@ -143,7 +143,11 @@ def test_a_run_whose_images_are_gone_is_tried_on_given_ones(
     assert call("export", moved, "--format", "openvino") == 2
     assert "/no/where: there is no such folder or file; check data.path or --data" in capsys.readouterr().err
     assert call("export", moved, run.parent / "shapes/images", "--format", "openvino") == 0
-    assert "comparing on 40 of the 80 given images" in capsys.readouterr().err
+    assert "comparing on 80 given images" in capsys.readouterr().err
+    assert call("export", moved, run.parent / "shapes/images", "--format", "onnx-int8", "--force") == 0
+    told = capsys.readouterr().err
+    assert "without the run's images (/no/where: there is no such folder" in told
+    assert "comparing on 40 of the 80 given images" in told
     assert call("export", moved, "--data", run.parent / "shapes", "--format", "openvino", "--force") == 0
     assert "comparing on 20 test images" in capsys.readouterr().err
 

@@ -112,7 +112,7 @@ def export(
     ],
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="To find ranges on, and for a model without its run."),
+        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="What to try it on, instead of the run's."),
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="The labelled images, if they were moved.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where to write it; beside the model, if absent.")] = None,

@@ -68,8 +68,9 @@ def export(
         model: a run folder; for `openvino` and `onnx-int8` a model file will do.
         kind: `litert` (a .tflite file), `saved_model`, `openvino` (both folders), or `onnx-int8`: a model file like the
             original, whose layers compute in whole numbers of eight bits.
-        images: files, and folders that stand for the images in them; for `onnx-int8` to find its ranges on, instead of
-            the run's training images; for a model file without its run also to compare on.
+        images: files, and folders that stand for the images in them: what to compare on instead of the run's test
+            images; for `onnx-int8` what to find its ranges on instead of its training images, and, for a model file
+            without its run, to compare on: half of them each.
         data: labelled images; for a run, where they are now, for a model file, what `images` are for.
         out: where to write it; beside the model, if absent.
         force: whether to replace what is there.
@@ -83,8 +84,8 @@ def export(
     predictor = Predictor(model)
     target = Path(out) if out else predictor.path.parent / NAMES[kind]
     _check(kind, target, predictor.path, force)
-    ranges, sample = _choose_images(predictor, images, data, progress)
-    if kind == "onnx-int8":
+    ranges, sample = _choose_images(predictor, images, data, kind == "onnx-int8", progress)
+    if ranges:
         if not len(ranges.pixels):
             raise PolyheadError(f"{kind}: give at least two images: some to find ranges on, others to compare on")
         progress.say(f"finding ranges on {ranges.words}")
@@ -95,7 +96,7 @@ def export(
             outputs = _write(predictor, kind, made, ranges, sample)
             progress.say(f"comparing on {sample.words}")
             found = compare_outputs(predictor.card.tasks, predictor.run(sample.pixels), outputs, sample.labels)
-            if kind != "onnx-int8" and not found["difference"] <= TOLERANCE:
+            if not ranges and not found["difference"] <= TOLERANCE:
                 raise PolyheadError(f"{kind}: not written: its outputs are {found['difference']:.2g} off the model's")
             if target.is_dir():
                 shutil.rmtree(target)
@@ -125,22 +126,25 @@ def _check(kind: Format, target: Path, model: Path, force: bool) -> None:
 
 
 def _choose_images(
-    predictor: Predictor, images: Sequence[str | Path], data: str | Path | None, progress: Progress
-) -> tuple[Sample, Sample]:
-    """Images to find ranges on, and others to compare on."""
+    predictor: Predictor, images: Sequence[str | Path], data: str | Path | None, calibrates: bool, progress: Progress
+) -> tuple[Sample | None, Sample]:
+    """Images to find ranges on, if it `calibrates`, and others to compare on."""
     given = _read_images(predictor, images, progress) if images else None
+    if given and not calibrates:
+        return None, given
     if RunFolder(predictor.path.parent).table.exists():
         try:
             dataset = judged_data(predictor, data, "test", progress)
             split = next(name for name in ("test", "valid", "train") if len(dataset.rows_of(name)))
-            return given or _take(dataset, "train", CALIBRATED), _take(dataset, split, COMPARED)
+            own = _take(dataset, "train", CALIBRATED) if calibrates else None
+            return given or own, _take(dataset, split, COMPARED)
         except PolyheadError as error:
             if not given:
                 raise
             progress.say(f"without the run's images ({error})")
     if data:
         labelled = _take(judged_data(predictor, data, "all", progress), "all", COMPARED)
-        return (given, labelled) if given else (labelled.every_other(1), labelled.every_other(0))
+        return (given, labelled) if given or not calibrates else (labelled.every_other(1), labelled.every_other(0))
     if not given:
         raise PolyheadError(f"{predictor.path}: what is it to be tried on? give images, --data, or its run folder")
     return given.every_other(1), given.every_other(0)
@@ -172,13 +176,14 @@ def _spread(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
     return spread
 
 
-def _write(predictor: Predictor, kind: Format, made: Path, ranges: Sample, sample: Sample) -> Outputs:
+def _write(predictor: Predictor, kind: Format, made: Path, ranges: Sample | None, sample: Sample) -> Outputs:
     """Write `made`; its outputs for the sample."""
     card = predictor.card
     if kind == "openvino":
         return convert_to_openvino(predictor.path, card, made, sample.pixels)
     if kind != "onnx-int8":
         return convert_network(card, predictor.path.parent / WEIGHTS, kind, made, sample.pixels)
+    assert ranges
     quantize_model(predictor.path, card, made, ranges.pixels)
     outputs = Predictor(made).run(sample.pixels)
     if sample.labels is not None and sample.held_out:

@@ -5,13 +5,17 @@ TORCH ?= torch
 RUN = $(VENV)/bin/python -m
 KERAS_TESTS = tests/test_optimizers.py tests/test_heads.py tests/test_losses.py tests/test_learner.py tests/test_balance.py
 
-.PHONY: demo test test-backends lint docs clean
+.PHONY: demo test attack test-backends lint docs clean
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/polyhead demo --out demo --force
 
 test: $(VENV)/.ready
 	$(RUN) pytest -n auto --maxprocesses 4 --dist worksteal
+
+# All hostile inputs of tests/attack: an hour or two. `make attack ATTACK=images` runs one campaign.
+attack: $(VENV)/.ready
+	PYTHONPATH=tests $(RUN) attack $(ATTACK)
 
 # The whole way on Keras's other backends as well; JAX and PyTorch are large, so they have an environment of their own.
 test-backends: .venv-backends/.ready

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLORS, call
 from PIL import Image
-from tiny_model import TASKS, write_tiny_model
 
+from conftest import COLORS, call
 from polyhead.use.annotating import draw_answers
 from polyhead.use.files import gather_files
 from polyhead.use.model_file import open_model
+from tiny_model import TASKS, write_tiny_model
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import polyhead
 
 ROOT = Path(polyhead.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-FOUNDATION = {"errors", "progress", "measures", "calibration", "tasks", "recipe", "recipe_file", "recipes"}
+FOUNDATION = {"errors", "files", "progress", "measures", "calibration", "tasks", "recipe", "recipe_file", "recipes"}
 FOUNDATION |= {"recipe_part", "recipe_network", "recipe_sources", "recipe_training"}
 MAY_IMPORT = {
     "data": FOUNDATION | {"data"},

@@ -6,10 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import TINY_RECIPE
 from keras import ops
 
 import polyhead
+from conftest import TINY_RECIPE
 from polyhead.errors import PolyheadError
 from polyhead.learn import WEIGHTS
 from polyhead.learn.backbones import build_backbone, set_trainable

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY_RECIPE
 
+from conftest import TINY_RECIPE
 from polyhead.learn.balance import average_weights
 from polyhead.learn.batches import Lesson
 from polyhead.learn.training import HISTORY, train_network

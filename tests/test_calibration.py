@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from kinds import EXAMPLES
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from kinds import EXAMPLES
 from polyhead.calibration import (
     NEVER,
     alternatives,

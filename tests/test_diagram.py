@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from conftest import TINY_RECIPE
 
+from conftest import TINY_RECIPE
 from polyhead.learn.diagram import describe_network
 from polyhead.learn.network import Network, build_network
 from polyhead.look.network_section import describe_network as draw_network

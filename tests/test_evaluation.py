@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from kinds import EXAMPLES
 
+from kinds import EXAMPLES
 from polyhead.look.evaluation import answers_frame, combine, evaluate_split, measure_joint
 from polyhead.tasks import Array, Categorical, MultiLabel, Ordinal, Regression, Task
 from polyhead.tasks.published import Published

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from conftest import TINY_RECIPE, call, draw_shapes
 from numpy.typing import NDArray
 
 import polyhead
+from conftest import TINY_RECIPE, call, draw_shapes
 from polyhead.look.comparison import compare_outputs
 from polyhead.use.model_file import Card, open_model
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from conftest import call
 from PIL import Image
 
 import polyhead
+from conftest import call
 from polyhead.data.dataset import load_dataset
 from polyhead.data.proposal import propose_recipe
 from polyhead.data.sources import complete_recipe

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from keras import ops
-from kinds import EXAMPLES, Example
 
+from kinds import EXAMPLES, Example
 from polyhead.learn.heads import HEADS, Head
 from polyhead.tasks import KINDS, Binary, Categorical, MultiLabel, Ordinal
 

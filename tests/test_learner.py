@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import TINY_RECIPE
 from keras import ops
 
+from conftest import TINY_RECIPE
 from polyhead.learn.augment import RandomChange
 from polyhead.learn.batches import Batches, Lesson, OneEpoch
 from polyhead.learn.learner import Learner

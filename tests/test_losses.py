@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from kinds import EXAMPLES, Example
 
+from kinds import EXAMPLES, Example
 from polyhead.learn.heads import HEADS, Head
 from polyhead.learn.losses import asymmetric, class_loss, cosine, focal, focal_classes, smooth, yes_no_loss
 from polyhead.tasks import Binary, Categorical, MultiLabel, Ordinal, Task

@@ -5,9 +5,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import TINY_RECIPE
 from keras import layers
 
+from conftest import TINY_RECIPE
 from polyhead.learn.export import export_network
 from polyhead.learn.network import Network, build_network
 from polyhead.recipe import Recipe

@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import TINY_RECIPE
 
+from conftest import TINY_RECIPE
 from polyhead.learn.batches import Lesson
 from polyhead.learn.training import STATE, train_network
 from polyhead.progress import SILENT, Silent

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from browser import CHROMIUM, Browser
-from drawn_model import MARKS, write_model
 from PIL import Image
 
+from browser import CHROMIUM, Browser
+from drawn_model import MARKS, write_model
 from polyhead.use.predictor import Predictor
 from polyhead.use.server.app import create_app
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import COLORS
 from numpy.typing import NDArray
 from PIL import Image
-from tiny_model import TASKS, write_tiny_model
 
 import polyhead
+from conftest import COLORS
 from polyhead.use.predictor import BATCH, Predictor, count_cores
 from polyhead.use.records import flat_columns
+from tiny_model import TASKS, write_tiny_model
 
 Pixels = NDArray[np.uint8]
 

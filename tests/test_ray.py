@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import COLORS, call, list_leaves
 from PIL import Image
-from tiny_model import write_tiny_model
 
 import polyhead
+from conftest import COLORS, call, list_leaves
 from polyhead.use.ray_engine import PORTION, predict_on_ray
+from tiny_model import write_tiny_model
 
 ray = pytest.importorskip("ray")
 pytestmark = [

@@ -19,12 +19,12 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
-from conftest import call
-from drawn_model import TASKS, write_model
 from PIL import Image
 from starlette.testclient import TestClient
 
 import polyhead
+from conftest import call
+from drawn_model import TASKS, write_model
 from polyhead.use.predictor import Predictor
 from polyhead.use.server.app import create_app
 from polyhead.use.server.batching import Batcher

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from kinds import EXAMPLES, Example
 from pydantic import TypeAdapter, ValidationError
 
+from kinds import EXAMPLES, Example
 from polyhead.errors import PolyheadError
 from polyhead.tasks import KINDS, AnyTask, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
 from polyhead.tasks.labelled import weigh_labels

@@ -6,9 +6,9 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import TINY_RECIPE
 from numpy.typing import NDArray
 
+from conftest import TINY_RECIPE
 from polyhead.learn import WEIGHTS
 from polyhead.learn.batches import Lesson
 from polyhead.learn.features import precompute

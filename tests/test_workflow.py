@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import call, draw_shapes, list_leaves
 from fastapi.testclient import TestClient
 
 import polyhead
+from conftest import call, draw_shapes, list_leaves
 from polyhead import workflow
 from polyhead.data.dataset import reopen_dataset
 from polyhead.data.table import read_csv

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.errors import PolyheadError
+from polyhead.files import write_text
 from polyhead.look.answers import read_answers
 from polyhead.look.cluster_choice import choose_groups
 from polyhead.look.cluster_page import ClusterPage, write_cluster_page
@@ -27,7 +28,7 @@ from polyhead.look.image_map import map_points
 from polyhead.look.report import PAGE, PLOTLY
 from polyhead.look.words import show_count
 from polyhead.progress import SILENT, Progress
-from polyhead.run_folder import claim_folder, write_text
+from polyhead.run_folder import claim_folder
 from polyhead.use.files import gather_files
 from polyhead.use.model_file import Card
 from polyhead.use.pile import Pile, answer_pile

@@ -1,5 +1,33 @@
-"""What goes wrong through no fault of the program."""
+"""What goes wrong through no fault of the program, and how it is told: in one line, whatever stood in the input."""
+
+import re
+
+LONGEST = 1000  # characters of a message
+# What would break a line, or move a terminal's cursor, or turn its text around; and halves of UTF-16 pairs.
+UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class PolyheadError(Exception):
-    """A mistake in what the user gave: one line that names the file, key or row and says what to do."""
+    """A mistake in what the user gave: one line that names the file, key or row and says what to do.
+
+    Whatever the words quote, they come out as one line that is fit for a terminal and a log.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(shorten(show_text(words), LONGEST))
+
+
+def show_text(text: str) -> str:
+    r"""A text from elsewhere, such as a file's name, as one line of Unicode: control characters as `\n`, `\x1b`.
+
+    What cannot be encoded (a file's name need not be Unicode) is escaped the same way, as `\udcff`.
+    """
+    return UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def shorten(text: str, longest: int) -> str:
+    """A text of at most `longest` characters; of a longer one the start and the end, where what to do stands."""
+    if len(text) <= longest:
+        return text
+    end = longest // 3
+    return f"{text[: longest - end - 3]}...{text[-end:]}"

@@ -1,7 +1,6 @@
 """Between the predictor, the evaluation and the report: judge the shipped file, and write down what came of it."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +13,14 @@ from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.splits import repeats
 from polyhead.data.table import read_csv
 from polyhead.errors import PolyheadError
+from polyhead.files import write_beside, write_text
 from polyhead.look.evaluation import answers_frame, combine, evaluate_split
 from polyhead.look.parts import DataPart, Judged, Report, ResultPart, TrainingPart
 from polyhead.look.report import write_report
 from polyhead.progress import Progress
 from polyhead.recipe import SPLITS, Recipe, SplitRecipe
 from polyhead.recipe_file import check_recipe, load_recipe
-from polyhead.run_folder import RunFolder, write_text
+from polyhead.run_folder import RunFolder
 from polyhead.tasks import Task
 from polyhead.use.model_file import write_card
 from polyhead.use.predictor import Predictor
@@ -124,9 +124,8 @@ def report_run(
     write_text(run.evaluation, json.dumps(evaluation, indent=1, ensure_ascii=False))
     shown = judged.get("test") or next(iter(judged.values()), None)
     if shown:
-        beside = run.predictions.with_suffix(".part")
-        answers_frame(list(shown.rows["path"]), tasks, shown.outputs).to_csv(beside, index=False)
-        os.replace(beside, run.predictions)
+        with write_beside(run.predictions) as beside:
+            answers_frame(list(shown.rows["path"]), tasks, shown.outputs).to_csv(beside, index=False)
     facts = [
         ("images", ", ".join(f"{count:,} {split}" for split, count in card.rows.items())),
         ("image size", f"{recipe.image.size[0]} x {recipe.image.size[1]}"),

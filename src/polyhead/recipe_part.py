@@ -8,6 +8,6 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Part(BaseModel):
-    """A part of a recipe: unknown keys are mistakes, nothing changes once it is read."""
+    """A part of a recipe: unknown keys are mistakes, numbers are finite, nothing changes once it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -102,10 +102,3 @@ def claim_folder(path: Path, mark: str, force: bool) -> Iterator[Path]:
             os.replace(aside, path)
         raise
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all."""
-    beside = path.with_name(f"{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)

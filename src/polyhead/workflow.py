@@ -8,13 +8,14 @@ from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.sources import complete_recipe
 from polyhead.data.table import WEIGHT, read_csv, write_csv
 from polyhead.errors import PolyheadError
+from polyhead.files import write_text
 from polyhead.judging import calibrate, data_path, judge, judged_data, note_figures, report_data, report_run
 from polyhead.learn import WEIGHTS, choose_backend
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe import SPLITS, Recipe
 from polyhead.recipe_file import load_recipe, recipe_text, write_recipe
 from polyhead.recipes import built_in_names
-from polyhead.run_folder import RunFolder, claim_folder, open_run, write_text
+from polyhead.run_folder import RunFolder, claim_folder, open_run
 from polyhead.tasks import Task
 from polyhead.use.predictor import Predictor
 

@@ -8,7 +8,6 @@ no single pixel says much and a network has to learn shapes.
 
 import colorsys
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from polyhead.data.garments import COLORS, CUTS, DETAILS, SIZES, Garment, Tailor
+from polyhead.files import write_beside
 from polyhead.progress import Progress
 
 Phases = NDArray[np.float32]
@@ -48,12 +48,11 @@ def draw_garments(folder: Path, count: int, seed: int, progress: Progress) -> Pa
         draw_picture(garment, rng).save(folder / name, quality=92)
         rows.append({"image": name, **write_labels(garment, rng)})
         advance(1)
-    labels, beside = folder / "labels.csv", folder / "labels.csv.new"
-    with beside.open("w", newline="", encoding="utf-8") as file:
+    labels = folder / "labels.csv"
+    with write_beside(labels) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ("image", "category", "color", "striped", "details", "length", "size"))
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(beside, labels)
     return labels
 
 

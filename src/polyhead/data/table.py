@@ -1,7 +1,6 @@
 """The one thing that every source ends in: a row an image, a column a task, and a list of what was left out."""
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from polyhead.data.rows import Rows, data_folder
 from polyhead.data.sources import complete_recipe, read_rows
 from polyhead.data.splits import GROUP, read_fixed_splits
 from polyhead.errors import PolyheadError
+from polyhead.files import write_beside
 from polyhead.progress import Progress
 from polyhead.recipe import Recipe
 from polyhead.tasks import Task
@@ -129,9 +129,8 @@ def _read_weights(cells: Iterable[str], reasons: list[str]) -> list[str]:
 def write_csv(table: Table, folder: Path) -> None:
     """Write `table.csv` and `rejected.csv` into the folder; each is there whole or not at all."""
     for name, frame in (("table.csv", table.frame), ("rejected.csv", table.rejected)):
-        beside = folder / f"{name}.new"
-        frame.to_csv(beside, index=False, encoding="utf-8", lineterminator="\n")
-        os.replace(beside, folder / name)
+        with write_beside(folder / name) as beside:
+            frame.to_csv(beside, index=False, encoding="utf-8", lineterminator="\n")
 
 
 def read_csv(folder: Path, data: Path) -> Table:

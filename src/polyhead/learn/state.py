@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from polyhead.errors import PolyheadError
+from polyhead.files import write_beside
 from polyhead.learn import backend
 from polyhead.learn.learner import Learner
 
@@ -33,12 +34,10 @@ def save(path: Path, learner: Learner, position: Position) -> None:
     """Write the state beside `path`, then put it in its place."""
     backend.settle(learner)
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(learner).items()}
-    beside = path.with_suffix(".part")
-    with beside.open("wb") as file:
+    with write_beside(path) as beside, beside.open("wb") as file:
         np.savez(file, position=np.array(json.dumps(asdict(position))), **arrays)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def load(path: Path, learner: Learner, with_optimizer: bool) -> Position:

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from polyhead.files import write_beside
 from polyhead.learn import WEIGHTS, backend, state
 from polyhead.learn.backbones import set_trainable
 from polyhead.learn.batches import Batches, Lesson, OneEpoch
@@ -183,18 +183,16 @@ class Keeper(keras.callbacks.Callback):
 
     def _keep_weights(self) -> None:
         backend.settle(self.learner)
-        beside = self.folder / "state/part.weights.h5"
         if self.averages:
             self.averages.on_test_begin()
-        self.learner.core.save_weights(beside)
+        with write_beside(self.folder / WEIGHTS) as beside:
+            self.learner.core.save_weights(beside)
         if self.averages:
             self.averages.on_test_end()
-        os.replace(beside, self.folder / WEIGHTS)
 
     def _write_history(self) -> None:
-        beside = self.folder / f"{HISTORY}.part"
-        pd.DataFrame(self.position.rows).to_csv(beside, index=False)
-        beside.replace(self.folder / HISTORY)
+        with write_beside(self.folder / HISTORY) as beside:
+            pd.DataFrame(self.position.rows).to_csv(beside, index=False)
 
 
 def describe_epoch(rows: list[dict[str, Any]], epochs: int) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from polyhead.files import write_beside, write_text
 from polyhead.look.cluster_choice import Choice
 from polyhead.look.cluster_scale import Scale
 from polyhead.look.cluster_summary import GroupedPile, Summary
@@ -105,12 +105,8 @@ def record_grouping(
 def write_record(folder: Path, made: Made, record: Mapping[str, Any]) -> None:
     """Write clusters.csv (image, group, distance) and clusters.json, each whole or not at all."""
     groups = made.pile.groups
-    table, text = folder / "clusters.csv", folder / "clusters.json"
-    with table.with_suffix(".part").open("w", encoding="utf-8", newline="") as file:
+    with write_beside(folder / "clusters.csv") as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "group", "distance"])
         writer.writerows(zip(made.pile.images, groups.labels, np.round(groups.distances, 6), strict=True))
-    os.replace(table.with_suffix(".part"), table)
-    written = json.dumps(record, indent=1, ensure_ascii=False)
-    text.with_suffix(".part").write_bytes(written.encode("utf-8", "replace"))
-    os.replace(text.with_suffix(".part"), text)
+    write_text(folder / "clusters.json", json.dumps(record, indent=1, ensure_ascii=False))

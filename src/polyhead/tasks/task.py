@@ -22,7 +22,7 @@ Answer = dict[str, Any]
 class Task(BaseModel, ABC):
     """What all kinds have in common."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     LEARNT: ClassVar[tuple[str, ...]] = ("counts",)  # fields that a recipe does not hold: the data give them
     FOUND: ClassVar[tuple[str, ...]] = ()  # those of them that the validation split gives, not the training split
     IN_JOINT: ClassVar[bool] = True  # whether `joint.all_correct` asks for this answer

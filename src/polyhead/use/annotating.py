@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from polyhead.data.images import ImageError, read_upright
 from polyhead.errors import PolyheadError
+from polyhead.files import write_beside
 from polyhead.progress import Progress
 from polyhead.tasks import Answer
 from polyhead.use.ahead import map_ahead
@@ -68,11 +69,10 @@ def annotate_images(records: Iterable[Answer], root: Path, out: Path, progress: 
 
 def _write(record: Answer, target: Path) -> None:
     picture, form = read_upright(Path(record["image"]))
-    beside = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        draw_answers(picture, record).save(beside, "JPEG" if form == "MPO" else form, quality=90)
-        os.replace(beside, target)
+        with write_beside(target) as beside:
+            draw_answers(picture, record).save(beside, "JPEG" if form == "MPO" else form, quality=90)
     except OSError as error:
         if error.errno is None:  # the format's own: too wide for it, for one
             raise ImageError(str(error)) from None

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from polyhead.errors import PolyheadError
+from polyhead.files import write_beside
 from polyhead.tasks import Answer, Task
 from polyhead.use.model_file import Card
 from polyhead.use.records import flat_columns, flat_form, flatten_record
@@ -101,16 +102,14 @@ def write_parquet(records: Iterable[Answer], tasks: Mapping[str, Task], path: Pa
         raise PolyheadError("--parquet needs pyarrow: pip install 'polyhead[parquet]'") from None
     types = {str: pyarrow.string(), float: pyarrow.float64(), bool: pyarrow.bool_()}
     schema = pyarrow.schema({name: types[type(value)] for name, value in flat_form(tasks).items()})
-    beside, failed, left = path.with_name(f"{path.name}.part"), 0, iter(records)
-    with _telling(path):
-        with parquet.ParquetWriter(beside, schema) as writer:
-            while group := list(islice(left, ROW_GROUP)):
-                failed += sum(record["error"] is not None for record in group)
-                rows = [flatten_record(record) for record in group]
-                for row in rows:  # Parquet's text is UTF-8, a file's name need not be
-                    row["image"] = row["image"].encode("utf-8", "backslashreplace").decode()
-                writer.write_table(pyarrow.Table.from_pylist(rows, schema))
-        os.replace(beside, path)
+    failed, left = 0, iter(records)
+    with write_beside(path) as beside, parquet.ParquetWriter(beside, schema) as writer:
+        while group := list(islice(left, ROW_GROUP)):
+            failed += sum(record["error"] is not None for record in group)
+            rows = [flatten_record(record) for record in group]
+            for row in rows:  # Parquet's text is UTF-8, a file's name need not be
+                row["image"] = row["image"].encode("utf-8", "backslashreplace").decode()
+            writer.write_table(pyarrow.Table.from_pylist(rows, schema))
     return failed
 
 

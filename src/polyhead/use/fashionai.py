@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from polyhead.errors import PolyheadError
+from polyhead.files import write_beside
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe import nearest
 from polyhead.tasks import Array, Task
@@ -26,14 +27,12 @@ class Question(NamedTuple):
 
 def write_fashionai_answers(question: Path, predictor: Predictor, out: Path, progress: Progress = SILENT) -> int:
     """Write what `answer_questions` gives, whole or not at all; how many rows have no answer."""
-    beside = out.with_name(f"{out.name}.part")
     unanswered = 0
     rows = answer_questions(question, predictor, progress)
-    with beside.open("wb") as file:
+    with write_beside(out) as beside, beside.open("wb") as file:
         for row, answered in rows:
             file.write(row)
             unanswered += not answered
-    os.replace(beside, out)
     return unanswered
 
 

@@ -1,7 +1,6 @@
 """`model.onnx`: an ONNX graph, and in its metadata all that an answer needs, as JSON. Data only: no code in it."""
 
 import hashlib
-import os
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from polyhead.errors import PolyheadError
+from polyhead.files import write_beside
 from polyhead.recipe import ImageRecipe
 from polyhead.tasks import AnyTask
 from polyhead.use.diagram import Diagram
@@ -57,9 +57,8 @@ def write_card(path: Path, card: Card) -> None:
 
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, {KEY: card.model_dump_json()})
-    beside = path.with_suffix(".part")
-    onnx.save(model, str(beside))
-    os.replace(beside, path)
+    with write_beside(path) as beside:
+        onnx.save(model, str(beside))
 
 
 def find_model(path: str | Path) -> Path:

@@ -2,4 +2,5 @@
 
 from attack.campaign import Campaign
 
-CAMPAIGNS: dict[str, Campaign] = {campaign.name: campaign for campaign in ()}
+ALL: tuple[Campaign, ...] = ()
+CAMPAIGNS = {campaign.name: campaign for campaign in ALL}

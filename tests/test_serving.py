@@ -214,8 +214,6 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
 }
 
 
-# Starlette leaves the file of a part that was cut off to be closed by the garbage collector.
-@pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_request_is_refused_with_a_sentence(predictor: Predictor, case: str) -> None:
     sent, status, words = WRONG[case]
@@ -299,18 +297,23 @@ def test_the_server_outlives_500_mangled_images(client: TestClient) -> None:
     assert client.post("/predict", content=RED).status_code == 200
 
 
-def test_more_requests_than_the_queue_holds_are_told_to_try_again(predictor: Predictor) -> None:
+def test_more_requests_than_the_queue_holds_are_told_to_try_again(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def predict_when_told(*given: Any) -> Iterator[Any]:
+        begun.set()
+        go_on.wait(30)
+        return predict(*given)
+
+    predict = Predictor.predict
+    monkeypatch.setattr(Predictor, "predict", predict_when_told)
+
     async def ask() -> tuple[httpx2.Response, httpx2.Response, httpx2.Response]:
-        begun, go_on = asyncio.Event(), asyncio.Event()
-
-        async def slowly() -> AsyncIterator[bytes]:
-            begun.set()
-            await go_on.wait()
-            yield RED
-
         async with asked(predictor, Limits(queue=1)) as asking:
-            first = asyncio.create_task(asking.post("/predict", content=slowly()))
-            await begun.wait()
+            first = asyncio.create_task(asking.post("/predict", content=RED))
+            await asyncio.to_thread(begun.wait, 30)
             refused = await asking.post("/predict", content=RED)
             health = await asking.get("/health")
             go_on.set()
@@ -320,6 +323,27 @@ def test_more_requests_than_the_queue_holds_are_told_to_try_again(predictor: Pre
     assert (first.status_code, refused.status_code, health.status_code) == (200, 503, 200)
     assert refused.headers["Retry-After"] == "1"
     assert "try again" in refused.json()["detail"]
+
+
+def test_who_sends_slowly_takes_nobodys_place(predictor: Predictor) -> None:
+    async def ask() -> list[int]:
+        begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            begun.release()
+            yield RED[:9]
+            await go_on.wait()
+            yield RED[9:]
+
+        async with asked(predictor, Limits(queue=1)) as asking:
+            slow = [asyncio.create_task(asking.post("/predict", content=slowly())) for _ in range(4)]
+            for _ in slow:
+                await begun.acquire()
+            quick = await asking.post("/predict", content=RED)
+            go_on.set()
+            return [quick.status_code, *sorted([(await one).status_code for one in slow])]
+
+    assert asyncio.run(ask())[:2] == [200, 200]
 
 
 def test_a_request_that_never_arrives_is_given_up(predictor: Predictor) -> None:
@@ -463,8 +487,8 @@ def test_sigterm_finishes_what_is_under_way(predictor: Predictor) -> None:
 
     with serving(predictor) as (server, address):
         with socket.create_connection(address, 30) as connection, connection.makefile("rb") as answer:
-            head = f"POST /predict HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {len(RED)}\r\n\r\n"
-            connection.sendall(head.encode())
+            head = f"Host: localhost\r\nExpect: 100-continue\r\nContent-Length: {len(RED)}\r\n\r\n"
+            connection.sendall(b"POST /predict HTTP/1.1\r\n" + head.encode())
             assert b"100" in answer.readline()  # the request is being read
             server.send_signal(signal.SIGTERM)
             while connects(address):  # until it lets no one in

@@ -65,6 +65,23 @@ class Arrivals:
         return min(much, key=lambda connection: self._held[connection] / (now - connection.begun + 0.001))
 
 
+class AnswerTransport(asyncio.Transport):
+    """Where an answer is written; when uvicorn closes it, the connection parts from the client instead."""
+
+    def __init__(self, connection: "BoundedRequests") -> None:
+        super().__init__()
+        self._connection = connection
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._connection.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._connection.transport.is_closing()
+
+    def close(self) -> None:
+        self._connection.part()
+
+
 class BoundedRequests(HttpToolsProtocol):
     """uvicorn's connection, which alone would keep all of a head or of trailers, and wait for ever.
 
@@ -89,13 +106,18 @@ class BoundedRequests(HttpToolsProtocol):
         self.arrivals.end(self)
         if self._timer:
             self._timer.cancel()
+        if self._running:  # where others wait behind it, uvicorn would go on writing its answer
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._silent += len(data)
         if self._deaf:
+            if self._silent > self.arrivals.longest:
+                self.transport.abort()
             return
         self._unset_keepalive_if_required()
-        self._silent += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # answered as if it had not been asked for; what follows would be no HTTP
@@ -149,8 +171,10 @@ class BoundedRequests(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._deaf:
+            return
         self._wait(self.arrivals.limits.seconds)
-        if not (self._in_message or self._is_working or self._deaf):
+        if not (self._in_message or self._is_working):
             self._await_request()
 
     def pause_writing(self) -> None:
@@ -174,8 +198,23 @@ class BoundedRequests(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def part(self) -> None:
+        """Say no more, and give the client time to take what was said.
+
+        A connection that is closed with bytes unread is reset, and its last answer lost.
+        """
+        self._deaf = True
+        if self.transport.is_closing():
+            return
+        self.arrivals.begin(self)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        self._wait(self.arrivals.limits.seconds if self.transport.get_write_buffer_size() else LINGER)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: FastAPI) -> None:  # type: ignore[override]
         self._running = cycle
+        cycle.transport = AnswerTransport(self)
         super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
 
     @property
@@ -214,7 +253,7 @@ class BoundedRequests(HttpToolsProtocol):
         """Read no more. Answers that are due are given; then, or in their place, why."""
         if self._deaf:
             return
-        self._deaf = True
+        self._deaf, self._silent = True, 0
         self.arrivals.end(self)
         if self.pipeline and self.pipeline[0][0].more_body:
             self.pipeline.popleft()  # the newest, which will never be there in full
@@ -227,11 +266,9 @@ class BoundedRequests(HttpToolsProtocol):
         if last and not last.response_complete:
             last.disconnected = True
             last.message_event.set()
-        if answered or (last and not self._in_message):
-            self.transport.close()
-        else:
+        if not answered and (self._in_message or not last):
             self._write_refusal(status, words)
-        self._wait(LINGER)
+        self.part()
 
     def _write_refusal(self, status: HTTPStatus, words: str) -> None:
         headers = {
@@ -244,6 +281,3 @@ class BoundedRequests(HttpToolsProtocol):
             headers |= RETRY_AFTER
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         self.transport.write("\r\n".join([*lines, "", words]).encode())
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.flow.resume_reading()  # so that the client's own end is noticed

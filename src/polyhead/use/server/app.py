@@ -219,7 +219,9 @@ async def _uploads(request: Request) -> AsyncIterator[list[Upload]]:
         desk.gate.refuse()
     body = await _within(seconds, read_body(request, limit), late)
     with desk.gate.enter():
-        yield split_uploads(request.headers.get("content-type", ""), body, desk.limits)
+        uploads = split_uploads(request.headers.get("content-type", ""), body, desk.limits)
+        del body  # the files of a form are copies
+        yield uploads
 
 
 async def _answer(desk: Desk, work: Awaitable[Given]) -> Given:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.use.server.arriving import Arrivals, BoundedRequests
 from polyhead.use.server.limits import Limits
 
@@ -60,8 +60,9 @@ def _open_socket(host: str, port: int, backlog: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         opened = socket.create_server((host, port), family=family, backlog=backlog)
     except (OSError, OverflowError, ValueError) as error:  # of ValueError: a name that is none, or holds a NUL
-        reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
-        raise PolyheadError(f"{host}, port {port}: cannot be listened at ({reason}); see --host and --port") from None
+        reason = error.strerror if isinstance(error, OSError) else "no host has such a name, or no port such a number"
+        words = f"{shorten(host, 100)}, port {port}: cannot be listened at ({reason}); see --host and --port"
+        raise PolyheadError(words) from None
     # An answer leaves as head and body; the body would wait 40 ms for the head to be acknowledged.
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return opened

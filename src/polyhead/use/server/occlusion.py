@@ -3,8 +3,7 @@
 Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2014, arXiv:1311.2901.
 """
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +21,16 @@ def list_covers(size: tuple[int, int]) -> tuple[list[Cover], tuple[int, int]]:
     return [(rows, columns) for rows in down for columns in across], (len(down), len(across))
 
 
-def cover_parts(pixels: Pixels, covers: list[Cover], batch: int) -> Iterator[Pixels]:
-    """Copies of an image (height, width, 3), each with one part under its mean colour; in batches (n, ...).
+def cover_each(pixels: Pixels, covers: Sequence[Cover]) -> Pixels:
+    """Copies of an image (height, width, 3), each with one part under its mean colour: (n, height, width, 3).
 
     The mean colour, since any other brings in a colour that the image may not have.
     """
+    copies = np.repeat(pixels[np.newaxis], len(covers), axis=0)
     mean = pixels.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
-    left = iter(covers)
-    while part := list(islice(left, batch)):
-        copies = np.repeat(pixels[np.newaxis], len(part), axis=0)
-        for copy, place in zip(copies, part, strict=True):
-            copy[place] = mean
-        yield copies
+    for copy, place in zip(copies, covers, strict=True):
+        copy[place] = mean
+    return copies
 
 
 def _spans(length: int) -> list[slice]:

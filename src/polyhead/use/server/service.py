@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,11 +17,10 @@ from polyhead.use.predictor import BATCH, Outputs, Predictor, count_cores
 from polyhead.use.server.batching import Batcher
 from polyhead.use.server.limits import Limits
 from polyhead.use.server.metering import Meter
-from polyhead.use.server.occlusion import cover_parts, list_covers
+from polyhead.use.server.occlusion import cover_each, list_covers
 from polyhead.use.server.uploads import Upload
 
 Record = dict[str, Any]
-Given = TypeVar("Given")
 Made = TypeVar("Made")
 NO_ANSWER = "the model has no answer for it"
 logger = logging.getLogger("uvicorn.error")
@@ -64,28 +64,29 @@ class Service:
             ImageError: the image cannot be read, or the model has no answer for it, or for a part.
         """
         task = self.card.tasks[task_name]
-        pixels = await self._in_thread(self._decode, upload.content)
-        whole = (await self._run(pixels[np.newaxis]))[task_name]
+        pixels = await self._in_thread(partial(self._decode, upload.content))
+        whole = (await self._run(lambda: pixels[np.newaxis]))[task_name]
         label = task.main_label(task.decode(whole)[0]) if label is None else label
         value = float(task.support(whole, label)[0])
         covers, shape = list_covers(self.card.image.size)
-        parts = await asyncio.gather(*(self._run(part) for part in cover_parts(pixels, covers, BATCH)))
+        batches = [covers[first : first + BATCH] for first in range(0, len(covers), BATCH)]
+        parts = await asyncio.gather(*(self._run(partial(cover_each, pixels, batch)) for batch in batches))
         changes = task.support(np.concatenate([part[task_name] for part in parts]), label).reshape(shape) - value
         if not np.isfinite(changes).all():
             raise ImageError(NO_ANSWER)
         found = {"image": upload.name, "task": task_name, "label": label, "value": value}
         return found | {"changes": changes.round(4).tolist()}
 
-    async def _run(self, pixels: NDArray[np.uint8]) -> Outputs:
-        """On one core, in turn with the batches of others."""
+    async def _run(self, draw: Callable[[], NDArray[np.uint8]]) -> Outputs:
+        """For images that are drawn when it is their turn, with the batches of others, on one core."""
         try:
-            return await self._in_thread(self._one_core.run, pixels)
+            return await self._in_thread(lambda: self._one_core.run(draw()))
         except PolyheadError as error:
             logger.error("%s", error)
             raise ImageError(NO_ANSWER) from None
 
-    async def _in_thread(self, work: Callable[[Given], Made], given: Given) -> Made:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, given)
+    async def _in_thread(self, work: Callable[[], Made]) -> Made:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _decode(self, content: bytes) -> NDArray[np.uint8]:
         check_pixels(content, self._limits.pixels)

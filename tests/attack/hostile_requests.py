@@ -47,7 +47,7 @@ FILE_NAMES = (
     *("\u202egnp.exe".encode(), "\u2028".encode(), b"a;b", b"a=b;c=d", b"=?utf-8?b?7aCA?=", b"\x85", b"\\", b'"'),
 )
 BOUNDARIES = ("x", "x" * 70, "x" * 71, "", '"a b"', '"', "--", "\r", "é", "x;y", "'()+_,-./:=?")
-FORMS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000")
+FORMS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
 
 
 class Exchange(NamedTuple):

@@ -1,6 +1,7 @@
 """Requests, by raw sockets, to a real `polyhead serve`: it answers each in valid HTTP, and stays as it was."""
 
 import contextlib
+import os
 import re
 import socket
 import subprocess
@@ -31,8 +32,16 @@ class Server:
         self._process, self._port, self._log, self._seen = process, port, log, len(log.read_bytes())
 
     def connect(self) -> socket.socket:
-        """A connection to it."""
-        return socket.create_connection(("127.0.0.1", self._port), PATIENCE)
+        """A connection to it.
+
+        Raises:
+            Wrong: it is there no more.
+        """
+        try:
+            return socket.create_connection(("127.0.0.1", self._port), PATIENCE)
+        except OSError as error:
+            said = self._log.read_text(errors="replace")[-600:]
+            raise Wrong(f"finds no server ({error}; it ended with {self._process.poll()}): {said}") from None
 
     def exchange(self, exchange: Exchange) -> None:
         """Send it, and read what is due.
@@ -101,7 +110,8 @@ def serving(folder: Path, *options: str) -> Iterator[Server]:
     """A server of the tiny model, with options of `polyhead serve`."""
     model, log = write_tiny_model(folder / "tiny.onnx"), folder / "stderr"
     command = [sys.executable, "-m", "polyhead", "serve", str(model), "--port", "0", *options]
-    with log.open("wb") as sink, subprocess.Popen(command, stderr=sink) as process:
+    told = os.environ | {"PYTHONFAULTHANDLER": "1"}  # so that a crash says where
+    with log.open("wb") as sink, subprocess.Popen(command, stderr=sink, env=told) as process:
         try:
             while not (found := re.search(r"127\.0\.0\.1:(\d+)/", log.read_text())):
                 if process.poll() is not None:

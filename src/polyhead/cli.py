@@ -120,10 +120,15 @@ def resume(run: Run, data: Data = None) -> None:
 @app.command()
 def evaluate(
     model: Model,
-    data: Data = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Other labelled images: a folder, a file, a recipe; or where the run's are now."),
+    ] = None,
     split: Annotated[
-        str, typer.Option("--split", help="train, valid, test, unseen; or all, for every image.")
-    ] = "test",
+        str | None,
+        typer.Option("--split", help="train, valid, test, unseen; or all, for every image (of other images always)."),
+    ] = None,
+    settings: Settings = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to put evaluation.json, predictions.csv, report/.")
     ] = None,
@@ -133,7 +138,9 @@ def evaluate(
     from polyhead import workflow
 
     with Screen() as screen:
-        found = workflow.evaluate(model, data=data, split=split, out=out, force=force, progress=screen)
+        found = workflow.evaluate(
+            model, data=data, split=split, overrides=settings or (), out=out, force=force, progress=screen
+        )
     _tell_evaluation(found)
 
 

@@ -96,7 +96,8 @@ def evaluate(
     model: str | Path,
     *,
     data: str | Path | None = None,
-    split: str = "test",
+    split: str | None = None,
+    overrides: Iterable[str] = (),
     out: str | Path | None = None,
     force: bool = False,
     progress: Progress = SILENT,
@@ -105,17 +106,20 @@ def evaluate(
 
     Args:
         model: a run folder or a model file.
-        data: the labelled images, if they are not where the run found them, or are others.
-        split: train, valid, test or unseen: of the run; or `all`, every image of `data`.
+        data: where the run's labelled images are now, if they were moved; or others: see `judged_data`.
+        split: train, valid, test or unseen: of the run; or `all`, every image of `data`. If absent: test of the run, or
+            all of other images.
+        overrides: changes to the recipe by which the labels of other images are read.
         out: a folder to make, for evaluation.json, predictions.csv and the report.
 
     Returns:
         What evaluation.json holds.
     """
     predictor = Predictor(model)
-    dataset = judged_data(predictor, data, split, progress)
+    dataset = judged_data(predictor, data, split, progress, overrides)
+    split = "all" if set(dataset.table.frame["split"]) == {"all"} else split or "test"
     if not len(dataset.rows_of(split)):
-        raise PolyheadError(f"--split {split}: the run has no such images")
+        raise PolyheadError(f"split: there are no {split} images to judge")
     evaluation, judged = judge(predictor, dataset, [split])
     if out:
         with claim_folder(Path(out), "evaluation.json", force) as folder:

@@ -9,7 +9,7 @@ from typing import Any
 from polyhead.data.evidence import BLANKS, Finding
 from polyhead.data.layouts import Sight, list_sights
 from polyhead.data.sources import read_rows
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.recipe import Recipe, pattern_fields
 from polyhead.tasks import Task
 from polyhead.tasks.task import one_of
@@ -108,4 +108,4 @@ def _count(cells: Iterable[str]) -> Counter[str]:
 
 
 def _describe(finding: Finding) -> str:
-    return f"{finding.column} ({finding.words})"
+    return f"{finding.column} ({shorten(finding.words, 60)})"

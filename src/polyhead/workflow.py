@@ -132,6 +132,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    allow_hosts: Iterable[str] = (),
     limits: "Limits | None" = None,
     progress: Progress = SILENT,
 ) -> None:
@@ -141,17 +142,23 @@ def serve(
         model: a run folder, some of whose test images the page then offers to try; or a model file.
         host: where to listen; the default is this machine alone.
         port: 0 takes one that is free.
+        allow_hosts: other names that it answers to than where it listens, localhost and addresses; `*` for any.
         limits: what a request may ask for; the defaults of `Limits`, if absent.
+
+    Raises:
+        PolyheadError: the model cannot be opened, the address cannot be had, or a limit or a name is none.
     """
     from polyhead.use.server.app import create_app
+    from polyhead.use.server.browsers import name_hosts
     from polyhead.use.server.limits import Limits
     from polyhead.use.server.listening import listen
 
     limits = limits or Limits()
+    hosts = name_hosts(host, allow_hosts)
     predictor = Predictor(model)
     examples = RunFolder(Path(model)).find_examples(EXAMPLES) if Path(model).is_dir() else []
-    app = create_app(predictor, limits, examples)
-    listen(app, (host, port), limits.seconds, lambda url: progress.say(f"{predictor.card.name} answers at {url}"))
+    app = create_app(predictor, limits, examples, hosts)
+    listen(app, (host, port), limits, lambda url: progress.say(f"{predictor.card.name} answers at {url}"))
 
 
 def explore(

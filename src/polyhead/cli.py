@@ -16,6 +16,7 @@ import typer
 
 from polyhead.cli_use import Force, Model, commands
 from polyhead.errors import PolyheadError
+from polyhead.run_folder import RunFolder
 from polyhead.screen import Screen
 
 app = typer.Typer(
@@ -166,7 +167,11 @@ app.add_typer(commands)
 
 
 def _tell_run(run: Path) -> None:
-    _tell_evaluation(json.loads((run / "evaluation.json").read_text(encoding="utf-8")))
+    file = run / "evaluation.json"
+    try:
+        _tell_evaluation(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise PolyheadError(f"{file}: is damaged or missing; delete {run / 'report'} and resume the run") from None
     print(f"report  {run / 'report' / 'index.html'}")
     print(f"model   {run / 'model.onnx'}")
 
@@ -206,7 +211,8 @@ def _resumable(run: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if (run / "recipe.yaml").exists():
+        found = RunFolder(run)
+        if found.recipe.exists() and not found.is_whole:  # not the one that was there before and is again
             print(f"polyhead: stopped; to go on: polyhead resume {run}", file=sys.stderr)
         raise
 

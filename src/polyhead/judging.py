@@ -223,10 +223,14 @@ def _data_part(dataset: Dataset, tasks: Any) -> DataPart:
 def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:
     if not run.history.exists():
         return None
-    history = pd.read_csv(run.history)
-    chosen = recipe.keeps == "best" and "val_loss" in history
-    at = int(np.argmin(history["val_loss"])) if chosen else len(history) - 1
-    return TrainingPart(history, int(history["epoch"].iloc[at]))
+    try:
+        history = pd.read_csv(run.history)
+        chosen = recipe.keeps == "best" and "val_loss" in history
+        at = int(np.argmin(history["val_loss"])) if chosen else len(history) - 1
+        return TrainingPart(history, int(history["epoch"].iloc[at]))
+    except (ValueError, KeyError, IndexError, TypeError):
+        words = f"{run.history}: is damaged; delete it, and the report is made without it"
+        raise PolyheadError(words) from None
 
 
 def _remarks(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> list[str]:

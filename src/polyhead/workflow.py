@@ -1,6 +1,7 @@
 """The order of things: what each command does, room after room. The rooms know nothing of it."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ from polyhead.errors import PolyheadError
 from polyhead.files import write_text
 from polyhead.judging import calibrate, data_path, judge, judged_data, note_figures, report_data, report_run
 from polyhead.learn import WEIGHTS, choose_backend
+from polyhead.look.report import PAGE
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe import SPLITS, Recipe
 from polyhead.recipe_file import load_recipe, recipe_text, write_recipe
 from polyhead.recipes import built_in_names
-from polyhead.run_folder import RunFolder, claim_folder, open_run
+from polyhead.replacing import claim_folder, claim_run, clear_beside, open_run, restore_replaced
+from polyhead.run_folder import RunFolder
 from polyhead.tasks import Task
 from polyhead.use.predictor import Predictor
 
@@ -48,7 +51,8 @@ def train(
         force: whether to replace a run that is there.
 
     Raises:
-        PolyheadError: something given is wrong; nothing of the run is left, and a run that was there is as it was.
+        PolyheadError: something given is wrong; or, once it trains, something is in the way (a full disk): then it can
+            be resumed. Nothing is left of a run that has not begun to train, and one that was there is as it was.
     """
     choose_backend()
     path = str(Path(data).resolve()) if data else None
@@ -58,12 +62,11 @@ def train(
         loaded.network.backbone.find_weights()
     root = data_path(loaded)
     loaded = complete_recipe(loaded, root)
-    with claim_folder(Path(out), "recipe.yaml", force) as folder:
-        run = RunFolder(folder)
+    with claim_run(Path(out), force, progress) as run:
         write_text(run.recipe, write_recipe(loaded))
         dataset, tasks = _begin(run, loaded, progress)
-    _go_on(run, loaded, dataset, tasks, progress)
-    return folder
+        _go_on(run, loaded, dataset, tasks, progress)
+    return run.path
 
 
 def resume(run: str | Path, *, data: str | Path | None = None, progress: Progress = SILENT) -> Path:
@@ -73,22 +76,24 @@ def resume(run: str | Path, *, data: str | Path | None = None, progress: Progres
         data: where the data is now, if it was moved.
 
     Raises:
-        PolyheadError: it is no run folder, or its images are not those that it began with.
+        PolyheadError: it is no run folder, another process trains it, its images are not those that it began with, or
+            what it is to go on from is damaged.
     """
     choose_backend()
-    folder = open_run(Path(run))
-    recipe = load_recipe(folder.recipe, data__path=str(Path(data).resolve()) if data else None)
-    root = data_path(recipe)
-    if folder.report.exists():
-        progress.say(f"{run}: is finished")
-        return folder.path
-    _check_devices(recipe)
-    if folder.table.exists():
-        dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
-        tasks = _learn_tasks(recipe, dataset)
-    else:
-        dataset, tasks = _begin(folder, recipe, progress)
-    _go_on(folder, recipe, dataset, tasks, progress)
+    with open_run(Path(run), progress) as folder:
+        recipe = load_recipe(folder.recipe, data__path=str(Path(data).resolve()) if data else None)
+        root = data_path(recipe)
+        if folder.is_whole:
+            clear_beside(folder.report)
+            progress.say(f"{run}: is finished")
+            return folder.path
+        _check_devices(recipe)
+        if folder.table.exists():
+            dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
+            tasks = _learn_tasks(recipe, dataset)
+        else:
+            dataset, tasks = _begin(folder, recipe, progress)
+        _go_on(folder, recipe, dataset, tasks, progress)
     return folder.path
 
 
@@ -115,14 +120,15 @@ def evaluate(
     Returns:
         What evaluation.json holds.
     """
+    restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     dataset = judged_data(predictor, data, split, progress, overrides)
-    split = "all" if set(dataset.table.frame["split"]) == {"all"} else split or "test"
+    split = split or ("all" if "all" in set(dataset.table.frame["split"]) else "test")
     if not len(dataset.rows_of(split)):
         raise PolyheadError(f"split: there are no {split} images to judge")
-    evaluation, judged = judge(predictor, dataset, [split])
-    if out:
-        with claim_folder(Path(out), "evaluation.json", force) as folder:
+    with claim_folder(Path(out), "evaluation.json", force, progress) if out else nullcontext() as folder:
+        evaluation, judged = judge(predictor, dataset, [split])
+        if folder:
             report_run(RunFolder(folder), predictor, dataset, evaluation, judged)
     return evaluation
 
@@ -155,6 +161,7 @@ def serve(
 
     limits = limits or Limits()
     hosts = name_hosts(host, allow_hosts)
+    restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     examples = RunFolder(Path(model)).find_examples(EXAMPLES) if Path(model).is_dir() else []
     app = create_app(predictor, limits, examples, hosts)
@@ -174,9 +181,10 @@ def explore(
     loaded = load_recipe(recipe, overrides, data__path=str(Path(data).resolve()) if data else None)
     root = data_path(loaded)
     loaded = complete_recipe(loaded, root)
-    with claim_folder(Path(out), "index.html", force) as folder:
+    with claim_folder(Path(out), PAGE, force, progress) as folder:
         dataset = load_dataset(loaded, root, progress, check=False)
-        return report_data(folder, loaded, dataset)
+        report_data(folder, loaded, dataset)
+    return Path(out) / PAGE
 
 
 def demo(out: str | Path, *, force: bool = False, progress: Progress = SILENT) -> Path:
@@ -184,14 +192,13 @@ def demo(out: str | Path, *, force: bool = False, progress: Progress = SILENT) -
     from polyhead.data.synthetic import draw_garments
 
     choose_backend()
-    with claim_folder(Path(out), "recipe.yaml", force) as folder:
-        run = RunFolder(folder)
-        recipe = load_recipe("demo", data__path=str((folder / "data").resolve()))
+    with claim_run(Path(out), force, progress) as run:
+        recipe = load_recipe("demo", data__path=str((run.path / "data").resolve()))
         write_text(run.recipe, write_recipe(recipe))
-        draw_garments(folder / "data", DEMO_IMAGES, seed=0, progress=progress)
+        draw_garments(run.path / "data", DEMO_IMAGES, seed=0, progress=progress)
         dataset, tasks = _begin(run, recipe, progress)
-    _go_on(run, recipe, dataset, tasks, progress)
-    return folder
+        _go_on(run, recipe, dataset, tasks, progress)
+    return run.path
 
 
 def propose(source: str) -> str:

@@ -1,7 +1,7 @@
 """All campaigns."""
 
-from attack import server
+from attack import kills, server
 from attack.campaign import Campaign
 
-ALL: tuple[Campaign, ...] = (server.CAMPAIGN,)
+ALL: tuple[Campaign, ...] = (server.CAMPAIGN, kills.CAMPAIGN,)
 CAMPAIGNS = {campaign.name: campaign for campaign in ALL}

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from polyhead import __version__
+from polyhead.errors import PolyheadError
+from polyhead.processes import SAFE_IMPORTS, end_with_parent
 from polyhead.recipe import Recipe
 from polyhead.recipe_file import recipe_values
 from polyhead.tasks import AnyTask, Task
@@ -38,7 +40,7 @@ def export_network(
         The file, and the largest difference found, relative to max(1, |value|).
 
     Raises:
-        RuntimeError: it could not be written, or Keras and ONNX Runtime differ by more than TOLERANCE.
+        PolyheadError: it could not be written, or Keras and ONNX Runtime differ by more than TOLERANCE.
     """
     folder = weights.parent
     np.save(folder / "samples.npy", samples)
@@ -57,17 +59,24 @@ def call_child(module: str, *arguments: str) -> str:
     """Run a module on TensorFlow, on the CPU, in a process of its own; what it prints.
 
     Raises:
-        RuntimeError: it failed.
+        PolyheadError: it failed; with the last line that it said, which is an exception's own.
     """
-    environment = os.environ | {
-        "KERAS_BACKEND": "tensorflow",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
+    environment = (
+        os.environ
+        | SAFE_IMPORTS
+        | {
+            "KERAS_BACKEND": "tensorflow",
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        }
+    )
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode < 0:
+        raise PolyheadError("exporting failed: its process was killed: most likely the memory is full")
     if done.returncode:
-        raise RuntimeError(f"exporting failed: {done.stderr.strip()[-2000:]}")
+        lines = done.stderr.strip().splitlines() or ["it does not say why"]
+        raise PolyheadError(f"exporting failed: {lines[-1]}")
     return done.stdout
 
 
@@ -120,6 +129,7 @@ def _difference(expected: NDArray[np.float32], found: NDArray[np.float32]) -> fl
 
 
 if __name__ == "__main__":
+    end_with_parent()
     difference = _export(Path(sys.argv[1]), sys.argv[2])
     if not difference <= TOLERANCE:
         sys.exit(f"Keras and ONNX Runtime differ by {difference:.2g}")

@@ -40,7 +40,7 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, fol
     (folder / "state").mkdir(exist_ok=True)
     backend.start(recipe.seed, recipe.training.precision, progress)
     use_devices(recipe.training, progress)
-    position = state.read_position(folder / STATE)
+    position = state.read_position(folder / STATE, progress)
     network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists())
     learner = Learner(network, recipe)
     learner(np.zeros((1, *recipe.image.size, 3), np.uint8))
@@ -50,6 +50,8 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, fol
         if position.epoch < end and not keeper.is_over():
             keeper.stage_begins = end - stage.epochs
             _train_stage(network, stage, end, lesson, keeper)
+    keeper.write_history()
+    state.check_kept(folder / WEIGHTS, position)
     (folder / FEATURES).unlink(missing_ok=True)
 
 
@@ -175,7 +177,7 @@ class Keeper(keras.callbacks.Callback):
         rows = self.position.rows
         if not self.chooses or best_epoch(rows) == len(rows):
             self._keep_weights()
-        self._write_history()
+        self.write_history()
         self.position.epoch, self.position.step, self.position.seconds = epoch + 1, 0, 0.0
         state.save(self.folder / STATE, self.learner, self.position)
         self.progress.say(describe_epoch(self.position.rows, self.recipe.training.epochs))
@@ -187,10 +189,12 @@ class Keeper(keras.callbacks.Callback):
             self.averages.on_test_begin()
         with write_beside(self.folder / WEIGHTS) as beside:
             self.learner.core.save_weights(beside)
+            self.position.kept = state.digest_file(beside)
         if self.averages:
             self.averages.on_test_end()
 
-    def _write_history(self) -> None:
+    def write_history(self) -> None:
+        """Write one row an epoch; what may have been damaged is whole again."""
         with write_beside(self.folder / HISTORY) as beside:
             pd.DataFrame(self.position.rows).to_csv(beside, index=False)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside
 from polyhead.recipe import ImageRecipe
+from polyhead.replacing import restore_replaced
 from polyhead.tasks import AnyTask
 from polyhead.use.diagram import Diagram
 
@@ -68,6 +69,8 @@ def find_model(path: str | Path) -> Path:
         PolyheadError: there is none.
     """
     found = Path(path)
+    for place in (found, found.parent):
+        restore_replaced(place)  # where a killed process has left it aside; commands have said so before
     if found.is_dir():
         if not (found / "model.onnx").exists():
             unfinished = (found / "recipe.yaml").exists()

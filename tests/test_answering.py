@@ -110,14 +110,24 @@ def test_a_line_an_image_in_words_and_as_json(model: Path, folder: Path, capsys:
     )
 
 
-def test_names_that_are_no_text_are_passed_on(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    odd = os.fsencode(folder / "a") + b"/\xff.png"
+def test_names_that_are_no_text_are_passed_on(
+    model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As text on every way out, since JSON and Parquet are Unicode; the files are found, and drawn on, all the same."""
+    odd = os.fsencode(folder / "a") + b"/\xff\x1b\n.png"
     os.rename(folder / "a/00.png", odd)
+    shown = str(folder / "a") + r"/\udcff\x1b\n.png"
     assert call("predict", model, folder / "a", "--json") == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["image"] == os.fsdecode(odd)
-    assert call("predict", model, folder / "a", "--csv", folder / "out.csv") == 0
-    assert odd in (folder / "out.csv").read_bytes()
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), json.loads(lines[-1])["image"]) == (3, shown)
+    assert call("predict", model, folder / "a") == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{shown}: color: red")
+    assert call("predict", model, folder / "a", "--csv", folder / "out.csv", "--annotate", tmp_path / "drawn") == 0
+    assert read(folder / "out.csv")[-1]["image"] == shown
+    assert os.path.exists(os.fsencode(tmp_path / "drawn") + b"/\xff\x1b\n.png")
+    parquet = pytest.importorskip("pyarrow.parquet")
     assert call("predict", model, folder / "a", "--parquet", folder / "out.parquet") == 0
+    assert parquet.read_table(folder / "out.parquet")["image"].to_pylist()[-1] == shown
 
 
 def test_a_terminal_is_shown_a_table(

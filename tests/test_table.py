@@ -108,8 +108,8 @@ def test_a_task_of_several_columns_reads_them_together(tmp_path: Path) -> None:
 
 
 def test_a_written_table_is_read_back_equal(tmp_path: Path) -> None:
-    rows = ['"comma, quote "" and\nline.png",1,0', "ünïcødé 猫.png,NA,1", "b.png,,1", "c.png,x,?"]
-    names = ['comma, quote " and\nline.png', "ünïcødé 猫.png", "b.png", "c.png"]
+    rows = ['"comma, quote "" and\r\nline.png",1,0', "ünïcødé 猫.png,NA,1", "b.png,,1", "c.png,x,?"]
+    names = ['comma, quote " and\r\nline.png', "ünïcødé 猫.png", "b.png", "c.png"]
     for shade, name in enumerate(names):
         Image.new("RGB", (8, 8), (shade, 0, 0)).save(tmp_path / name)
     (tmp_path / "labels.csv").write_text("\n".join(["image,age,gender", *rows]), encoding="utf-8")

@@ -224,7 +224,7 @@ def _narrow(image: Image.Image) -> Image.Image:
     """
     grey = np.asarray(image)
     if image.mode == "F":
-        grey = np.nan_to_num(grey, posinf=0, neginf=0)
+        grey = np.nan_to_num(grey, posinf=0, neginf=0).astype(np.float64)  # in which no difference is too large
     low, high = float(grey.min()), float(grey.max())
     white = 1.0 if image.mode == "F" else 65535.0
     if low < 0 or high > white:

@@ -36,7 +36,10 @@ class CsvAnswers:
         self.path = Path(os.path.realpath(path))
         if not path.name or os.path.isdir(path):
             raise PolyheadError(f"{path}: is a folder; name a file in it")
-        self._through = os.path.exists(self.path) and not os.path.isfile(self.path)
+        # /dev/stdout may lead to a file that others write to as well: to be added to, not replaced
+        lent = os.path.abspath(path).startswith(("/dev/", "/proc/"))
+        self._through = os.path.exists(path) and (lent or not os.path.isfile(self.path))
+        self.path = path if self._through else self.path
         self._begun = self._name_part("*")
         self.part = self.path.with_name(self._name_part(card.digest))
         self._columns = flat_columns(card.tasks)
@@ -75,9 +78,9 @@ class CsvAnswers:
 
     def write(self, records: Iterable[Answer]) -> int:
         """Add the records' rows and finish the file; how many of all its rows hold an error."""
-        target, mode = (self.path, "w") if self._through else (self.part, "a")
+        target = self.path if self._through else self.part
         with _telling(self.path):
-            with target.open(mode, encoding="utf-8", errors="backslashreplace", newline="", buffering=1) as file:
+            with target.open("a", encoding="utf-8", errors="backslashreplace", newline="", buffering=1) as file:
                 writer = csv.DictWriter(file, self._columns)
                 if self._through or not file.tell():
                     writer.writeheader()

@@ -15,6 +15,7 @@ from polyhead.use.answer_files import CsvAnswers, write_parquet
 from polyhead.use.files import Files, gather_files
 from polyhead.use.predictor import Predictor
 from polyhead.use.ray_engine import predict_on_ray
+from polyhead.use.records import name_openly
 
 Engine = Literal["threads", "ray"]
 
@@ -55,7 +56,7 @@ class Answering:
         self._progress = progress
 
     def records(self) -> Iterator[Answer]:
-        """A record for each image. See `Predictor.predict`."""
+        """A record for each image (see `Predictor.predict`), named as `name_openly` names it."""
         return self._answer(self.files.paths)
 
     def to_csv(self, path: Path) -> int:
@@ -84,7 +85,7 @@ class Answering:
         advance(done)
         for record in records:
             advance(1)
-            yield record
+            yield name_openly(record)
 
 
 def answer_questions(

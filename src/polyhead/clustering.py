@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, show_text
 from polyhead.files import write_text
 from polyhead.look.answers import read_answers
 from polyhead.look.cluster_choice import choose_groups
@@ -114,7 +114,8 @@ def group_pile(
     labels = find_groups(points, method, k, settings.get(method, {}), grouping.seed)
     if not labels.any():
         raise PolyheadError(f"{method}: all images are noise to it; try other parameters (--set), or another --method")
-    grouped = GroupedPile(pile.images, pile.pixels, answers, chosen, points, place_in_groups(points, labels))
+    names = [show_text(image) for image in pile.images]
+    grouped = GroupedPile(names, pile.pixels, answers, chosen, points, place_in_groups(points, labels))
     parameters = default_settings(method, len(points)) | settings.get(method, {})
     return Made(grouped, scale, method, k, parameters, choice, grouping)
 
@@ -133,12 +134,13 @@ def _write(folder: Path, card: Card, pile: Pile, made: Made, progress: Progress)
         from plotly.offline import get_plotlyjs
 
         write_text(folder / PLOTLY, get_plotlyjs())
-    facts, remarks = tell_grouping(made, pile.unreadable)
+    unreadable = [(show_text(image), error) for image, error in pile.unreadable]
+    facts, remarks = tell_grouping(made, unreadable)
     facts.append(("model", f"{card.name} ({card.fingerprint})"))
     page = ClusterPage(gallery.title, card.note, facts, remarks, made.pile, summaries, made.choice, gallery)
     write_cluster_page(folder / PAGE, page)
     record = {"model": {"name": card.name, "fingerprint": card.fingerprint, "version": card.version}}
-    record |= record_grouping(made, summaries, maps, pile.unreadable)
+    record |= record_grouping(made, summaries, maps, unreadable)
     write_record(folder, made, record)
     return record
 

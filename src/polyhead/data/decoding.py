@@ -2,7 +2,6 @@
 
 import os
 import signal
-import warnings
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures.process import BrokenProcessPool
@@ -85,17 +84,15 @@ def _serve(parent: int) -> None:
 def _decode_portion(files: Files, size: tuple[int, int], resize: Resize, keep: bool) -> Portion:
     images: dict[str, NDArray[np.uint8]] = {}
     reasons: dict[str, str] = {}
-    with warnings.catch_warnings():  # what Pillow has to say about metadata
-        warnings.simplefilter("ignore")
-        for key, path in files:
-            try:
-                content = read_file(path)
-                if digest_bytes(content) != key:  # pixels never stand under the digest of another content
-                    raise ImageError("it changed while it was being read")
-                image = decode(content, size, resize)
-                if keep:
-                    images[key] = image
-            except ImageError as error:
-                reasons[key] = str(error)
+    for key, path in files:
+        try:
+            content = read_file(path)
+            if digest_bytes(content) != key:  # pixels never stand under the digest of another content
+                raise ImageError("it changed while it was being read")
+            image = decode(content, size, resize)
+            if keep:
+                images[key] = image
+        except ImageError as error:
+            reasons[key] = str(error)
     pixels = np.stack(list(images.values())) if images else np.empty((0, *size, 3), np.uint8)
     return Portion(len(files), list(images), pixels, reasons)

@@ -143,7 +143,11 @@ def _look_into_folder(root: Path) -> Sight:
 def _list_csv(root: Path) -> list[Path]:
     """CSV files in a folder and, after those, one level below."""
     files = [file for level in ("", "*/") for kind in ("csv", "tsv") for file in sorted(root.glob(f"{level}*.{kind}"))]
-    return [file for file in files if not any(part.startswith(".") for part in file.relative_to(root).parts)]
+    return [
+        file
+        for file in files
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(root).parts)
+    ]
 
 
 def _guess_folders(images: Sequence[Path]) -> list[FoldersSource]:

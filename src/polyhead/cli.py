@@ -224,4 +224,4 @@ def main() -> None:
         app()
     except PolyheadError as error:
         print(f"polyhead: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)

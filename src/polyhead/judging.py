@@ -16,6 +16,8 @@ from polyhead.data.splits import repeats
 from polyhead.data.table import Table, read_csv
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside, write_text
+from polyhead.learn.divergence import read_divergence
+from polyhead.learn.history import Row, kept_epoch, learnt_by_heart
 from polyhead.look.evaluation import answers_frame, combine, evaluate_split
 from polyhead.look.parts import DataPart, Judged, Report, ResultPart, TrainingPart
 from polyhead.look.report import write_report
@@ -192,7 +194,7 @@ def report_run(
             description=card.description,
             note=card.note,
             facts=facts,
-            remarks=_remarks(recipe, dataset, tasks),
+            remarks=[*warn_of_learning(run, evaluation), *_remarks(recipe, dataset, tasks)],
             data=_data_part(dataset, tasks),
             network=card.diagram,
             training=_training_part(run, recipe),
@@ -223,14 +225,36 @@ def _data_part(dataset: Dataset, tasks: Any) -> DataPart:
 def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:
     if not run.history.exists():
         return None
+    rows = _read_history(run)
+    diverged = read_divergence(run.path)
+    notes = [f"{diverged.happened.capitalize()}; it ended there."] if diverged else []
+    return TrainingPart(pd.DataFrame(rows), kept_epoch(rows, recipe.keeps == "best"), notes)
+
+
+def _read_history(run: RunFolder) -> list[Row]:
+    """An epoch a row; none where there is no history."""
+    if not run.history.exists():
+        return []
     try:
         history = pd.read_csv(run.history)
-        chosen = recipe.keeps == "best" and "val_loss" in history
-        at = int(np.argmin(history["val_loss"])) if chosen else len(history) - 1
-        return TrainingPart(history, int(history["epoch"].iloc[at]))
-    except (ValueError, KeyError, IndexError, TypeError):
-        words = f"{run.history}: is damaged; delete it, and the report is made without it"
-        raise PolyheadError(words) from None
+        if not len(history) or "epoch" not in history:
+            raise ValueError
+    except ValueError:
+        raise PolyheadError(f"{run.history}: is damaged; delete it, and the report is made without it") from None
+    return [dict(zip(map(str, history), row, strict=True)) for row in history.itertuples(index=False)]
+
+
+def warn_of_learning(run: RunFolder, evaluation: Evaluation) -> list[str]:
+    """What a user should know of how a run learnt, in sentences: see `learnt_by_heart`."""
+    tasks = evaluation.get("valid", {}).get("tasks", {})
+    names = learnt_by_heart(_read_history(run), tasks)
+    if not names:
+        return []
+    return [
+        f"On validation images no better than one constant answer, though clearly better on training images: "
+        f"{', '.join(names)}. What helps: more images, a pretrained network.backbone, fewer training.epochs, stronger "
+        "training.augment, a lower network.norm_momentum where an epoch has few steps."
+    ]
 
 
 def _remarks(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> list[str]:

@@ -10,8 +10,18 @@ from polyhead.data.sources import complete_recipe
 from polyhead.data.table import WEIGHT, read_csv, write_csv
 from polyhead.errors import PolyheadError
 from polyhead.files import write_text
-from polyhead.judging import calibrate, data_path, judge, judged_data, note_figures, report_data, report_run
+from polyhead.judging import (
+    calibrate,
+    data_path,
+    judge,
+    judged_data,
+    note_figures,
+    report_data,
+    report_run,
+    warn_of_learning,
+)
 from polyhead.learn import WEIGHTS, choose_backend
+from polyhead.learn.divergence import read_divergence
 from polyhead.look.report import PAGE
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe import SPLITS, Recipe
@@ -243,6 +253,8 @@ def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str,
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
     evaluation, judged = judge(predictor, dataset, splits)
+    for warning in warn_of_learning(run, evaluation):
+        progress.say(warning)
     note_figures(run.model, evaluation)
     report_run(run, predictor, dataset, evaluation, judged)
 
@@ -263,6 +275,7 @@ def _train_and_export(
     strata = {name: tasks[name].strata(labels[name]) for name in shown}
     lesson = Lesson(dataset.pixels, targets, rows, valid, weights, strata)
     train_network(recipe, tasks, lesson, run.path, progress)
+    _note_divergence(run)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}
     model, difference = export_network(recipe, tasks, run.path / WEIGHTS, counts, dataset.pixels(rows[:SAMPLES]))
@@ -271,6 +284,13 @@ def _train_and_export(
         progress.say("calibrating it on the validation images")
         calibrate(model, dataset)
     model.replace(run.model)  # last, so that it is there with all that belongs in it, or not at all
+
+
+def _note_divergence(run: RunFolder) -> None:
+    """Say in the run's recipe, too, where its training ended."""
+    diverged, text = read_divergence(run.path), run.recipe.read_text(encoding="utf-8")
+    if diverged and diverged.happened not in text:
+        write_text(run.recipe, f"{text}# {diverged.happened}; it ended there\n")
 
 
 def _warn_of_unlearnt(dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:

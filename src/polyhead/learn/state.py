@@ -49,6 +49,13 @@ def save(path: Path, learner: Learner, position: Position) -> None:
             os.replace(path, path.with_name(BEFORE))
 
 
+def is_finite(learner: Learner) -> bool:
+    """Whether the weights, and what the optimiser keeps of them, are finite; a sum of the metrics need not be."""
+    backend.settle(learner)
+    variables = [variable for name, variable in _variables(learner).items() if not name.startswith("metric")]
+    return all(np.isfinite(keras.ops.convert_to_numpy(variable)).all() for variable in variables)
+
+
 def load(path: Path, learner: Learner, with_optimizer: bool) -> Position:
     """Set the learner's variables, and its optimiser's if it is not a new stage's, to what `path` holds.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.sources import complete_recipe
 from polyhead.data.table import WEIGHT, read_csv, write_csv
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, show_text
 from polyhead.files import write_text
 from polyhead.judging import calibrate, data_path, judge, judged_data, note_figures, report_data, report_run
 from polyhead.learn import WEIGHTS, choose_backend
@@ -147,7 +147,8 @@ def serve(
     predictor = Predictor(model)
     examples = RunFolder(Path(model)).find_examples(EXAMPLES) if Path(model).is_dir() else []
     app = create_app(predictor, limits, examples)
-    listen(app, (host, port), limits.seconds, lambda url: progress.say(f"{predictor.card.name} answers at {url}"))
+    name = show_text(predictor.card.name)
+    listen(app, (host, port), limits.seconds, lambda url: progress.say(f"{name} answers at {url}"))
 
 
 def explore(

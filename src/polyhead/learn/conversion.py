@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from polyhead.errors import PolyheadError
 from polyhead.learn.export import call_child, digest_weights
 from polyhead.recipe import Recipe
-from polyhead.use.model_file import CARD_FILE, Card
+from polyhead.use.card import CARD_FILE, Card
 
 Format = Literal["litert", "saved_model"]
 BATCH = 8  # images of a call: few enough for any network in any memory

@@ -76,7 +76,8 @@ def _export(folder: Path, weights: str) -> float:
     from polyhead.learn import backend
     from polyhead.learn.diagram import describe_network
     from polyhead.learn.network import build_network
-    from polyhead.use.model_file import Card, open_model, write_card
+    from polyhead.use.card import Card
+    from polyhead.use.model_file import open_model, write_card
 
     order = json.loads((folder / "export.json").read_text(encoding="utf-8"))
     tasks = TypeAdapter(dict[str, AnyTask]).validate_python(order["tasks"])

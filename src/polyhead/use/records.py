@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from polyhead.errors import show_text
 from polyhead.tasks import Answer, Task
 
 Flat = dict[str, Any]
@@ -50,8 +51,8 @@ def tell_answer(answer: Answer) -> str:
     text = answer["answer"]
     text = ", ".join(text) or "none" if isinstance(text, list) else text
     if "unit" in answer:
-        return f"{text:.4g} {answer['unit']}".strip()
-    return f"{text} ({answer['probability']:.2%}{', unsure' if answer['unsure'] else ''})"
+        return show_text(f"{text:.4g} {answer['unit']}".strip())
+    return f"{show_text(text)} ({answer['probability']:.2%}{', unsure' if answer['unsure'] else ''})"
 
 
 def tell_record(record: Answer) -> str:

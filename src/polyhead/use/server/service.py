@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class Service:
         self._limits, self._meter = limits, meter
         # A lone image has all cores; where many are asked about, each core has a batch of its own and waits for none.
         self._all_cores, self._one_core = predictor, Predictor(predictor.path, cores=1)
-        if self._one_core.card != predictor.card:
+        if self._one_core.card.digest != predictor.card.digest:
             raise PolyheadError(f"{predictor.path}: was replaced by another model while it was opened")
         workers = count_cores() + 1  # so that no core waits while the answers of a batch are handed out
         self._threads = ThreadPoolExecutor(workers, "model")
@@ -39,8 +39,9 @@ class Service:
     async def running(self) -> AsyncIterator[None]:
         """Answer for as long as the block lasts."""
         blank = np.zeros((BATCH, *self.card.image.size, 3), np.uint8)  # since the first call is slow
-        self._all_cores.run(blank[:1])
-        self._one_core.run(blank)
+        with suppress(PolyheadError):  # of black images it may give no numbers, and of others some
+            self._all_cores.run(blank[:1])
+            self._one_core.run(blank)
         try:
             yield
         finally:
@@ -55,7 +56,7 @@ class Service:
         """The heat map of one task's answer; see `HeatForm`.
 
         Raises:
-            ImageError: the image cannot be read.
+            ImageError: the image cannot be read, or not be answered for.
         """
         task = self.card.tasks[task_name]
         pixels = await asyncio.to_thread(self._decode, upload.content)
@@ -70,7 +71,10 @@ class Service:
 
     async def _run(self, pixels: NDArray[np.uint8]) -> Outputs:
         """On one core, in turn with the batches of others."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._one_core.run, pixels)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._one_core.run, pixels)
+        except PolyheadError:
+            raise ImageError("the model gives no numbers for it") from None
 
     def _decode(self, content: bytes) -> NDArray[np.uint8]:
         check_pixels(content, self._limits.pixels)

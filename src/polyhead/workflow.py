@@ -233,6 +233,7 @@ def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str,
 def _train_and_export(
     run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress
 ) -> None:
+    from polyhead.learn.agreement import TOLERANCE
     from polyhead.learn.batches import Lesson
     from polyhead.learn.export import export_network
     from polyhead.learn.training import train_network
@@ -249,7 +250,8 @@ def _train_and_export(
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}
     model, difference = export_network(recipe, tasks, run.path / WEIGHTS, counts, dataset.pixels(rows[:SAMPLES]))
-    progress.say(f"Keras and ONNX Runtime differ by {difference:.1e} at most")
+    rounding = "" if difference <= TOLERANCE else "; both are as near to the same network in double precision"
+    progress.say(f"Keras and ONNX Runtime differ by {difference:.1e} at most{rounding}")
     if recipe.may_choose:
         progress.say("calibrating it on the validation images")
         calibrate(model, dataset)

@@ -76,4 +76,7 @@ def _convert(kind: Format, target: Path, weights: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(_convert("litert" if sys.argv[1] == "litert" else "saved_model", Path(sys.argv[2]), Path(sys.argv[3])))
+    try:
+        print(_convert("litert" if sys.argv[1] == "litert" else "saved_model", Path(sys.argv[2]), Path(sys.argv[3])))
+    except PolyheadError as error:
+        sys.exit(str(error))

@@ -124,7 +124,8 @@ def export(
         found = exporting.export(model, kind, images or (), data=data, out=out, force=force, progress=screen)
     for name, task in found["tasks"].items():
         print(f"{show_text(name)}: {_tell_comparison(task)}")
-    print(f"outputs differ by at most {found['difference']:.1e} of max(1, |value|), over {found['images']:,} images")
+    over = f"{found['images']:,} images"
+    print(f"outputs differ by at most {found['difference']:.1e} of an output's largest value, over {over}")
     print(f"{found['path']}  {found['bytes'] / 1e6:.2f} MB (the model: {found['original_bytes'] / 1e6:.2f} MB)")
 
 

@@ -29,8 +29,8 @@ from polyhead.look.report import PAGE, PLOTLY
 from polyhead.look.words import show_count
 from polyhead.progress import SILENT, Progress
 from polyhead.replacing import claim_folder, restore_replaced
+from polyhead.use.card import Card
 from polyhead.use.files import gather_files
-from polyhead.use.model_file import Card
 from polyhead.use.pile import Pile, answer_pile
 from polyhead.use.predictor import Predictor
 

@@ -31,7 +31,7 @@ MARKS = {"saved_model": "saved_model.pb", "openvino": "model.xml"}  # what is in
 EXTRAS = {"litert": ("tensorflow", "ai_edge_litert"), "saved_model": ("tensorflow",), "openvino": ("openvino",)}
 CALIBRATED = 200  # of a run's training images
 COMPARED = 2000
-TOLERANCE = 1e-3  # of max(1, |value|): more than floats that are added in another order differ by
+TOLERANCE = 1e-3  # of an output's largest value, or of 1: more than floats that are added in another order differ by
 
 
 @dataclass(frozen=True, eq=False)

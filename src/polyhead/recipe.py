@@ -27,6 +27,7 @@ from polyhead.tasks import KINDS, AnyTask
 
 RESERVED = frozenset({"features", "path", "split", "content", "image", "error", "joint", "loss", "epoch", "seconds"})
 SPLITS = ("train", "valid", "test", "unseen")
+TASK_NAME = re.compile(r"[^\s/,|:.][^\n/,|:.]*")  # of an output in a graph, a column, a file
 
 
 class SplitRecipe(Part):
@@ -125,7 +126,7 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         for name, task in self.tasks.items():
-            if name in RESERVED or not re.fullmatch(r"[^\s/,|:.][^\n/,|:.]*", name):
+            if name in RESERVED or not TASK_NAME.fullmatch(name):
                 raise ValueError(
                     f"tasks: {name!r} cannot be a task's name; take one without / , | : or . that is not "
                     f"one of {', '.join(sorted(RESERVED))}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.sources import complete_recipe
 from polyhead.data.table import WEIGHT, read_csv, write_csv
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, show_text
 from polyhead.files import write_text
 from polyhead.judging import (
     calibrate,
@@ -175,7 +175,8 @@ def serve(
     predictor = Predictor(model)
     examples = RunFolder(Path(model)).find_examples(EXAMPLES) if Path(model).is_dir() else []
     app = create_app(predictor, limits, examples, hosts)
-    listen(app, (host, port), limits, lambda url: progress.say(f"{predictor.card.name} answers at {url}"))
+    name = show_text(predictor.card.name)
+    listen(app, (host, port), limits, lambda url: progress.say(f"{name} answers at {url}"))
 
 
 def explore(
@@ -262,6 +263,7 @@ def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str,
 def _train_and_export(
     run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress
 ) -> None:
+    from polyhead.learn.agreement import TOLERANCE
     from polyhead.learn.batches import Lesson
     from polyhead.learn.export import export_network
     from polyhead.learn.training import train_network
@@ -279,7 +281,8 @@ def _train_and_export(
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}
     model, difference = export_network(recipe, tasks, run.path / WEIGHTS, counts, dataset.pixels(rows[:SAMPLES]))
-    progress.say(f"Keras and ONNX Runtime differ by {difference:.1e} at most")
+    rounding = "" if difference <= TOLERANCE else "; both are as near to the same network in double precision"
+    progress.say(f"Keras and ONNX Runtime differ by {difference:.1e} at most{rounding}")
     if recipe.may_choose:
         progress.say("calibrating it on the validation images")
         calibrate(model, dataset)

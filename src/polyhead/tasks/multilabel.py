@@ -29,6 +29,7 @@ class MultiLabel(RareLabels, YesNo):
 
     LEARNT: ClassVar[tuple[str, ...]] = (*YesNo.LEARNT, "known", "rare_counts")
     IN_JOINT: ClassVar[bool] = False
+    LABELS: ClassVar[str] = "labels"
     FEWEST: ClassVar[int] = 1
     NONE: ClassVar[str] = "none"
     USED_WITH: ClassVar[dict[str, tuple[str, str]]] = Labelled.USED_WITH | dict.fromkeys(
@@ -68,6 +69,12 @@ class MultiLabel(RareLabels, YesNo):
         if not self.counts and self.labels and self.from_columns and set(self.labels) != set(self.from_columns):
             raise ValueError("labels and from_columns differ; leave `labels` out")
         return self
+
+    def check_learnt(self) -> None:
+        super().check_learnt()
+        for key in ("counts", "known"):
+            if others := sorted(set(getattr(self, key)) - set(self.labels)):
+                raise ValueError(f"{key}: {others[0]!r} is not among the labels")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -199,7 +206,7 @@ class MultiLabel(RareLabels, YesNo):
         return certainty, np.where(np.isnan(truth), np.nan, (truth == 1) == said)
 
     def constant(self) -> Array:
-        return np.array([float(2 * self.counts[name] >= self.known[name]) for name in self.names])
+        return np.array([float(2 * self.counts.get(name, 0) >= self.known.get(name, 0)) for name in self.names])
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         found = measures.measure_labels(self.encode(labels), self._temper(outputs), self.names, self._cuts())

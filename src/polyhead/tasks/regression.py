@@ -16,6 +16,8 @@ from polyhead.errors import PolyheadError
 from polyhead.measures import Numbers
 from polyhead.tasks.task import Answer, Array, Labels, Task
 
+MOST_EDGES = 1000
+
 
 class Regression(Task):
     """A number. It comes without a probability, and so is never unsure."""
@@ -42,6 +44,13 @@ class Regression(Task):
         0.0, description="Learnt: the training split's median, the answer of the baseline."
     )
     edges: SkipJsonSchema[list[float]] = Field([], description="Learnt: `ranges`, or the training split's quintiles.")
+
+    def check_learnt(self) -> None:
+        super().check_learnt()
+        if not self.factor:
+            raise ValueError("factor: expected another number than 0")
+        if sorted(self.edges) != self.edges or len(self.edges) > MOST_EDGES:
+            raise ValueError(f"edges: expected numbers in ascending order, {MOST_EDGES:,} at most")
 
     def recognize(self, texts: Mapping[str, int]) -> tuple[float, dict[str, Any]]:
         """See `Task.recognize`: a row is read where it holds a number that may be a label."""

@@ -17,6 +17,8 @@ from polyhead.measures import Numbers
 Array = NDArray[np.floating]
 Labels = Sequence[str]
 Answer = dict[str, Any]
+LONGEST_LABEL = 10_000  # characters
+MOST_ROWS = 2**53  # that are counted exactly
 
 
 class Task(BaseModel, ABC):
@@ -26,6 +28,8 @@ class Task(BaseModel, ABC):
     LEARNT: ClassVar[tuple[str, ...]] = ("counts",)  # fields that a recipe does not hold: the data give them
     FOUND: ClassVar[tuple[str, ...]] = ()  # those of them that the validation split gives, not the training split
     IN_JOINT: ClassVar[bool] = True  # whether `joint.all_correct` asks for this answer
+    LABELS: ClassVar[str] = ""  # the field that holds its labels, where its answers are labels
+    PROBABILITIES: ClassVar[bool] = False  # whether the model's outputs are some, from 0 to 1
 
     column: str | None = Field(
         None, description="The source's column or pattern field to read; the task's name if absent."
@@ -139,6 +143,22 @@ class Task(BaseModel, ABC):
                 f"tasks.{name}: no row of the training split has a label; check its column or take the task out"
             )
         return self.model_copy(update=self._learn(name, known))
+
+    def check_learnt(self) -> None:
+        """Refuse learnt fields that no training gives, and no answer can be had from: a file may hold anything.
+
+        Raises:
+            ValueError: the first of them, with its key.
+        """
+        for key in ("counts", *self.LEARNT):
+            counts = getattr(self, key)
+            if isinstance(counts, dict) and not all(0 <= count < MOST_ROWS for count in counts.values()):
+                raise ValueError(f"{key}: expected numbers from 0 up to 2^53")
+        if not self.LABELS:
+            return
+        labels = getattr(self, self.LABELS)
+        if not labels or len(set(labels)) < len(labels) or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+            raise ValueError(f"{self.LABELS}: expected labels, none empty, twice or over {LONGEST_LABEL:,} characters")
 
     @abstractmethod
     def _learn(self, name: str, known: Labels) -> dict[str, Any]:

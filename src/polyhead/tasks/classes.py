@@ -70,7 +70,7 @@ class Binary(Labelled, YesNo):
     @model_validator(mode="after")
     def _two_labels(self) -> Self:
         if self.names and len(set(self.names)) != 2:
-            raise ValueError(f"expected two labels; got {', '.join(self.names)}")
+            raise ValueError(f"expected two labels; got {one_of(self.names)}")
         return self
 
     @property

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead import measures
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.measures import Numbers
 from polyhead.tasks.calibrated import YesNo
 from polyhead.tasks.labelled import OTHER, Labelled, RareLabels, weigh_labels
@@ -63,7 +63,9 @@ class MultiLabel(RareLabels, YesNo):
     def _plain_labels(self) -> Self:
         for label in self.names:
             if not label or "|" in label or label.startswith("?") or label == self.NONE:
-                raise ValueError(f"a label may not be empty or `none`, hold `|` or begin with `?`; got {label!r}")
+                raise ValueError(
+                    f"a label may not be empty or `none`, hold `|` or begin with `?`; got {shorten(label, 60)!r}"
+                )
         if self.class_weight != "none" and self.loss == "cosine":
             raise ValueError("class_weight has no effect with `loss: cosine`, which sees a row as a whole; take it out")
         if not self.counts and self.labels and self.from_columns and set(self.labels) != set(self.from_columns):
@@ -107,7 +109,9 @@ class MultiLabel(RareLabels, YesNo):
             return ""
         words = [] if text == self.NONE else [word.strip() for word in text.split(self.separator) if word.strip()]
         for word in words:
-            self._check(self.values.get(word.lstrip("?"), word.lstrip("?")))
+            label = self._check(self.values.get(word.lstrip("?"), word.lstrip("?")))
+            if "|" in label or label == self.NONE:
+                raise ValueError(f"a label may not hold `|` or be `none`; got {shorten(label, 60)!r}")
         return self._write({self.values.get(w.lstrip("?"), w.lstrip("?")): not w.startswith("?") for w in words})
 
     def _read_columns(self, cells: Labels) -> str:
@@ -117,7 +121,7 @@ class MultiLabel(RareLabels, YesNo):
             if word in YES or cell.strip() in ("", *self.blank):
                 states[label] = word in YES
             elif word not in NO:
-                raise ValueError(f"expected 1, 0, yes or no in column {label}; got {cell!r}")
+                raise ValueError(f"expected 1, 0, yes or no in column {label}; got {shorten(cell, 60)!r}")
         unknown = len(states) == len(self.from_columns) and not any(states.values())
         return "" if unknown else self._write(states)
 

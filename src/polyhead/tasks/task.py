@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.calibration import log_odds
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.measures import Numbers
+from polyhead.recipe_part import check_name
 
 Array = NDArray[np.floating]
 Labels = Sequence[str]
@@ -49,9 +50,10 @@ class Task(BaseModel, ABC):
         if isinstance(given, dict):
             for name in ("classes", "labels", "levels", "blank"):
                 if isinstance(given.get(name), list):
-                    given = given | {name: [_text(value) for value in given[name]]}
+                    given = given | {name: [number_as_text(value) for value in given[name]]}
             if isinstance(given.get("values"), dict):
-                given = given | {"values": {_text(key): _text(value) for key, value in given["values"].items()}}
+                values = {key: number_as_text(value) for key, value in given["values"].items()}
+                given = given | {"values": keys_as_text(values)}
         return given
 
     @property
@@ -112,14 +114,14 @@ class Task(BaseModel, ABC):
             return ""
         if self.values:
             if text not in self.values:
-                raise ValueError(f"expected {one_of(self.values)}; got {text!r}")
+                raise ValueError(f"expected {one_of(self.values)}; got {shorten(text, 60)!r}")
             text = self.values[text]
         return self._check(text)
 
     def _check(self, text: str) -> str:
         if self.names and text not in self.names:
-            raise ValueError(f"expected {one_of(self.names)}; got {text!r}")
-        return text
+            raise ValueError(f"expected {one_of(self.names)}; got {shorten(text, 60)!r}")
+        return text if self.names else check_name(text)
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -277,7 +279,7 @@ class Task(BaseModel, ABC):
 
 def one_of(names: Iterable[str]) -> str:
     """The first few names, for a message."""
-    names = list(names)
+    names = [shorten(name, 60) for name in names]
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
@@ -289,5 +291,20 @@ def natural_key(label: str) -> tuple[bool, float, str]:
         return True, 0.0, label
 
 
-def _text(value: Any) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+def number_as_text(value: Any) -> Any:
+    """A number, or a truth, as the text that YAML took it for; anything else as it is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+def keys_as_text(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The same values under keys that are texts.
+
+    Raises:
+        ValueError: two keys are one text.
+    """
+    found = {number_as_text(key): value for key, value in values.items()}
+    if len(found) < len(values):
+        raise ValueError("two of its keys are the same text; take one out")
+    return found

@@ -1,6 +1,5 @@
 """The commands that use a model file. As `cli.py` says: arguments in, one call each."""
 
-import json
 import sys
 from collections.abc import Iterator
 from io import TextIOWrapper
@@ -9,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, show_text
 from polyhead.screen import Screen
 
 commands = typer.Typer()
@@ -91,16 +90,16 @@ def _answer_questions(model: Path, question: Path, csv: Path | None) -> int:
 
 
 def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Screen) -> int:
-    from polyhead.use.records import tell_record
+    from polyhead.use.records import tell_record, write_json
 
     if not as_json and sys.stdout.isatty():
         return screen.show_records(records)
-    if isinstance(sys.stdout, TextIOWrapper):  # a file's name may be no text
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal may lack letters
         sys.stdout.reconfigure(errors="backslashreplace")
     failed = 0
     for record in records:
         failed += record["error"] is not None
-        print(json.dumps(record, ensure_ascii=False) if as_json else tell_record(record))
+        print(write_json(record) if as_json else tell_record(record))
     return failed
 
 
@@ -124,8 +123,9 @@ def export(
     with Screen() as screen:
         found = exporting.export(model, kind, images or (), data=data, out=out, force=force, progress=screen)
     for name, task in found["tasks"].items():
-        print(f"{name}: {_tell_comparison(task)}")
-    print(f"outputs differ by at most {found['difference']:.1e} of max(1, |value|), over {found['images']:,} images")
+        print(f"{show_text(name)}: {_tell_comparison(task)}")
+    over = f"{found['images']:,} images"
+    print(f"outputs differ by at most {found['difference']:.1e} of an output's largest value, over {over}")
     print(f"{found['path']}  {found['bytes'] / 1e6:.2f} MB (the model: {found['original_bytes'] / 1e6:.2f} MB)")
 
 
@@ -199,5 +199,5 @@ def cluster(
         print(found["comparison"]["why"])
     for group in found["groups"]:
         number = "noise" if group["noise"] else f"{group['group']:5}"
-        print(f"{number}  {group['images']:6,} images  {group['name']}")
+        print(f"{number}  {group['images']:6,} images  {show_text(group['name'])}")
     print(f"page  {out / 'index.html'}")

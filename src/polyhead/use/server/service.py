@@ -34,7 +34,7 @@ class Service:
         self._limits, self._meter = limits, meter
         # A lone image has all cores; where many are asked about, each core has a batch of its own and waits for none.
         self._all_cores, self._one_core = predictor, Predictor(predictor.path, cores=1)
-        if self._one_core.card != predictor.card:
+        if self._one_core.card.digest != predictor.card.digest:
             raise PolyheadError(f"{predictor.path}: was replaced by another model while it was opened")
         workers = count_cores() + 1  # so that no core waits while the answers of a batch are handed out
         self._threads = ThreadPoolExecutor(workers, "model")

@@ -32,7 +32,8 @@ def check_jpeg(content: bytes) -> str:
             whole, components = marker & 3 < 2, int.from_bytes(content[at + 7 : at + 8])
         elif marker == 0xDA:
             scans += 1
-            if whole and int.from_bytes(content[at + 2 : at + 3]) == components:  # all colours: the only scan
+            only = whole and int.from_bytes(content[at + 2 : at + 3]) == components  # all colours in one
+            if only or (scans == 1 and content.count(b"\xff\xda") <= MAX_SCANS):
                 return ""
         if scans > MAX_SCANS or segments > MAX_BLOCKS:
             return f"more than {MAX_SCANS} scans, or {MAX_BLOCKS:,} segments, in a JPEG"

@@ -11,8 +11,9 @@ import polyhead
 
 ROOT = Path(polyhead.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-FOUNDATION = {"errors", "files", "progress", "measures", "calibration", "tasks", "recipe", "recipe_file", "recipes"}
-FOUNDATION |= {"recipe_part", "recipe_network", "recipe_sources", "recipe_training"}
+FOUNDATION = {"errors", "files", "processes", "progress", "measures", "calibration", "tasks", "run_folder", "replacing"}
+FOUNDATION |= {"recipe", "recipe_file", "recipes", "recipe_part", "recipe_network", "recipe_sources"}
+FOUNDATION |= {"recipe_training", "recipe_yaml", "recipe_size"}
 MAY_IMPORT = {
     "data": FOUNDATION | {"data"},
     "learn": FOUNDATION | {"data", "learn", "use"},

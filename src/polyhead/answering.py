@@ -7,6 +7,7 @@ from typing import Literal
 
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT, Progress
+from polyhead.replacing import restore_replaced
 from polyhead.tasks import Answer
 from polyhead.use import fashionai
 from polyhead.use.annotating import annotate_images
@@ -48,6 +49,7 @@ class Answering:
             drawn = {folder for folder in folders if Path(os.path.realpath(folder)).is_relative_to(target)}
             files = Files([path for path in files.paths if path.parent not in drawn], files.root)
         self.files = files
+        restore_replaced(Path(model), progress)
         self.predictor = Predictor(model)
         self._annotate = annotate
         self._engine = engine

@@ -124,7 +124,8 @@ def export(
         found = exporting.export(model, kind, images or (), data=data, out=out, force=force, progress=screen)
     for name, task in found["tasks"].items():
         print(f"{show_text(name)}: {_tell_comparison(task)}")
-    print(f"outputs differ by at most {found['difference']:.1e} of max(1, |value|), over {found['images']:,} images")
+    over = f"{found['images']:,} images"
+    print(f"outputs differ by at most {found['difference']:.1e} of an output's largest value, over {over}")
     print(f"{found['path']}  {found['bytes'] / 1e6:.2f} MB (the model: {found['original_bytes'] / 1e6:.2f} MB)")
 
 
@@ -146,10 +147,16 @@ def serve(
         str, typer.Option("--host", help="Where to listen; 0.0.0.0 lets other machines ask.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes one that is free.")] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="A name that browsers reach it by; may be repeated."),
+    ] = None,
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Of a request.")] = 20_000_000,
     max_pixels: Annotated[int, typer.Option("--max-pixels", min=1, help="Of an image.")] = 50_000_000,
     max_images: Annotated[int, typer.Option("--max-images", min=1, help="In a request.")] = 32,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that a request may take.")] = 30.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds that a request may take to arrive, or its answer.")
+    ] = 30.0,
     queue: Annotated[int, typer.Option("--queue", min=1, help="Requests under way at once; more get a 503.")] = 64,
 ) -> None:
     """Answer over HTTP, with a page to drop images on."""
@@ -158,7 +165,7 @@ def serve(
 
     limits = Limits(max_bytes, max_pixels, max_images, timeout, queue)
     with Screen() as screen:
-        workflow.serve(model, host=host, port=port, limits=limits, progress=screen)
+        workflow.serve(model, host=host, port=port, allow_hosts=allow_host or (), limits=limits, progress=screen)
 
 
 @commands.command()

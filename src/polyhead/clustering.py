@@ -28,9 +28,9 @@ from polyhead.look.image_map import map_points
 from polyhead.look.report import PAGE, PLOTLY
 from polyhead.look.words import show_count
 from polyhead.progress import SILENT, Progress
-from polyhead.run_folder import claim_folder
+from polyhead.replacing import claim_folder, restore_replaced
+from polyhead.use.card import Card
 from polyhead.use.files import gather_files
-from polyhead.use.model_file import Card
 from polyhead.use.pile import Pile, answer_pile
 from polyhead.use.predictor import Predictor
 
@@ -60,10 +60,11 @@ def cluster(
         PolyheadError: something given is wrong, or there is nothing to group; nothing is left in `out`.
     """
     grouping = grouping or Grouping()
+    restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     chosen = choose_tasks(predictor.card.tasks, grouping.tasks)
     files = gather_files(images).paths
-    with claim_folder(Path(out), "clusters.json", force) as folder:
+    with claim_folder(Path(out), "clusters.json", force, progress) as folder:
         pile = answer_pile(predictor, files, folder, progress)
         made = group_pile(predictor.card, pile, chosen, grouping, progress)
         return _write(folder, predictor.card, pile, made, progress)
@@ -73,14 +74,16 @@ def predict_to_gallery(
     model: str | Path, images: Sequence[str | Path], out: str | Path, *, progress: Progress = SILENT
 ) -> tuple[Path, int]:
     """Answer for images and write a gallery of them: its page, and how many of the images could not be answered."""
+    restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     files = gather_files(images).paths
-    with claim_folder(Path(out), PAGE, force=False) as folder:
+    with claim_folder(Path(out), PAGE, force=False, progress=progress) as folder:
         pile = answer_pile(predictor, files, folder, progress)
         for image, error in pile.unreadable:
             progress.say(f"{image}: {error}")
         gallery = _make_gallery(predictor.card, pile, f"Answers of {predictor.card.name}")
-        return write_gallery(folder / PAGE, gallery, progress), len(pile.unreadable)
+        write_gallery(folder / PAGE, gallery, progress)
+    return Path(out) / PAGE, len(pile.unreadable)
 
 
 def group_pile(

@@ -16,7 +16,23 @@ from typing import BinaryIO
 from polyhead.errors import PolyheadError
 
 LONGEST_NAME = 255  # bytes, on all usual file systems
+LONGEST_PATH = 4000  # bytes, with room for what is made beside it
 PART = ".part-"  # before the name of a file that is being written
+
+
+def find_path_fault(path: str) -> str:
+    """Why no file can be called so, whatever is on the disk; blank where one can."""
+    if not path:
+        return "is empty"
+    if "\0" in path:
+        return "holds a NUL"
+    try:
+        names = os.fsencode(path).split(os.fsencode(os.sep))
+    except UnicodeEncodeError:
+        return "is no name that a file can have"
+    if len(longest := max(names, key=len)) > LONGEST_NAME:
+        return f"has a name of {len(longest):,} bytes in it; {LONGEST_NAME} is the most"
+    return f"is longer than {LONGEST_PATH:,} bytes" if len(os.fsencode(path)) > LONGEST_PATH else ""
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -6,13 +6,23 @@ schema for editors are made from these descriptions.
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from polyhead.errors import shorten
 from polyhead.recipe_network import SMALLEST, Block, NetworkRecipe, Stack
-from polyhead.recipe_part import Part, Share
+from polyhead.recipe_part import (
+    LONGEST_NAME,
+    Different,
+    Name,
+    Part,
+    PathText,
+    Share,
+    check_different,
+    check_name,
+)
 from polyhead.recipe_sources import (
     CelebaSource,
     CsvSource,
@@ -23,10 +33,12 @@ from polyhead.recipe_sources import (
     Source,
 )
 from polyhead.recipe_training import TrainingRecipe
-from polyhead.tasks import KINDS, AnyTask
+from polyhead.tasks import KINDS, AnyTask, Task
+from polyhead.tasks.task import keys_as_text, number_as_text
 
 RESERVED = frozenset({"features", "path", "split", "content", "image", "error", "joint", "loss", "epoch", "seconds"})
 SPLITS = ("train", "valid", "test", "unseen")
+TASK_NAME = re.compile(r"[^\s/,|:.][^\n/,|:.]*")  # of an output in a graph, a column, a file
 
 
 class SplitRecipe(Part):
@@ -38,12 +50,12 @@ class SplitRecipe(Part):
         description="The share of the remaining images that chooses the best epoch; 0 for none. `test`, to repeat a "
         "published run: the test images are watched during training, and nothing is chosen by them.",
     )
-    stratify: list[str] = Field([], description="Tasks whose labels are to be alike in all splits.")
+    stratify: Different = Field([], description="Tasks whose labels are to be alike in all splits.")
     group: str | None = Field(
         None, description="A source column; its rows of one value (one person, one product) stay in one split."
     )
     column: str | None = Field(None, description="A source column that says the split of each row.")
-    file: str | None = Field(
+    file: PathText | None = Field(
         None,
         description="A file, relative to the data's path, of lines `image split` (or a CSV of two columns) that says "
         "the split of each image.",
@@ -62,9 +74,12 @@ class SplitRecipe(Part):
     @classmethod
     def _keys_as_text(cls, given: Any) -> Any:
         if isinstance(given, dict) and isinstance(given.get("values"), dict):
-            given = given | {"values": {str(key): value for key, value in given["values"].items()}}
+            given = given | {"values": keys_as_text(given["values"])}
         if isinstance(given, dict) and isinstance(given.get("hold_out"), list):
-            rows = [{k: str(v) for k, v in row.items()} if isinstance(row, dict) else row for row in given["hold_out"]]
+            rows = [
+                {name: number_as_text(label) for name, label in row.items()} if isinstance(row, dict) else row
+                for row in given["hold_out"]
+            ]
             given = given | {"hold_out": rows}
         return given
 
@@ -78,7 +93,7 @@ class SplitRecipe(Part):
 class DataRecipe(Part):
     """Where images and labels are."""
 
-    path: str | None = Field(None, description="The folder (or CSV file) of the data; `--data` says another.")
+    path: PathText | None = Field(None, description="The folder (or CSV file) of the data; `--data` says another.")
     source: Source
     split: SplitRecipe = SplitRecipe()
     weight: str | None = Field(
@@ -92,17 +107,29 @@ class DataRecipe(Part):
     )
 
 
+Side = Annotated[int, Field(ge=8, le=4096)]
+
+
+def _as_square(given: Any) -> Any:
+    """One number for height and width."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        return [given, given]
+    if not isinstance(given, list | tuple) or len(given) > 2:
+        raise ValueError(f"expected [height, width], or one number for a square; got {shorten(repr(given), 60)}")
+    return given
+
+
 class ImageRecipe(Part):
     """What the network sees of an image."""
 
-    size: tuple[Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]] = Field(
-        (96, 96), description="[height, width] in pixels."
+    size: Annotated[tuple[Side, Side], BeforeValidator(_as_square)] = Field(
+        (96, 96), description="[height, width] in pixels; one number for a square."
     )
     resize: Literal["stretch", "fit", "cover"] = Field(
         "stretch",
         description="`stretch` to the size; `fit` the whole image in, black around it; `cover` the size, cut the rest.",
     )
-    cache: str = Field(
+    cache: PathText = Field(
         "auto",
         description="Where decoded images are kept: `auto` (the user's cache folder), `off` (decode on the fly), or "
         "a folder.",
@@ -112,24 +139,31 @@ class ImageRecipe(Part):
 class Recipe(Part):
     """One YAML file that says it all."""
 
-    name: str = Field(description="The recipe's name.")
-    description: str = Field("", description="What it answers, in a line.")
-    note: str = Field("", description="What a reader of its report must know, such as what the labels are and are not.")
+    name: Name = Field(description="The recipe's name.")
+    description: str = Field("", max_length=10_000, description="What it answers, in a line.")
+    note: str = Field(
+        "",
+        max_length=100_000,
+        description="What a reader of its report must know, such as what the labels are and are not.",
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="Fixes the split, the order of the images and all that is random.")
     data: DataRecipe
     image: ImageRecipe = ImageRecipe()
-    tasks: dict[str, AnyTask] = Field(min_length=1, description="The questions, by name; a name is an output's name.")
+    tasks: dict[str, AnyTask] = Field(
+        min_length=1, max_length=1000, description="The questions, by name; a name is an output's name."
+    )
     network: NetworkRecipe
     training: TrainingRecipe = TrainingRecipe()
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         for name, task in self.tasks.items():
-            if name in RESERVED or not re.fullmatch(r"[^\s/,|:.][^\n/,|:.]*", name):
+            if name in RESERVED or not TASK_NAME.fullmatch(name):
                 raise ValueError(
-                    f"tasks: {name!r} cannot be a task's name; take one without / , | : or . that is not "
+                    f"tasks: {shorten(name, 60)!r} cannot be a task's name; take one without / , | : or . that is not "
                     f"one of {', '.join(sorted(RESERVED))}"
                 )
+            _check_names(name, task)
             for field in task.LEARNT:
                 if field in task.model_fields_set:
                     raise ValueError(f"tasks.{name}.{field}: is learnt from the data; take it out")
@@ -144,6 +178,8 @@ class Recipe(Part):
             _check_known("training.sampler_task", self.training.sampler_task, self.tasks, "the tasks")
         for row in self.data.split.hold_out:
             self._check_combination(row)
+        combinations = [", ".join(map(": ".join, sorted(row.items()))) for row in self.data.split.hold_out]
+        check_at("data.split.hold_out", check_different, combinations)
         self._check_network()
         if not self.may_choose and (self.training.keep == "best" or self.training.patience):
             raise ValueError(
@@ -169,6 +205,8 @@ class Recipe(Part):
     def _check_combination(self, row: dict[str, str]) -> None:
         for name, label in row.items():
             _check_known("data.split.hold_out", name, self.tasks, "the tasks")
+            if not label:
+                raise ValueError(f"data.split.hold_out.{name}: expected a label; got a blank one")
             if self.tasks[name].names:
                 _check_known(f"data.split.hold_out.{name}", label, self.tasks[name].names, "the declared labels")
         if not row:
@@ -223,14 +261,46 @@ def pattern_fields(pattern: str) -> list[str]:
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the likeliest of `words`, or nothing."""
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    lowered = {other.lower(): other for other in words if len(other) <= LONGEST_NAME}
+    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6) if len(word) <= LONGEST_NAME else []
+    return f" (did you mean {lowered[close[0]]!r}?)" if close else ""
+
+
+def list_words(words: Iterable[str]) -> str:
+    """Words for a message: all of them, or as many of the first as make it no longer than a line can be."""
+    words = [shorten(word, 60) for word in words]
+    shown = words[:50]
+    while len(", ".join(shown)) > 400:
+        shown.pop()
+    return ", ".join(shown) + (f" and {len(words) - len(shown):,} more" if len(shown) < len(words) else "")
 
 
 def _check_known(key: str, word: str, words: Iterable[str], place: str) -> None:
     words = list(words)
     if word not in words:
-        raise ValueError(f"{key}: {word!r} is not among {place} ({', '.join(words)}){nearest(word, words)}")
+        raise ValueError(
+            f"{key}: {shorten(word, 60)!r} is not among {place} ({list_words(words)}){nearest(word, words)}"
+        )
+
+
+def _check_names(name: str, task: Task) -> None:
+    """What a task declares are names that can be told apart."""
+    check_at(f"tasks.{name}", check_name, name)
+    for key in ("classes", "labels", "levels", "from_columns", "blank"):
+        given: list[str] = getattr(task, key, [])
+        check_at(f"tasks.{name}.{key}", check_different, given)
+        for label in given if key != "blank" else ():
+            check_at(f"tasks.{name}.{key}", check_name, label)
+    for label in task.values.values():
+        check_at(f"tasks.{name}.values", check_name, label)
+
+
+def check_at(key: str, check: Callable[[Any], Any], given: Any) -> None:
+    """Check a value; the key stands before what is wrong with it."""
+    try:
+        check(given)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
 
 
 __all__ = [
@@ -245,6 +315,7 @@ __all__ = [
     "Recipe",
     "Source",
     "Stack",
+    "list_words",
     "nearest",
     "pattern_fields",
 ]

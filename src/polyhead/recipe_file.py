@@ -1,16 +1,20 @@
 """From YAML text to a recipe and back: loading, `--set`, and errors that name the key."""
 
 import io
-from collections.abc import Iterable, Mapping
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
+from polyhead.files import find_path_fault, open_regular
 from polyhead.recipe import Recipe, nearest
+from polyhead.recipe_yaml import LONGEST, read_yaml
 from polyhead.recipes import built_in_names, read_text
 
 
@@ -20,21 +24,52 @@ def recipe_text(recipe: str | Path) -> str:
     Raises:
         PolyheadError: there is neither.
     """
-    names = built_in_names()
-    if str(recipe) in names:
-        return read_text(str(recipe))
+    names, given = built_in_names(), str(recipe)
+    if given in names:
+        return read_text(given)
     path = Path(recipe)
-    if path.suffix not in (".yaml", ".yml") and not path.exists():
+    if (fault := find_path_fault(given)) or not (path.suffix in (".yaml", ".yml") or os.path.lexists(path)):
         raise PolyheadError(
-            f"no recipe is called {str(recipe)!r}{nearest(str(recipe), names)}; inside are {', '.join(names)}, "
-            "or give the path of a .yaml file"
+            f"no recipe is called {shorten(given, 60)!r}{nearest(given, names)}; inside are {', '.join(names)}, "
+            f"or give the path of a .yaml file{f'; this one {fault}' if fault else ''}"
         )
+    if path.is_dir():
+        inside = path / "recipe.yaml"
+        hint = f"the recipe of this run is {inside}" if inside.exists() else f"`polyhead init {path}` proposes one"
+        raise PolyheadError(f"{path}: is a folder, not a recipe; {hint}")
     try:
-        return path.read_text(encoding="utf-8")
+        content = _read_bytes(path)
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or f"is not UTF-8 text ({shorten(str(error.args[-1]), 60)})"
+        raise PolyheadError(f"{path}: cannot be read as a recipe: {reason}{_hint(path)}") from None
+    if len(content) > LONGEST:
+        raise PolyheadError(f"{path}: is too large for a recipe: more than {LONGEST:,} bytes{_hint(path)}")
+    if not text.strip():
         raise PolyheadError(
-            f"{path}: cannot be read as a recipe: {getattr(error, 'strerror', None) or error}"
-        ) from None
+            f"{path}: is empty; write a recipe into it, such as what `polyhead init DATA` prints (where init fails, "
+            "the file that it was to print to stays empty)"
+        )
+    return text
+
+
+def _read_bytes(path: Path) -> bytes:
+    """The start of a file: a recipe whole, and enough of anything else to see that it is none.
+
+    A pipe is read that another process already writes to, as in `polyhead train <(...)`, and no other.
+    """
+    if not path.is_fifo():
+        with open_regular(path) as file:
+            return file.read(LONGEST + 1)
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as pipe:
+        os.set_blocking(pipe.fileno(), True)  # with nobody at its other end, it reads as empty
+        return pipe.read(LONGEST + 1)
+
+
+def _hint(path: Path) -> str:
+    if path.suffix.lower() == ".onnx":
+        return "; it looks like a model, and a recipe is a YAML file"
+    return f"; a recipe is a YAML file, such as `polyhead init {path.parent}` prints for a folder of labelled images"
 
 
 def load_recipe(recipe: str | Path, overrides: Iterable[str] = (), **also: Any) -> Recipe:
@@ -42,25 +77,58 @@ def load_recipe(recipe: str | Path, overrides: Iterable[str] = (), **also: Any) 
 
     Args:
         recipe: the name of a built-in one, or the path of a YAML file.
-        overrides: `a.b=value` each, the value in YAML.
+        overrides: `a.b=value` each, the value in YAML; what a key wants as text may stand as it is.
         also: values set by dotted path with `__` for the dot, where not None: `data__path="images"`.
 
     Raises:
         PolyheadError: the first thing that is wrong, in one line that names the key.
     """
     where = str(recipe)
-    raw = _read_yaml(recipe_text(recipe), where)
+    raw = read_yaml(recipe_text(recipe), where)
     if not isinstance(raw, dict):
-        raise PolyheadError(f"{where}: expected a recipe (keys such as data, tasks, network); got {_short(raw)}")
-    for override in overrides:
-        key, sign, text = override.partition("=")
-        if not sign or not key:
-            raise PolyheadError(f"--set {override}: expected KEY=VALUE, such as training.epochs=5")
-        _set(raw, key.strip(), _read_yaml(text, f"--set {key}"))
+        hint = _hint(Path(where)) if Path(where).suffix not in (".yaml", ".yml") else ""
+        raise PolyheadError(f"{where}: expected a recipe (keys such as data, tasks, network); got {_short(raw)}{hint}")
+    override_values(raw, overrides)
     for name, value in also.items():
         if value is not None:
             _set(raw, name.replace("__", "."), value)
     return check_recipe(raw, where)
+
+
+def override_values(raw: dict[str, Any], overrides: Iterable[str]) -> None:
+    """Set values of a recipe that is plain values still: `a.b=value` each, the value in YAML.
+
+    Raises:
+        PolyheadError: one of them has another form, or sets what cannot be.
+    """
+    for override in overrides:
+        key, sign, text = override.partition("=")
+        if not sign or not key.strip():
+            raise PolyheadError(f"--set {shorten(override, 60)}: expected KEY=VALUE, such as training.epochs=5")
+        _set(raw, key.strip(), _read_setting(key.strip(), text))
+
+
+def _read_setting(key: str, text: str) -> Any:
+    """The value of a `--set`: YAML; where the key wants a text and YAML reads something else, the text as it stands."""
+    *parents, last = key.split(".")
+    fields = [model.model_fields[last] for model in _models_at(tuple(parents)) if last in model.model_fields]
+    wants = {kind for field in fields for kind in _types(field.annotation)}
+    wants_text = bool(wants) and wants <= {str, type(None)}
+    try:
+        value = read_yaml(text, f"--set {shorten(key, 60)}")
+    except PolyheadError as error:
+        if wants_text:
+            return text
+        words = "put a text that holds any of : { } [ ] # & * ! | > between quotes"
+        raise PolyheadError(f"{error}; {words}") from None
+    return text if wants_text and not isinstance(value, str | None) else value
+
+
+def _types(annotation: Any) -> list[Any]:
+    """The types that a field's annotation names, one beside the other."""
+    if get_origin(annotation) not in (Annotated, Union, UnionType):
+        return [annotation]
+    return [kind for argument in get_args(annotation) for kind in _types(argument)]
 
 
 def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
@@ -88,41 +156,28 @@ def write_recipe(recipe: Recipe) -> str:
     return stream.getvalue()
 
 
-def _read_yaml(text: str, where: str) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(text)  # YAML 1.2: `off` and `no` are words, 1e-3 is a number
-    except MarkedYAMLError as error:
-        line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
-        raise PolyheadError(f"{where}:{line} {' '.join(str(error.problem).split())}") from None
-    except YAMLError as error:
-        raise PolyheadError(f"{where}: is not YAML: {' '.join(str(error).split())}") from None
-
-
 def _set(raw: dict[str, Any], key: str, value: Any) -> None:
     place: Any = raw
     *parents, last = key.split(".")
     for parent in parents:
         place = place.setdefault(parent, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict):
-        raise PolyheadError(f"{key}: there is no such key to set; {'.'.join(parents)} holds no keys")
+        held = shorten(".".join(parents), 100)
+        raise PolyheadError(f"{shorten(key, 100)}: there is no such key to set; {held} holds no keys")
     place[last] = value
 
 
 def _explain(error: ValidationError, raw: Any) -> str:
     """The first mistake as `key: expected ...; got ... (did you mean ...?)`."""
-    first = error.errors(include_url=False)[0]
+    first = _choose(error.errors(include_url=False), raw)
     keys = _keys(first["loc"], raw)
-    key = ".".join(keys)
+    key = ".".join(shorten(part, 60) for part in keys)
     kind, given, context = first["type"], first["input"], first.get("ctx", {})
     if kind == "value_error":
         message = str(context["error"])
         return f"{key}: {message}" if key else message
     if kind == "extra_forbidden":
-        fields = sorted({name for model in _models_at(first["loc"][:-1]) for name in _fields(model)})
-        others = [model for model in _models_at(first["loc"][:-2]) if keys[-1] in _fields(model)]
-        kinds = ", ".join(str(model.model_fields["kind"].default) for model in others if "kind" in model.model_fields)
-        hint = f" here, but in kind: {kinds}" if kinds else nearest(keys[-1], fields)
-        return f"{key}: there is no such key{hint}; expected {', '.join(fields)}"
+        return f"{key}: there is no such key{_tell_fields(first['loc'], keys[-1])}"
     if kind == "missing":
         return (
             f"{key}: is missing"
@@ -137,19 +192,43 @@ def _explain(error: ValidationError, raw: Any) -> str:
         return f"{key}: expected {words}; got {_short(given)}{nearest(str(given), words.split(', '))}"
     if kind == "union_tag_not_found":
         return f"{key}.{context['discriminator'].strip(chr(39))}: is missing"
-    wanted = (
-        first["msg"]
-        .removeprefix("Input should be ")
-        .replace("a valid dictionary", "keys")
-        .partition(" or instance of")[0]
-    )
-    return f"{key}: expected {wanted}; got {_short(given)}"
+    if kind == "invalid_key" or "[key]" in first["loc"]:
+        return f"{key}: expected a key that is text; put {_short(keys[-1])} between quotes"
+    if kind in ("too_long", "too_short"):
+        wanted = first["msg"].partition(" should have ")[2].partition(" after ")[0]
+        return f"{key}: expected {wanted}; got {context['actual_length']:,}"
+    wanted = re.sub(r"^\w+ should (be|have) ", "", first["msg"]).replace("a valid dictionary", "keys")
+    if kind == "int_parsing_size":
+        wanted = "a smaller number"
+    return f"{key}: expected {wanted.partition(' or instance of')[0]}; got {_short(given)}"
+
+
+def _choose(errors: Sequence[Any], raw: Any) -> Any:
+    """The first mistake; of those that pydantic finds for each of several types at its place, the most telling one."""
+    place = _keys(errors[0]["loc"], raw)
+    alike = [error for error in errors if _keys(error["loc"], raw)[: len(place)] == place]
+
+    def telling(error: Any) -> tuple[int, bool]:
+        return len(_keys(error["loc"], raw)), error["type"] == "literal_error" and isinstance(error["input"], str)
+
+    return max(alike, key=telling)
+
+
+def _tell_fields(location: tuple[int | str, ...], key: str) -> str:
+    """What could have been meant by a key that is none, and which there are."""
+    fields = sorted({name for model in _models_at(location[:-1]) for name in _fields(model)})
+    others = [model for model in _models_at(location[:-2]) if key in _fields(model)]
+    kinds = ", ".join(str(model.model_fields["kind"].default) for model in others if "kind" in model.model_fields)
+    hint = f" here, but in kind: {kinds}" if kinds else nearest(key, fields)
+    return f"{hint}; expected {', '.join(fields)}"
 
 
 def _keys(location: tuple[int | str, ...], raw: Any) -> list[str]:
     """The place of a mistake in the user's own keys, without the kinds that pydantic puts between them."""
     keys: list[str] = []
     for item in location:
+        if item == "[key]":
+            continue
         if isinstance(raw, dict):
             if item not in raw and item == raw.get("kind"):
                 continue
@@ -189,5 +268,4 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shorten(repr(value), 60)

@@ -1,22 +1,27 @@
 """The network's part of a recipe: stacks of blocks, pretrained backbones, and what hangs on which."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polyhead.errors import PolyheadError
-from polyhead.recipe_part import Part, Share
+from polyhead.errors import PolyheadError, shorten
+from polyhead.recipe_part import Part, PathText, Share
+
+MOST = 1_000_000  # filters or units of a layer: a bound on what is asked, far above what fits (see recipe_size.py)
+Filters = Annotated[int, Field(ge=1, le=MOST)]
+Units = Annotated[list[Filters], Field(max_length=100)]
 
 
 class Block(Part):
     """Convolutions, a pool and a dropout."""
 
-    filters: int | list[int] = Field(
+    filters: Filters | Annotated[list[Filters], Field(min_length=1, max_length=100)] = Field(
         description="Filters of one convolution, or of several in a row; each with ReLU and batch normalisation."
     )
-    kernel: int = Field(3, ge=1, description="Height and width of a convolution, in pixels.")
-    pool: int = Field(2, ge=1, description="Height and width of the maximum pool behind them; 1 for none.")
+    kernel: int = Field(3, ge=1, le=4096, description="Height and width of a convolution, in pixels.")
+    pool: int = Field(2, ge=1, le=4096, description="Height and width of the maximum pool behind them; 1 for none.")
     dropout: Share = Field(0.0, description="Share of values dropped behind the pool, in training.")
 
     @property
@@ -28,7 +33,7 @@ class Block(Part):
 class DenseLayers(Part):
     """Layers of a task's own, between the vector that tasks share (or its branch's) and its logits."""
 
-    dense: list[Annotated[int, Field(ge=1)]] = Field([], description="Units of the dense layers, in order.")
+    dense: Units = Field([], description="Units of the dense layers, in order.")
     activation: Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"] = Field(
         "relu", description="What each dense layer ends in. (What the logits end in is the task's own `activation`.)"
     )
@@ -42,15 +47,13 @@ class Stack(Part):
     """Blocks one after another, and dense layers behind them."""
 
     view: Literal["rgb", "gray"] = Field("rgb", description="What it sees of the image.")
-    blocks: list[Block] = Field(min_length=1, description="The convolutional blocks, in order.")
+    blocks: list[Block] = Field(min_length=1, max_length=200, description="The convolutional blocks, in order.")
     end: Literal["flatten", "average"] = Field(
         "flatten",
         description="`flatten` keeps where things stand; `average` pooling cannot, and so keeps a colour apart from "
         "a shape.",
     )
-    dense: list[Annotated[int, Field(ge=1)]] = Field(
-        [], description="Units of the dense layers, each with ReLU, batch normalisation and dropout."
-    )
+    dense: Units = Field([], description="Units of the dense layers, each with ReLU, batch normalisation and dropout.")
     dropout: Share = Field(
         0.0, description="Share of values dropped behind each dense layer, or behind the end where there is none."
     )
@@ -99,6 +102,32 @@ WIDTHS = {
     "MobileNetV3Small": (0.75, 1.0),
     "MobileNetV3Large": (0.75, 1.0),
 }
+CHANNELS = {  # of the map that each ends in, at width 1
+    "MobileNetV2": 1280,
+    "MobileNetV3Small": 576,
+    "MobileNetV3Large": 960,
+    "EfficientNetV2B0": 1280,
+    "EfficientNetV2B1": 1280,
+    "EfficientNetV2B2": 1408,
+    "EfficientNetV2B3": 1536,
+    "EfficientNetV2S": 1280,
+    "EfficientNetV2M": 1280,
+    "EfficientNetV2L": 1280,
+    "ConvNeXtTiny": 768,
+    "ConvNeXtSmall": 768,
+    "ConvNeXtBase": 1024,
+    "ConvNeXtLarge": 1536,
+    "ConvNeXtXLarge": 2048,
+    "ResNet50V2": 2048,
+    "ResNet101V2": 2048,
+    "ResNet152V2": 2048,
+    "DenseNet121": 1024,
+    "DenseNet169": 1664,
+    "DenseNet201": 1920,
+    "InceptionResNetV2": 1536,
+    "NASNetMobile": 1056,
+    "NASNetLarge": 4032,
+}
 SMALLEST = {"InceptionResNetV2": 75}  # pixels a side; 32 for the others
 
 
@@ -106,12 +135,12 @@ class Backbone(Part):
     """A network of `keras.applications` without its top, with its own scaling of the input, pooled to a vector."""
 
     name: BackboneName = Field(description="Its name in `keras.applications`.")
-    weights: str = Field(
+    weights: PathText = Field(
         "imagenet",
         description="`imagenet` (fetched once, or found in Keras's folder of models), `none`, or the path of a "
         "`.weights.h5` or `.h5` file of this network without its top.",
     )
-    width: float = Field(1.0, gt=0, description="The width multiplier of a MobileNet.")
+    width: float = Field(1.0, gt=0, le=10, description="The width multiplier of a MobileNet.")
     view: Literal["rgb", "gray"] = Field(
         "rgb",
         description="What it sees of the image; of `gray`, three equal channels, which keep its weights of use.",
@@ -122,7 +151,7 @@ class Backbone(Part):
         description="Whether its batch normalisation keeps the averages that it came with, also when it is trained. "
         "Where it came with none (`weights: none`), they are learnt.",
     )
-    dense: list[Annotated[int, Field(ge=1)]] = Field(
+    dense: Units = Field(
         [], description="Units of the dense layers behind it, each with ReLU, batch normalisation and dropout."
     )
     dropout: Share = Field(
@@ -142,9 +171,10 @@ class Backbone(Part):
         """
         if self.weights in ("imagenet", "none"):
             return None
-        if not Path(self.weights).is_file():
+        if not os.path.isfile(self.weights):  # which asks without raising, whatever stands there
             raise PolyheadError(
-                f"network.backbone.weights: there is no file {self.weights}; expected imagenet, none, or a file's path"
+                f"network.backbone.weights: there is no file {shorten(self.weights, 200)}; expected imagenet, none, or "
+                "a file's path"
             )
         return Path(self.weights)
 

@@ -1,8 +1,15 @@
 """What all parts of a recipe have in common."""
 
+import os
+from collections import Counter
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from polyhead.errors import UNSHOWN, shorten
+from polyhead.files import find_path_fault
+
+LONGEST_NAME = 200  # characters of the name of a task, a label, a recipe
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -11,3 +18,48 @@ class Part(BaseModel):
     """A part of a recipe: unknown keys are mistakes, numbers are finite, nothing changes once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def check_name(name: str) -> str:
+    """A name that people read: of a task, a label, a recipe.
+
+    Raises:
+        ValueError: it is empty, too long for a line, or holds what moves a terminal's cursor.
+    """
+    if not name.strip():
+        raise ValueError("a name may not be empty")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"a name has {LONGEST_NAME} characters at most; {shorten(name, 40)!r} has {len(name):,}")
+    if UNSHOWN.search(name):
+        raise ValueError(f"a name may not hold a control character; got {shorten(name, 60)!r}")
+    return name
+
+
+def check_different(values: list[str]) -> list[str]:
+    """A list in which nothing stands twice.
+
+    Raises:
+        ValueError: with what does.
+    """
+    (value, count), *_ = Counter(values).most_common(1) or [("", 0)]
+    if count > 1:
+        raise ValueError(f"{shorten(value, 60)!r} stands there {count} times; once is enough")
+    return values
+
+
+def check_path(path: str) -> str:
+    """A path that a file can have; `~` is the user's home.
+
+    Raises:
+        ValueError: no file can be called so.
+    """
+    if fault := find_path_fault(path):
+        raise ValueError(f"the path {fault}")
+    if path.startswith("~") and os.path.expanduser(path) == path:
+        raise ValueError(f"there is no user {shorten(path.partition('/')[0], 40)}; a file called so is ./~...")
+    return path
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+Different = Annotated[list[str], AfterValidator(check_different)]
+PathText = Annotated[str, AfterValidator(check_path)]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polyhead.recipe_part import Part
+from polyhead.recipe_part import Different, Part, PathText
 
 
 class FilesSource(Part):
@@ -37,7 +37,9 @@ class CsvSource(Part):
     """Labels stand in a CSV file: one row an image, one column a task; or, in long form, one row an image and task."""
 
     kind: Literal["csv"] = "csv"
-    file: str | None = Field(None, description="The CSV file, relative to the data's path; absent if that path is it.")
+    file: PathText | None = Field(
+        None, description="The CSV file, relative to the data's path; absent if that path is it."
+    )
     image: str = Field(
         "image",
         description="The column that holds the image's path, or a path made of columns, such as `images/{id}.jpg`. "
@@ -61,7 +63,7 @@ class FashionaiSource(Part):
     """
 
     kind: Literal["fashionai"] = "fashionai"
-    file: str | None = Field(
+    file: PathText | None = Field(
         None,
         description="The file, relative to the data's path; if absent, `Annotations/label.csv` or `label.csv`, or that "
         "path itself. Images' paths are relative to its folder, to the one above, or to the data's path.",
@@ -76,14 +78,14 @@ class CelebaSource(Part):
     """
 
     kind: Literal["celeba"] = "celeba"
-    file: str | None = Field(
+    file: PathText | None = Field(
         None,
         description="The list, relative to the data's path; if absent, `list_attr_celeba.txt` or `.csv`, or that path "
         "itself.",
     )
-    images: str = Field("img_align_celeba", description="The folder of the images, relative to the data's path.")
-    keep: list[str] = Field([], description="The attributes to take; all if absent.")
-    drop: list[str] = Field([], description="The attributes to leave out.")
+    images: PathText = Field("img_align_celeba", description="The folder of the images, relative to the data's path.")
+    keep: Different = Field([], description="The attributes to take; all if absent.")
+    drop: Different = Field([], description="The attributes to leave out.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from polyhead.recipe_part import Part, Share
 
+MOST = 1_000_000  # epochs, or images a step: a bound on what is asked, far above what anyone can wait for
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -35,7 +36,7 @@ class Stage(Part):
     train: Literal["heads", "all"] = Field(
         "all", description="`heads`: all but the backbone, which stays as it is; or `all`."
     )
-    epochs: int = Field(ge=1, description="Passes over the training images.")
+    epochs: int = Field(ge=1, le=MOST, description="Passes over the training images.")
     learning_rate: float = Field(1e-3, gt=0, description="The learning rate at the stage's start.")
     schedule: Literal["constant", "inverse_time", "cosine"] = Field(
         "constant", description="How the rate goes on over the stage; see `training.schedule`."
@@ -45,8 +46,8 @@ class Stage(Part):
 class TrainingRecipe(Part):
     """How the network learns."""
 
-    epochs: int = Field(20, ge=1, description="Passes over the training images.")
-    batch_size: int = Field(32, ge=1, description="Images a step.")
+    epochs: int = Field(20, ge=1, le=MOST, description="Passes over the training images.")
+    batch_size: int = Field(32, ge=1, le=MOST, description="Images a step.")
     devices: Literal["one", "all"] = Field(
         "one",
         description="`all`: each step's images are shared out among all accelerators of this machine, or its virtual "
@@ -77,6 +78,7 @@ class TrainingRecipe(Part):
     )
     stages: list[Stage] = Field(
         [],
+        max_length=100,
         description="Stages one after another, instead of one with `learning_rate` and `schedule`. `epochs` is then "
         "their sum; a smaller number ends the training there.",
     )
@@ -126,9 +128,11 @@ class TrainingRecipe(Part):
     @model_validator(mode="before")
     @classmethod
     def _sum_of_stages(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("stages") and "epochs" not in given:
-            epochs = [stage.get("epochs") for stage in given["stages"] if isinstance(stage, dict)]
-            given = given | {"epochs": sum(number for number in epochs if isinstance(number, int))}
+        stages = given.get("stages") if isinstance(given, dict) else None
+        if isinstance(stages, list) and "epochs" not in given:
+            epochs = [stage["epochs"] for stage in stages if isinstance(stage, dict) and "epochs" in stage]
+            if epochs and all(isinstance(number, int) and 1 <= number <= MOST for number in epochs):
+                given = given | {"epochs": min(sum(epochs), MOST)}
         return given
 
     @model_validator(mode="after")

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from polyhead.errors import PolyheadError
 from polyhead.learn.export import call_child, digest_weights
+from polyhead.processes import end_with_parent
 from polyhead.recipe import Recipe
-from polyhead.use.model_file import CARD_FILE, Card
+from polyhead.use.card import CARD_FILE, Card
 
 Format = Literal["litert", "saved_model"]
 BATCH = 8  # images of a call: few enough for any network in any memory
@@ -76,4 +77,8 @@ def _convert(kind: Format, target: Path, weights: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(_convert("litert" if sys.argv[1] == "litert" else "saved_model", Path(sys.argv[2]), Path(sys.argv[3])))
+    end_with_parent()
+    try:
+        print(_convert("litert" if sys.argv[1] == "litert" else "saved_model", Path(sys.argv[2]), Path(sys.argv[3])))
+    except PolyheadError as error:
+        sys.exit(str(error))

@@ -7,22 +7,26 @@ makes files that ONNX Runtime refuses, and a backend cannot be changed once Kera
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from polyhead import __version__
+from polyhead.errors import PolyheadError
+from polyhead.processes import SAFE_IMPORTS, end_with_parent
 from polyhead.recipe import Recipe
 from polyhead.recipe_file import recipe_values
 from polyhead.tasks import AnyTask, Task
 
-TOLERANCE = 1e-4  # of max(1, |value|), between Keras and ONNX Runtime
+if TYPE_CHECKING:
+    from polyhead.learn.network import Network
 
 
 def export_network(
@@ -35,10 +39,11 @@ def export_network(
         samples: images (n, height, width, 3) that Keras and ONNX Runtime must agree on.
 
     Returns:
-        The file, and the largest difference found, relative to max(1, |value|).
+        The file, and the largest difference found, as `agreement.check_agreement` tells it.
 
     Raises:
-        RuntimeError: it could not be written, or Keras and ONNX Runtime differ by more than TOLERANCE.
+        PolyheadError: it could not be written, or Keras and ONNX Runtime differ by more than rounding explains. The
+            weights stay where they are.
     """
     folder = weights.parent
     np.save(folder / "samples.npy", samples)
@@ -49,7 +54,7 @@ def export_network(
         said = call_child("polyhead.learn.export", str(folder), weights.name)
     finally:
         for name in ("samples.npy", "export.json"):
-            (folder / name).unlink()
+            (folder / name).unlink(missing_ok=True)
     return folder / "model.onnx", float(said.splitlines()[-1])
 
 
@@ -57,26 +62,38 @@ def call_child(module: str, *arguments: str) -> str:
     """Run a module on TensorFlow, on the CPU, in a process of its own; what it prints.
 
     Raises:
-        RuntimeError: it failed.
+        PolyheadError: it failed; with the last line that it had to say. What else it said is the error's cause.
     """
-    environment = os.environ | {
-        "KERAS_BACKEND": "tensorflow",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
+    environment = (
+        os.environ
+        | SAFE_IMPORTS
+        | {
+            "KERAS_BACKEND": "tensorflow",
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        }
+    )
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode < 0:
+        raise PolyheadError(
+            f"exporting failed: its process was ended by {signal.Signals(-done.returncode).name}; is there enough "
+            "memory? The weights are kept, and it can be done again"
+        )
     if done.returncode:
-        raise RuntimeError(f"exporting failed: {done.stderr.strip()[-2000:]}")
+        *_, reason = done.stderr.strip().splitlines() or ["its process says no reason"]
+        raise PolyheadError(f"exporting failed: {reason}") from RuntimeError(done.stderr)
     return done.stdout
 
 
 def _export(folder: Path, weights: str) -> float:
     """The child's work: build, load, write, compare, describe."""
     from polyhead.learn import backend
+    from polyhead.learn.agreement import check_agreement
     from polyhead.learn.diagram import describe_network
     from polyhead.learn.network import build_network
-    from polyhead.use.model_file import Card, open_model, write_card
+    from polyhead.use.card import Card
+    from polyhead.use.model_file import write_card
 
     order = json.loads((folder / "export.json").read_text(encoding="utf-8"))
     tasks = TypeAdapter(dict[str, AnyTask]).validate_python(order["tasks"])
@@ -85,7 +102,7 @@ def _export(folder: Path, weights: str) -> float:
     network.core.load_weights(folder / weights)
     model = network.answering()
     samples = np.load(folder / "samples.npy")
-    expected = model(samples, training=False)  # also what builds it
+    model(samples, training=False)  # what builds it
     path = folder / "model.onnx"
     backend.write_onnx(model, path)
     card = Card(
@@ -102,9 +119,23 @@ def _export(folder: Path, weights: str) -> float:
         diagram=describe_network(network, recipe),
     )
     write_card(path, card)
-    session, _ = open_model(path)
-    found = dict(zip(expected, session.run(list(expected), {"images": samples}), strict=True))
-    return max(_difference(np.asarray(expected[name]), found[name]) for name in expected)
+    return check_agreement(network, path, samples, lambda: _build_exact(recipe, tasks, folder / weights))
+
+
+def _build_exact(recipe: Recipe, tasks: Mapping[str, Task], weights: Path) -> "Network":
+    """The network in double precision, but for its logits."""
+    import keras
+
+    from polyhead.learn.network import build_network
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    try:
+        network = build_network(recipe, tasks)
+        network.core.load_weights(weights)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return network
 
 
 def digest_weights(weights: list[NDArray[np.floating]]) -> str:
@@ -115,12 +146,9 @@ def digest_weights(weights: list[NDArray[np.floating]]) -> str:
     return digest.hexdigest()
 
 
-def _difference(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    return float(np.max(np.abs(expected - found) / np.maximum(1, np.abs(expected)), initial=0))
-
-
 if __name__ == "__main__":
-    difference = _export(Path(sys.argv[1]), sys.argv[2])
-    if not difference <= TOLERANCE:
-        sys.exit(f"Keras and ONNX Runtime differ by {difference:.2g}")
-    print(difference)
+    end_with_parent()
+    try:
+        print(_export(Path(sys.argv[1]), sys.argv[2]))
+    except PolyheadError as error:
+        sys.exit(str(error))

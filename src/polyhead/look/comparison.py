@@ -25,9 +25,9 @@ def compare_outputs(
         labels: n rows, a text column a task, blank where unknown; None where there are none.
 
     Returns:
-        `difference`: the largest between any two outputs, relative to max(1, |value|). `tasks`: by name, `difference`,
-        the largest between two outputs of the task; `same`, the share of images with the same answer, None for
-        numbers; and of its figures, where there are labels, SHOWN as pairs: before, after.
+        `difference`: the largest between any two outputs, relative to the largest value of the output, or to 1.
+        `tasks`: by name, `difference`, the largest between two outputs of the task; `same`, the share of images with
+        the same answer, None for numbers; and of its figures, where there are labels, SHOWN as pairs: before, after.
     """
     figures = [evaluate_split(tasks, labels, side)["tasks"] if labels is not None else {} for side in (before, after)]
     compared = {}
@@ -35,12 +35,16 @@ def compare_outputs(
         pairs = zip(task.decode(before[name]), task.decode(after[name]), strict=True)
         same = [one["answer"] == other["answer"] for one, other in pairs if not isinstance(one["answer"], float)]
         compared[name] = {
-            "difference": float(np.abs(before[name] - after[name]).max(initial=0)),
+            "difference": _largest(before[name] - after[name]),
             "same": float(np.mean(same)) if same else None,
             "figures": _pair(figures[0].get(name, {}), figures[1].get(name, {})),
         }
-    relative = [np.abs(before[key] - after[key]) / np.maximum(1, np.abs(before[key])) for key in before]
-    return {"difference": max(float(part.max(initial=0)) for part in relative), "tasks": compared}
+    relative = [_largest(before[key] - after[key]) / max(1, _largest(before[key])) for key in before]
+    return {"difference": max(relative), "tasks": compared}
+
+
+def _largest(values: Array) -> float:
+    return float(np.abs(values).max(initial=0))
 
 
 def _pair(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[float]]:

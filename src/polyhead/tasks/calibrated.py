@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from polyhead import calibration
 from polyhead.measures import Numbers
-from polyhead.tasks.task import Answer, Array, Labels, Task
+from polyhead.tasks.task import MOST_ROWS, Answer, Array, Labels, Task
 
 RUNNERS_UP = 5  # how many labels an answer's `top` holds at most
 CALIBRATED = ("calibrated_on", "temperature", "unsure_below")
@@ -25,6 +25,7 @@ class Calibrated(Task, ABC):
 
     LEARNT: ClassVar[tuple[str, ...]] = ("counts", *CALIBRATED)
     FOUND: ClassVar[tuple[str, ...]] = CALIBRATED
+    PROBABILITIES: ClassVar[bool] = True
 
     calibration: Literal["temperature", "none"] = Field(
         "temperature",
@@ -49,6 +50,17 @@ class Calibrated(Task, ABC):
     @property
     def chosen(self) -> tuple[str, ...]:
         return ("answer_accuracy",) if self.answer_accuracy is not None else ()
+
+    def check_learnt(self) -> None:
+        super().check_learnt()
+        limits = {
+            "calibrated_on": (0, MOST_ROWS),
+            "temperature": (0.5 / calibration.HOTTEST, 2 * calibration.HOTTEST),
+            "unsure_below": (0, calibration.NEVER),
+        }
+        for key, (low, high) in limits.items():
+            if not low <= getattr(self, key) <= high:
+                raise ValueError(f"{key}: expected a number from {low:g} to {high:g}; got {getattr(self, key):g}")
 
     def calibrate(self, labels: Labels, outputs: Array) -> Self:
         """See `Task.calibrate`: a temperature, then thresholds, then below what probability an answer is unsure."""
@@ -154,6 +166,12 @@ class YesNo(Calibrated, ABC):
         yes = label in self.asked  # or else the one that all others are measured against
         pair = calibration.alternatives(self._temper(outputs)[:, self.asked.index(label) if label and yes else 0])
         return calibration.log_odds(pair[:, int(yes)], pair[:, int(not yes)])
+
+    def check_learnt(self) -> None:
+        super().check_learnt()
+        for label, cut in self.thresholds.items():
+            if label not in self.asked or not 0 <= cut <= 1:
+                raise ValueError(f"thresholds: expected one from 0 to 1 for a label; got {label!r}: {cut:g}")
 
     def _cuts(self) -> Array:
         """From which probability on each label is a yes, (asked,)."""

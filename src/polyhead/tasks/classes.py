@@ -19,6 +19,7 @@ class Categorical(RareLabels, Calibrated):
     """One class of several."""
 
     LEARNT: ClassVar[tuple[str, ...]] = (*Calibrated.LEARNT, "rare_counts")
+    LABELS: ClassVar[str] = "classes"
 
     kind: Literal["categorical"] = "categorical"
     loss: EntropyLoss = "cross_entropy"
@@ -60,6 +61,8 @@ class Categorical(RareLabels, Calibrated):
 class Binary(Labelled, YesNo):
     """Yes or no, or any two labels; the model gives the probability of the second."""
 
+    LABELS: ClassVar[str] = "labels"
+
     kind: Literal["binary"] = "binary"
     loss: EntropyLoss = "cross_entropy"
     labels: list[str] = Field([], description="The two labels, negative first; those found, sorted, if absent.")
@@ -67,7 +70,7 @@ class Binary(Labelled, YesNo):
     @model_validator(mode="after")
     def _two_labels(self) -> Self:
         if self.names and len(set(self.names)) != 2:
-            raise ValueError(f"expected two labels; got {', '.join(self.names)}")
+            raise ValueError(f"expected two labels; got {one_of(self.names)}")
         return self
 
     @property
@@ -114,6 +117,8 @@ class Binary(Labelled, YesNo):
 class Ordinal(Labelled, Calibrated):
     """One level of several that stand in an order."""
 
+    LABELS: ClassVar[str] = "levels"
+
     kind: Literal["ordinal"] = "ordinal"
     loss: EntropyLoss = "cross_entropy"
     levels: list[str] = Field([], description="The levels, lowest first; those found, ascending, if they are numbers.")
@@ -129,6 +134,11 @@ class Ordinal(Labelled, Calibrated):
         if len(self.names or found) < 2:
             raise PolyheadError(f"tasks.{name}.levels: two levels or more are needed; found {one_of(found)}")
         return {"levels": list(self.names) or found, "counts": self.distribution(known)}
+
+    def check_learnt(self) -> None:
+        super().check_learnt()
+        if len(self.levels) < 2:
+            raise ValueError("levels: expected two or more")
 
     def _ranks(self, outputs: Array) -> list[int]:
         # The median level: as many steps up as have a probability above one half of being passed (CORN's rule).

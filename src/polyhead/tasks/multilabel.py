@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead import measures
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.measures import Numbers
 from polyhead.tasks.calibrated import YesNo
 from polyhead.tasks.labelled import OTHER, Labelled, RareLabels, weigh_labels
@@ -29,6 +29,7 @@ class MultiLabel(RareLabels, YesNo):
 
     LEARNT: ClassVar[tuple[str, ...]] = (*YesNo.LEARNT, "known", "rare_counts")
     IN_JOINT: ClassVar[bool] = False
+    LABELS: ClassVar[str] = "labels"
     FEWEST: ClassVar[int] = 1
     NONE: ClassVar[str] = "none"
     USED_WITH: ClassVar[dict[str, tuple[str, str]]] = Labelled.USED_WITH | dict.fromkeys(
@@ -62,12 +63,20 @@ class MultiLabel(RareLabels, YesNo):
     def _plain_labels(self) -> Self:
         for label in self.names:
             if not label or "|" in label or label.startswith("?") or label == self.NONE:
-                raise ValueError(f"a label may not be empty or `none`, hold `|` or begin with `?`; got {label!r}")
+                raise ValueError(
+                    f"a label may not be empty or `none`, hold `|` or begin with `?`; got {shorten(label, 60)!r}"
+                )
         if self.class_weight != "none" and self.loss == "cosine":
             raise ValueError("class_weight has no effect with `loss: cosine`, which sees a row as a whole; take it out")
         if not self.counts and self.labels and self.from_columns and set(self.labels) != set(self.from_columns):
             raise ValueError("labels and from_columns differ; leave `labels` out")
         return self
+
+    def check_learnt(self) -> None:
+        super().check_learnt()
+        for key in ("counts", "known"):
+            if others := sorted(set(getattr(self, key)) - set(self.labels)):
+                raise ValueError(f"{key}: {others[0]!r} is not among the labels")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,6 +93,14 @@ class MultiLabel(RareLabels, YesNo):
         """Its columns: those of the labels that it declares, or all."""
         return {} if self.column or self.from_columns else {"from_columns": self.labels or list(texts)}
 
+    def recognize(self, texts: Mapping[str, int]) -> tuple[float, dict[str, Any]]:
+        """See `Task.recognize`: a row is read where each of its words is one of the labels."""
+        right = 0
+        for text, rows in texts.items():
+            words = [] if text == self.NONE else [word.strip().lstrip("?") for word in text.split(self.separator)]
+            right += rows * all(self.values.get(word, word) in self.names for word in words)
+        return right / max(sum(texts.values()), 1), {"from_columns": []}
+
     def read(self, *cells: str) -> str:
         if self.from_columns:
             return self._read_columns(cells)
@@ -92,7 +109,9 @@ class MultiLabel(RareLabels, YesNo):
             return ""
         words = [] if text == self.NONE else [word.strip() for word in text.split(self.separator) if word.strip()]
         for word in words:
-            self._check(self.values.get(word.lstrip("?"), word.lstrip("?")))
+            label = self._check(self.values.get(word.lstrip("?"), word.lstrip("?")))
+            if "|" in label or label == self.NONE:
+                raise ValueError(f"a label may not hold `|` or be `none`; got {shorten(label, 60)!r}")
         return self._write({self.values.get(w.lstrip("?"), w.lstrip("?")): not w.startswith("?") for w in words})
 
     def _read_columns(self, cells: Labels) -> str:
@@ -102,7 +121,7 @@ class MultiLabel(RareLabels, YesNo):
             if word in YES or cell.strip() in ("", *self.blank):
                 states[label] = word in YES
             elif word not in NO:
-                raise ValueError(f"expected 1, 0, yes or no in column {label}; got {cell!r}")
+                raise ValueError(f"expected 1, 0, yes or no in column {label}; got {shorten(cell, 60)!r}")
         unknown = len(states) == len(self.from_columns) and not any(states.values())
         return "" if unknown else self._write(states)
 
@@ -191,7 +210,7 @@ class MultiLabel(RareLabels, YesNo):
         return certainty, np.where(np.isnan(truth), np.nan, (truth == 1) == said)
 
     def constant(self) -> Array:
-        return np.array([float(2 * self.counts[name] >= self.known[name]) for name in self.names])
+        return np.array([float(2 * self.counts.get(name, 0) >= self.known.get(name, 0)) for name in self.names])
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         found = measures.measure_labels(self.encode(labels), self._temper(outputs), self.names, self._cuts())

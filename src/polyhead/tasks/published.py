@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from polyhead.recipe_part import Part
+from polyhead.tasks.task import keys_as_text
 
 
 class Published(Part):
@@ -18,4 +19,4 @@ class Published(Part):
     @field_validator("accuracy", mode="before")
     @classmethod
     def _labels_as_text(cls, given: Any) -> Any:
-        return {str(label): value for label, value in given.items()} if isinstance(given, dict) else given
+        return keys_as_text(given) if isinstance(given, dict) else given

@@ -2,17 +2,26 @@
 
 import math
 from collections import Counter
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead import measures
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.measures import Numbers
-from polyhead.tasks.task import Answer, Array, Labels, Task
+from polyhead.tasks.task import Answer, Array, Labels, Task, one_of
+
+LARGEST = float(np.finfo(np.float32).max)  # of a label: networks learn, and model files answer, 32-bit floats
+
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+
+MOST_EDGES = 1000
 
 
 class Regression(Task):
@@ -29,10 +38,12 @@ class Regression(Task):
         "maximum; or the label itself. Mean, deviation and maximum are the training split's.",
     )
     loss: Literal["mse", "mae", "huber"] = Field("mse", description="The loss, over the scaled label.")
-    minimum: float | None = Field(None, description="A label below it is no label; an answer is never below it.")
-    maximum: float | None = Field(None, description="A label above it is no label; an answer is never above it.")
-    ranges: list[float] = Field(
-        [], description="Edges between the ranges to report apart, such as [10, 20, 40]; quintiles if absent."
+    minimum: Number | None = Field(None, description="A label below it is no label; an answer is never below it.")
+    maximum: Number | None = Field(None, description="A label above it is no label; an answer is never above it.")
+    ranges: list[Number] = Field(
+        [],
+        max_length=1000,
+        description="Edges between the ranges to report apart, such as [10, 20, 40]; quintiles if absent.",
     )
     factor: SkipJsonSchema[float] = Field(1.0, description="Learnt: label = network output x factor + offset.")
     offset: SkipJsonSchema[float] = Field(0.0, description="Learnt: see factor.")
@@ -41,15 +52,44 @@ class Regression(Task):
     )
     edges: SkipJsonSchema[list[float]] = Field([], description="Learnt: `ranges`, or the training split's quintiles.")
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum is {self.minimum:g}, but maximum is {self.maximum:g}; change one of them")
+        if any(low >= high for low, high in pairwise(self.ranges)):
+            raise ValueError(
+                f"ranges: expected edges that ascend, such as [10, 20, 40]; got {one_of(map(str, self.ranges))}"
+            )
+        return self
+
+    def check_learnt(self) -> None:
+        super().check_learnt()
+        if not self.factor:
+            raise ValueError("factor: expected another number than 0")
+        if sorted(self.edges) != self.edges or len(self.edges) > MOST_EDGES:
+            raise ValueError(f"edges: expected numbers in ascending order, {MOST_EDGES:,} at most")
+
+    def recognize(self, texts: Mapping[str, int]) -> tuple[float, dict[str, Any]]:
+        """See `Task.recognize`: a row is read where it holds a number that may be a label."""
+        right = 0
+        for text, rows in texts.items():
+            with suppress(ValueError):
+                right += rows * bool(self._check(text))
+        return right / max(sum(texts.values()), 1), {"values": {}}
+
     def _check(self, text: str) -> str:
         try:
             number = float(text)
         except ValueError:
-            raise ValueError(f"expected a number; got {text!r}") from None
+            raise ValueError(f"expected a number; got {shorten(text, 60)!r}") from None
         low = -math.inf if self.minimum is None else self.minimum
         high = math.inf if self.maximum is None else self.maximum
-        if not math.isfinite(number) or not low <= number <= high:
-            raise ValueError(f"expected a number from {low:g} to {high:g}; got {text}")
+        if not max(low, -LARGEST) <= number <= min(high, LARGEST):
+            if low <= number <= high and math.isfinite(number):
+                raise ValueError(
+                    f"expected a number that 32 bits can hold, {LARGEST:.1e} at most; got {shorten(text, 60)}"
+                )
+            raise ValueError(f"expected a number from {low:g} to {high:g}; got {shorten(text, 60)}")
         return text
 
     def _learn(self, name: str, known: Labels) -> dict[str, Any]:

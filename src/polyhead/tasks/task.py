@@ -11,12 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.calibration import log_odds
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.measures import Numbers
+from polyhead.recipe_part import check_name
 
 Array = NDArray[np.floating]
 Labels = Sequence[str]
 Answer = dict[str, Any]
+LONGEST_LABEL = 10_000  # characters
+MOST_ROWS = 2**53  # that are counted exactly
 
 
 class Task(BaseModel, ABC):
@@ -26,6 +29,8 @@ class Task(BaseModel, ABC):
     LEARNT: ClassVar[tuple[str, ...]] = ("counts",)  # fields that a recipe does not hold: the data give them
     FOUND: ClassVar[tuple[str, ...]] = ()  # those of them that the validation split gives, not the training split
     IN_JOINT: ClassVar[bool] = True  # whether `joint.all_correct` asks for this answer
+    LABELS: ClassVar[str] = ""  # the field that holds its labels, where its answers are labels
+    PROBABILITIES: ClassVar[bool] = False  # whether the model's outputs are some, from 0 to 1
 
     column: str | None = Field(
         None, description="The source's column or pattern field to read; the task's name if absent."
@@ -45,9 +50,10 @@ class Task(BaseModel, ABC):
         if isinstance(given, dict):
             for name in ("classes", "labels", "levels", "blank"):
                 if isinstance(given.get(name), list):
-                    given = given | {name: [_text(value) for value in given[name]]}
+                    given = given | {name: [number_as_text(value) for value in given[name]]}
             if isinstance(given.get("values"), dict):
-                given = given | {"values": {_text(key): _text(value) for key, value in given["values"].items()}}
+                values = {key: number_as_text(value) for key, value in given["values"].items()}
+                given = given | {"values": keys_as_text(values)}
         return given
 
     @property
@@ -82,6 +88,21 @@ class Task(BaseModel, ABC):
             raise ValueError(f"declares {len(self.names)} labels ({one_of(self.names)}), but {column} has {len(found)}")
         return {"values": dict(zip(found, self.names or found, strict=True))}
 
+    def recognize(self, texts: Mapping[str, int]) -> tuple[float, dict[str, Any]]:
+        """How much of a column of another source this task, whose labels are known, could read, and how.
+
+        Args:
+            texts: how many rows have each text; none of them is blank.
+
+        Returns:
+            The share of the rows that hold one of its labels, 0 to 1, whichever way the source writes them (in other
+            letters' case, or as the task's `values` has it); and the keys of its recipe that read them so.
+        """
+        names = {name.casefold(): name for name in self.names} | {name: name for name in self.names}
+        values = {text: self.values.get(text) or names.get(text) or names.get(text.casefold(), "") for text in texts}
+        values = {text: name for text, name in values.items() if name in self.names}
+        return sum(texts[text] for text in values) / max(sum(texts.values()), 1), {"values": values}
+
     def read(self, *cells: str) -> str:
         """The label in the source's text, blank where unknown.
 
@@ -93,14 +114,14 @@ class Task(BaseModel, ABC):
             return ""
         if self.values:
             if text not in self.values:
-                raise ValueError(f"expected {one_of(self.values)}; got {text!r}")
+                raise ValueError(f"expected {one_of(self.values)}; got {shorten(text, 60)!r}")
             text = self.values[text]
         return self._check(text)
 
     def _check(self, text: str) -> str:
         if self.names and text not in self.names:
-            raise ValueError(f"expected {one_of(self.names)}; got {text!r}")
-        return text
+            raise ValueError(f"expected {one_of(self.names)}; got {shorten(text, 60)!r}")
+        return text if self.names else check_name(text)
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -124,6 +145,22 @@ class Task(BaseModel, ABC):
                 f"tasks.{name}: no row of the training split has a label; check its column or take the task out"
             )
         return self.model_copy(update=self._learn(name, known))
+
+    def check_learnt(self) -> None:
+        """Refuse learnt fields that no training gives, and no answer can be had from: a file may hold anything.
+
+        Raises:
+            ValueError: the first of them, with its key.
+        """
+        for key in ("counts", *self.LEARNT):
+            counts = getattr(self, key)
+            if isinstance(counts, dict) and not all(0 <= count < MOST_ROWS for count in counts.values()):
+                raise ValueError(f"{key}: expected numbers from 0 up to 2^53")
+        if not self.LABELS:
+            return
+        labels = getattr(self, self.LABELS)
+        if not labels or len(set(labels)) < len(labels) or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+            raise ValueError(f"{self.LABELS}: expected labels, none empty, twice or over {LONGEST_LABEL:,} characters")
 
     @abstractmethod
     def _learn(self, name: str, known: Labels) -> dict[str, Any]:
@@ -242,7 +279,7 @@ class Task(BaseModel, ABC):
 
 def one_of(names: Iterable[str]) -> str:
     """The first few names, for a message."""
-    names = list(names)
+    names = [shorten(name, 60) for name in names]
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
@@ -254,5 +291,20 @@ def natural_key(label: str) -> tuple[bool, float, str]:
         return True, 0.0, label
 
 
-def _text(value: Any) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+def number_as_text(value: Any) -> Any:
+    """A number, or a truth, as the text that YAML took it for; anything else as it is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+def keys_as_text(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The same values under keys that are texts.
+
+    Raises:
+        ValueError: two keys are one text.
+    """
+    found = {number_as_text(key): value for key, value in values.items()}
+    if len(found) < len(values):
+        raise ValueError("two of its keys are the same text; take one out")
+    return found

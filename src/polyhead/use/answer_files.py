@@ -13,7 +13,7 @@ from pathlib import Path
 from polyhead.errors import PolyheadError, show_text
 from polyhead.files import LONGEST_NAME, write_beside
 from polyhead.tasks import Answer, Task
-from polyhead.use.model_file import Card
+from polyhead.use.card import Card
 from polyhead.use.records import flat_columns, flat_form, flatten_record
 
 ROW_GROUP = 10_000  # rows of a Parquet file, as many as are in memory at a time

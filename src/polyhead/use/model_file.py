@@ -1,62 +1,46 @@
 """`model.onnx`: an ONNX graph, and in its metadata all that an answer needs, as JSON. Data only: no code in it."""
 
-import hashlib
+import os
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from polyhead.errors import PolyheadError
-from polyhead.files import write_beside
-from polyhead.recipe import ImageRecipe
-from polyhead.tasks import AnyTask
-from polyhead.use.diagram import Diagram
+from polyhead.files import open_regular, write_beside
+from polyhead.recipes import built_in_names
+from polyhead.replacing import restore_replaced
+from polyhead.use.card import CARD_FILE, KEY, Card, read_card
+from polyhead.use.graph_check import check_graph
+from polyhead.use.onnx_bytes import NoModel, read_graph
 
-KEY = "polyhead"
-CARD_FILE = "polyhead.json"  # the card where it is a file of its own, in formats without such metadata
 LARGEST = 2 * 2**30  # bytes; no protobuf is larger
+TEXT = 4096  # bytes by which a text is told
+CONTROLS = frozenset({*range(9), *range(14, 32), 127})  # bytes that no text has
+STARTS = {  # how files begin that are given for a model by mistake
+    b"PK\3\4": "a zip archive, as .keras files are",
+    b"\x89HDF": "an HDF5 file, as Keras's weights are",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x80": "a pickle, as PyTorch's weights are",
+}
 
-
-class Card(BaseModel):
-    """What a model file says of itself.
-
-    The graph's input is `images`, uint8 (n, height, width, 3); its outputs are one float32 array a task, by the task's
-    name, and `features` (n, width), the vectors that the heads read.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    format: Literal[1] = 1
-    version: str = Field(description="The Polyhead that wrote it.")
-    name: str
-    description: str = ""
-    note: str = ""
-    image: ImageRecipe
-    tasks: Annotated[dict[str, AnyTask], Field(min_length=1)]
-    recipe: dict[str, Any] = Field(description="The recipe that it was trained by, without the data's path.")
-    rows: dict[str, int] = Field(description="Images in each split.")
-    parameters: int = Field(description="Weights in the network.")
-    fingerprint: str = Field(description="A digest of the weights: 16 hex digits.")
-    figures: dict[str, dict[str, float]] = Field(
-        {}, description="By task, how good its answers are on the run's test images; none until they are judged."
-    )
-    baseline: dict[str, dict[str, float]] = Field({}, description="The same figures of always giving one answer.")
-    diagram: Diagram | None = Field(None, description="What the network looks like; older files do not say.")
-
-    @property
-    def digest(self) -> str:
-        """16 hex digits that differ where an answer may differ: of the weights, and of all that is said of them."""
-        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=8).hexdigest()
+__all__ = ["CARD_FILE", "KEY", "Card", "find_model", "open_model", "write_card"]
 
 
 def write_card(path: Path, card: Card) -> None:
-    """Put the card into the ONNX file's metadata."""
+    """Put the card into the ONNX file's metadata.
+
+    Raises:
+        PolyheadError: the file cannot be written, or the card is one that could not be read again.
+    """
     import onnx
 
+    text = card.model_dump_json()
+    read_card(text.encode(), str(path))
     model = onnx.load(str(path))
-    onnx.helper.set_model_props(model, {KEY: card.model_dump_json()})
+    onnx.helper.set_model_props(model, {KEY: text})
     with write_beside(path) as beside:
         onnx.save(model, str(beside))
 
@@ -68,8 +52,12 @@ def find_model(path: str | Path) -> Path:
         PolyheadError: there is none.
     """
     found = Path(path)
-    if found.is_dir():
-        if not (found / "model.onnx").exists():
+    for place in (found, found.parent):
+        restore_replaced(place)  # where a killed process has left it aside; commands have said so before
+    try:
+        if found.is_dir():
+            if (found / "model.onnx").exists():
+                return found / "model.onnx"
             unfinished = (found / "recipe.yaml").exists()
             hint = (
                 f"the run is not finished: polyhead resume {path}"
@@ -77,14 +65,19 @@ def find_model(path: str | Path) -> Path:
                 else "give a run folder or a model.onnx"
             )
             raise PolyheadError(f"{path}: there is no model.onnx in it; {hint}")
-        return found / "model.onnx"
-    if not found.exists():
-        raise PolyheadError(f"{path}: no such file; give a model.onnx or a run folder")
-    return found
+        if found.exists():
+            return found
+    except OSError as error:  # a name that is too long
+        raise PolyheadError(f"{path}: cannot be read: {error.strerror}") from None
+    if str(path) in built_in_names():
+        raise PolyheadError(f"{path}: is a recipe, not a model; train it, and give the run folder that it makes")
+    raise PolyheadError(f"{path}: no such file; give a model.onnx or a run folder")
 
 
 def open_model(path: Path, threads: int = 0) -> tuple[Any, Card]:
     """An ONNX Runtime session, on the GPU where onnxruntime-gpu and CUDA are installed, and the card.
+
+    What the file says, and what its graph is made of, is checked before ONNX Runtime is given it.
 
     Args:
         threads: how many work at one call on a CPU; 0 for all cores.
@@ -92,10 +85,60 @@ def open_model(path: Path, threads: int = 0) -> tuple[Any, Card]:
     Raises:
         PolyheadError: the file is no model, damaged, or not one of Polyhead's.
     """
+    content = _read(path)
+    try:
+        graph = read_graph(content)
+    except NoModel as error:
+        reason = _name_other(path, content) or str(error)
+        raise PolyheadError(f"{path}: is not an ONNX model that can be read: {reason}") from None
+    if KEY not in graph.metadata:
+        raise PolyheadError(
+            f"{path}: is an ONNX model, but not one that Polyhead wrote: it does not say what it answers"
+        )
+    card = read_card(graph.metadata[KEY], str(path))
+    try:
+        check_graph(graph, card.image.size)
+    except NoModel as error:
+        raise PolyheadError(f"{path}: is not opened, as no model of Polyhead is like it: {error}") from None
+    session = _start(path, content, threads)
+    _check_ends(path, session, card)
+    return session, card
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST:
+                raise PolyheadError(f"{path}: is too large for an ONNX model: over {LARGEST / 2**30:.0f} GiB")
+            return file.read(LARGEST)
+    except OSError as error:
+        raise PolyheadError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _name_other(path: Path, content: bytes) -> str:
+    """What bytes are that are no ONNX model, where that can be told; or nothing."""
+    if not content:
+        return "it is empty"
+    for start, words in STARTS.items():
+        if content.startswith(start):
+            return f"it is {words}"
+    if content[4:8] == b"TFL3":
+        return "it is a LiteRT model; give the model.onnx that it was made of"
+    start = content[:TEXT]
+    text = start.decode(errors="ignore")  # the last character may be cut through
+    if not CONTROLS.isdisjoint(start) or len(text.encode()) < len(start) - 3:
+        return ""
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return "it is a recipe; give the run folder that was trained by it"
+    return "it is a text file; give a model.onnx or a run folder"
+
+
+def _start(path: Path, content: bytes, threads: int) -> Any:
+    """The session."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised; there is no need to log it too
     options.intra_op_num_threads = threads
     available = onnxruntime.get_available_providers()
     providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
@@ -104,33 +147,15 @@ def open_model(path: Path, threads: int = 0) -> tuple[Any, Card]:
         with redirect_stdout(StringIO()):
             onnxruntime.preload_dlls()  # those that pip has installed
     try:
-        if path.stat().st_size > LARGEST:
-            raise PolyheadError(f"{path}: is too large for an ONNX model: over {LARGEST / 2**30:.0f} GiB")
         # From its bytes: weights that lie in other files are refused, a model of ours has none.
-        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers, enable_fallback=0)
-    except PolyheadError:
-        raise
-    except OSError as error:
-        raise PolyheadError(f"{path}: cannot be read: {error.strerror}") from None
+        return onnxruntime.InferenceSession(content, options, providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         reason = " ".join(str(error).split())[:160]
         raise PolyheadError(f"{path}: is not an ONNX model that can be read ({reason})") from None
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    if text is None:
-        raise PolyheadError(
-            f"{path}: is an ONNX model, but not one that Polyhead wrote: it does not say what it answers"
-        )
-    try:
-        card = Card.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise PolyheadError(f"{path}: what it says of itself cannot be used: {place}: {first['msg']}") from None
-    _check_graph(path, session, card)
-    return session, card
 
 
-def _check_graph(path: Path, session: Any, card: Card) -> None:
+def _check_ends(path: Path, session: Any, card: Card) -> None:
+    """Whether the graph takes the images and gives the numbers that the card says."""
     inputs = {entry.name: (entry.type, entry.shape[1:]) for entry in session.get_inputs()}
     if inputs != {"images": ("tensor(uint8)", [*card.image.size, 3])}:
         raise PolyheadError(

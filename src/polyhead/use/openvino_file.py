@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhead.use.model_file import KEY, Card
+from polyhead.use.card import KEY, Card
 
 BATCH = 8  # images of a call
 

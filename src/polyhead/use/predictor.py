@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 BATCH = 8  # images a call: on a CPU more of them only fall out of its caches, and cost memory
 GPU_BATCH = 32
+ROUNDING = 1e-3  # by which what is computed as a probability may be below 0 or above 1
 Outputs = dict[str, NDArray[np.float32]]
 
 
 class Batch(NamedTuple):
-    """Images, why each of them cannot be read, their pixels, and the graph's outputs.
+    """Images, why each of them has no answer, their pixels, and the graph's outputs.
 
-    The pixels and the outputs of one that cannot be read are void.
+    One without an answer cannot be read, and its pixels are void; or the graph gives no numbers for it. Its outputs
+    are 0.
     """
 
     images: Sequence[Given]
@@ -60,10 +62,10 @@ class Predictor:
         """The graph's outputs, by task, and `features`, for decoded images (n, height, width, 3) of the card's size.
 
         Raises:
-            PolyheadError: the graph cannot be worked out.
+            PolyheadError: the graph cannot be worked out, or gives no numbers for an image.
         """
         if len(pixels) <= self._batch:
-            return self._run(self._session, pixels)
+            return self._require(self._run(self._session, pixels))
         return self._join(lambda rows: pixels[rows], len(pixels))
 
     def run_all(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
@@ -87,8 +89,8 @@ class Predictor:
     def predict(self, images: Images) -> Iterator[Answer]:
         """One record for each image, in order.
 
-        A record is `{"image": name, "error": None, "answers": {task: answer}}`; an image that cannot be read has its
-        reason under `error`, and no answers; `name` is the path, and None for what has none.
+        A record is `{"image": name, "error": None, "answers": {task: answer}}`; an image that cannot be answered for
+        has the reason under `error`, and no answers; `name` is the path, and None for what has none.
 
         Args:
             images: paths, bytes of image files, Pillow images, or uint8 arrays (height, width), (height, width, 3),
@@ -114,7 +116,7 @@ class Predictor:
         if self._on_gpu:
             return self._session
         session, card = open_model(self.path, threads=1)
-        if card != self.card:
+        if card.digest != self.card.digest:
             raise PolyheadError(f"{self.path}: was replaced by another model while it was in use")
         return session
 
@@ -125,14 +127,35 @@ class Predictor:
     def _join(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
         stream = self._stream
         batches = (np.arange(at, min(at + self._batch, count)) for at in range(0, count, self._batch))
-        parts = list(map_ahead(lambda rows: self._run(stream, pixels(rows)), batches, self._cores))
+        parts = list(map_ahead(lambda rows: self._require(self._run(stream, pixels(rows))), batches, self._cores))
         return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
 
     def _run(self, session: Any, pixels: NDArray[np.uint8]) -> Outputs:
         try:
-            return dict(zip(self._names, session.run(self._names, {"images": pixels}), strict=True))
+            outputs = dict(zip(self._names, session.run(self._names, {"images": pixels}), strict=True))
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             raise PolyheadError(f"{self.path}: cannot be worked out: {' '.join(str(error).split())[:160]}") from error
+        for name, values in outputs.items():
+            if len(values) != len(pixels):
+                raise PolyheadError(f"{self.path}: gives {len(values)} values of {name} for {len(pixels)} images")
+        return outputs
+
+    def _find_void(self, outputs: Outputs) -> list[str | None]:
+        """For each image why the outputs are no answer, None where they are one."""
+        reasons: list[str | None] = [None] * len(outputs["features"])
+        for name, values in outputs.items():
+            task = self.card.tasks.get(name)
+            limit = 0.5 + ROUNDING if task and task.PROBABILITIES else np.inf
+            for row in np.flatnonzero(~(np.isfinite(values) & (abs(values - 0.5) <= limit)).all(axis=1)):
+                known = np.isfinite(values[row]).all()
+                found = f"for {name} a number that is no probability" if known else f"no number for {name}"
+                reasons[row] = reasons[row] or f"the model gives {found}"
+        return reasons
+
+    def _require(self, outputs: Outputs) -> Outputs:
+        for reason in filter(None, self._find_void(outputs)):
+            raise PolyheadError(f"{self.path}: cannot be judged or used: for some images {reason}; train it again")
+        return outputs
 
     def _run_portion(self, session: Any, images: list[Given]) -> Batch:
         size, resize = self.card.image.size, self.card.image.resize
@@ -143,13 +166,21 @@ class Predictor:
                 pixels[row] = read_pixels(image, size, resize)
             except ImageError as error:
                 errors[row] = str(error)
-        return Batch(images, errors, pixels, self._run(session, pixels))
+        outputs = self._run(session, pixels)
+        errors = [error or reason for error, reason in zip(errors, self._find_void(outputs), strict=True)]
+        void = [error is not None for error in errors]
+        return Batch(images, errors, pixels, {name: _clear(values, void) for name, values in outputs.items()})
 
     def _answer(self, batch: Batch) -> Iterator[Answer]:
         answers = {name: task.decode(batch.outputs[name]) for name, task in self.card.tasks.items()}
         for row, (image, error) in enumerate(zip(batch.images, batch.errors, strict=True)):
             found = {} if error else {name: column[row] for name, column in answers.items()}
             yield {"image": name_image(image), "error": error, "answers": found}
+
+
+def _clear(values: NDArray[np.float32], rows: list[bool]) -> NDArray[np.float32]:
+    """The same with 0 in the rows."""
+    return np.where(np.array(rows)[:, np.newaxis], np.float32(0), values) if any(rows) else values
 
 
 def count_cores() -> int:

@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from polyhead.use.model_file import Card, write_card
+from polyhead.use.card import Card
+from polyhead.use.model_file import write_card
 
 BATCH = 8
 DENSE = ("MatMul", "Gemm")

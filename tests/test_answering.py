@@ -328,6 +328,16 @@ def test_a_killed_run_is_gone_on_with(model: Path, tmp_path: Path, capsys: pytes
     assert not part.exists()
 
 
+def test_odd_names_are_gone_on_with(model: Path, folder: Path, tmp_path: Path) -> None:
+    os.rename(folder / "a/00.png", os.fsencode(folder) + b"/a/\xff\r\n\x1b.png")
+    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+    assert call("predict", model, folder, "--csv", whole) == 0
+    rows = whole.read_bytes().splitlines(keepends=True)
+    out.with_name(f"{out.name}.{open_model(model)[1].digest}.part").write_bytes(b"".join(rows[:4]))
+    assert call("predict", model, folder, "--csv", out) == 0
+    assert out.read_bytes() == whole.read_bytes()
+
+
 def test_images_that_came_since_are_answered_after_the_others(model: Path, tmp_path: Path) -> None:
     folder = paint_folder(tmp_path / "many", 60)
     kill_on_the_way(model, folder, tmp_path / "out.csv")

@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import sys
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -283,8 +284,17 @@ def tiff(*tags: tuple[int, int, int, int], data: bytes = b"") -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + data
 
 
+GIF = encode(Image.new("P", (1, 1)), "GIF")
+CHUNK = b"\0\0\0\0teSt" + zlib.crc32(b"teSt").to_bytes(4, "big")
 GREY = [(256, 4, 1, 16), (257, 4, 1, 16), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (277, 3, 1, 1)]
 COSTLY = {
+    "a PNG of 200,000 chunks": (lambda: PNG[:33] + CHUNK * 200_000 + PNG[33:], "damaged: more than 100,000 chunks"),
+    "a GIF of 20,000 comments": (
+        lambda: GIF[:6] + b"\1\0\1\0\0\0\0" + b"!\xfe\1a\0" * 20_000 + GIF[13:],
+        "damaged: more than 10,000 blocks before the image",
+    ),
+    "a PPM whose head is comments": (lambda: b"P6 " + b"#\n" * 9000 + b"1 1 255\n123", "damaged: no size in the first"),
+    "a PPM of text and comments": (lambda: b"P1 9 9\n" + b"#\n" * 9000, "damaged: more than 4,194,304 bytes, or 100"),
     "a JPEG of 200 scans": (lambda: scans(200), "damaged: more than 100 scans"),
     "a JPEG of 20,000 segments": (
         lambda: JPEG[:2] + b"\xff\xfe\0\2" * 20_000 + JPEG[2:],

@@ -115,10 +115,10 @@ def test_what_the_images_raise_is_raised(model: Path) -> None:
     ("broken", "reason"),
     [
         ("nowhere.jpg", "No such file or directory"),
-        (".", "Is a directory"),
-        ("a\0b.jpg", "damaged: "),
+        (".", "is not a regular file"),
+        ("a\0b.jpg", "embedded null"),
         (b"", "empty file"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image in a format that is read here"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG is not a format that is read here; convert it"),
         (as_bytes(paint("red"), "JPEG")[:300], "truncated: "),
         (np.zeros((4, 4, 3), np.float32), "expected an array of uint8 (height, width), "),
         (np.zeros((4, 4, 2), np.uint8), "got uint8 (4, 4, 2)"),

@@ -4,7 +4,6 @@ import ctypes
 import io
 import logging
 import os
-import re
 import warnings
 from contextlib import suppress
 from functools import cache
@@ -14,16 +13,14 @@ from typing import Any
 from PIL import Image, _imaging, features
 from PIL.ImageFile import ImageFile
 
+from polyhead.data.image_costs import CHECKS
 from polyhead.data.image_formats import FORMATS, HEAD, tell_format
 from polyhead.errors import shorten, show_text
 from polyhead.files import open_regular
 
 MAX_BYTES = 2**29  # of a file: as many as the largest image has with 16 bits a colour, uncompressed
 MAX_PIXELS = 1024**3 // 4 // 3  # Pillow's own limit: a quarter of a gigabyte of RGB
-MAX_SCANS = 100  # of a JPEG, each of which costs the time of a whole image; cameras and programs write about ten
-MAX_SEGMENTS = 10_000  # of a JPEG
 MAX_TILES = 100_000  # of a TIFF, strips included: each costs time and memory, however small it is
-MARKER = re.compile(rb"\xff+([^\0\xff\xd0-\xd7])", re.DOTALL)  # of a JPEG; in its data, FF is followed by 00 or D0-D7
 DNG_VERSION, SUBFILE_TYPE, SUB_IFDS, TILE_WIDTH, TILE_LENGTH = 50706, 254, 330, 322, 323  # TIFF's tags
 REASON = 300  # characters at most
 
@@ -95,8 +92,8 @@ def open_image(content: bytes, limit: int = MAX_PIXELS) -> ImageFile:
     """
     form = _tell_readable(content[:HEAD])
     _silence_libtiff()
-    if form == "JPEG":
-        _check_scans(content)
+    if form in CHECKS and (fault := CHECKS[form](content)):
+        raise ImageError(f"damaged: {fault}")
     image: ImageFile = _find_opener(form)(io.BytesIO(content), "")
     _check_size(image.size, limit)
     if form == "TIFF":
@@ -146,27 +143,6 @@ def _find_opener(form: str) -> Any:
         name = "HEIC" if form == "HEIF" else form
         raise ImageError(f"{name} is not read without pillow-heif: pip install 'polyhead[heif]'") from None
     return HeifImageFile
-
-
-def _check_scans(content: bytes) -> None:
-    """Refuse a JPEG of very many scans or segments: a small file of them is decoded for hours."""
-    scans, segments, at, whole, components = 0, 0, 2, False, 0
-    while found := MARKER.search(content, at):
-        marker, at = found[1][0], found.end()
-        if marker == 0xD9:  # the image's end
-            return
-        if marker in (0x01, 0xD8):  # without a length
-            continue
-        segments += 1
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame
-            whole, components = marker & 3 < 2, int.from_bytes(content[at + 7 : at + 8])
-        elif marker == 0xDA:
-            scans += 1
-            if whole and int.from_bytes(content[at + 2 : at + 3]) == components:  # all colours: the only scan
-                return
-        if scans > MAX_SCANS or segments > MAX_SEGMENTS:
-            raise ImageError(f"damaged: more than {MAX_SCANS} scans, or {MAX_SEGMENTS:,} segments, in a JPEG")
-        at += max(2, int.from_bytes(content[at : at + 2]))
 
 
 def _check_tiff(image: Any, limit: int) -> None:

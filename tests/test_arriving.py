@@ -24,7 +24,7 @@ CHUNKED = write_request("GET", "/health", [("Transfer-Encoding", "chunked")])
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """It gives up after half a second, and answers two requests at once."""
-    options = ("--timeout", "0.5", "--max-bytes", str(BYTES), "--queue", "2")
+    options = ("--timeout", "2", "--max-bytes", str(BYTES), "--queue", "2")
     with serving(tmp_path_factory.mktemp("served"), *options) as server:
         yield server
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,7 @@ def unfinish(whole: Path, run: Path, *removed: str) -> Path:
     return run
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda content: b"",
     "truncated": lambda content: content[: len(content) // 2],
     "a bit flipped": lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],

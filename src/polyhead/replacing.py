@@ -138,6 +138,8 @@ def claim_run(path: Path, force: bool, progress: Progress) -> Iterator[RunFolder
         try:
             target.mkdir(parents=True, exist_ok=True)
             held.enter_context(lock_run(run))
+            if {entry.name for entry in target.iterdir()} != {run.state.name}:
+                raise PolyheadError(f"{path}: another process has put something there meanwhile; try again")
         except (OSError, PolyheadError):
             _put_back(aside, target)
             raise

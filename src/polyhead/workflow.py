@@ -88,7 +88,7 @@ def resume(run: str | Path, *, data: str | Path | None = None, progress: Progres
             progress.say(f"{run}: is finished")
             return folder.path
         _check_devices(recipe)
-        if folder.table.exists():
+        if folder.table.exists() or folder.has_trained:  # what has trained goes on with the same images
             dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
             tasks = _learn_tasks(recipe, dataset)
         else:

@@ -128,7 +128,8 @@ def _read_weights(cells: Iterable[str], reasons: list[str]) -> list[str]:
 
 def write_csv(table: Table, folder: Path) -> None:
     """Write `table.csv` and `rejected.csv` into the folder; each is there whole or not at all."""
-    for name, frame in (("table.csv", table.frame), ("rejected.csv", table.rejected)):
+    # The table last: where it is, a run that was killed has both.
+    for name, frame in (("rejected.csv", table.rejected), ("table.csv", table.frame)):
         with write_beside(folder / name) as beside:
             frame.to_csv(beside, index=False, encoding="utf-8", lineterminator="\n")
 

@@ -61,15 +61,13 @@ def call_child(module: str, *arguments: str) -> str:
     Raises:
         PolyheadError: it failed; with the last line that it said, which is an exception's own.
     """
-    environment = (
-        os.environ
-        | SAFE_IMPORTS
-        | {
-            "KERAS_BACKEND": "tensorflow",
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "TF_CPP_MIN_LOG_LEVEL": "2",
-        }
-    )
+    environment = {
+        **os.environ,
+        **SAFE_IMPORTS,
+        "KERAS_BACKEND": "tensorflow",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode < 0:

@@ -126,11 +126,12 @@ def attack_case(ground: Ground, number: int) -> None:
     command = command_of(ground, stage, place)
     _run(ground, place, command, rng.uniform(0, 1.05) * seconds)
     _check_old(old)
-    again = _continue(command, place, resumes=stage == "train" or (stage == "force" and rng.random() < 0.5))
+    resumes = stage == "train" or (stage == "force" and rng.random() < 0.5)
+    again = _continue(command, place, resumes)
     if rng.random() < ONCE_MORE:
         _run(ground, place, again, rng.uniform(0, 1) * seconds)
         _check_old(old)
-        again = _continue(command, place, resumes=again[0] == "resume")
+        again = _continue(command, place, resumes)
     _run(ground, place, again, None)
     if old and again[0] == "resume" and (old / "mine.txt").exists():
         (old / "mine.txt").unlink()  # restored: its successor was killed before it was of any use

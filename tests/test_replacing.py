@@ -214,6 +214,23 @@ def test_what_a_killed_command_leaves_is_mended_by_the_next(tmp_path: Path) -> N
     assert list_names(tmp_path) == {"groups"}
 
 
+def test_what_was_being_deleted_when_it_was_killed_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(folder: Path, **_: object) -> None:
+        (folder / "old" / MARK).unlink()
+        raise Killed
+
+    leave_killed(tmp_path / "groups", MARK, "old.txt")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", stop)
+        with pytest.raises(Killed), made(tmp_path / "groups"):
+            pass
+    with made(tmp_path / "groups"):
+        pass
+    assert list_names(tmp_path) == {"groups"}
+
+
 def test_a_folder_that_is_no_successor_deletes_nothing(tmp_path: Path) -> None:
     make_run(tmp_path / ".run.replaced")
     leave_killed(tmp_path / "run", "my own.txt")

@@ -19,7 +19,7 @@ from polyhead.files import LONGEST_NAME
 from polyhead.progress import SILENT, Progress
 from polyhead.run_folder import RunFolder, is_locked, lock_run
 
-NEW, LOCK, MADE = "new", "lock", "made"
+NEW, LOCK, MADE, OLD = "new", "lock", "made", "old"
 ASIDE = ("unfinished", "replaced")  # the newer first
 RECIPE = "recipe.yaml"  # what shows a folder to be a run; and others to be what they are
 MARKS = ("evaluation.json", "clusters.json", "index.html", "saved_model.pb", "model.xml")
@@ -113,7 +113,7 @@ def put_in_place(made: Path, path: Path) -> None:
         except OSError:
             os.replace(aside, target)
             raise
-        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(aside, made.with_name(OLD))  # what is deleted lies among what may be deleted
     else:
         os.replace(made, target)
 
@@ -138,6 +138,8 @@ def claim_run(path: Path, force: bool, progress: Progress) -> Iterator[RunFolder
         try:
             target.mkdir(parents=True, exist_ok=True)
             held.enter_context(lock_run(run))
+            if {entry.name for entry in target.iterdir()} != {run.state.name}:
+                raise PolyheadError(f"{path}: another process has put something there meanwhile; try again")
         except (OSError, PolyheadError):
             _put_back(aside, target)
             raise
@@ -198,7 +200,7 @@ def clear_beside(path: Path) -> None:
         else:
             whole = any((aside / mark).exists() and (target / mark).exists() for mark in MARKS)
         if whole:
-            shutil.rmtree(aside, ignore_errors=True)
+            _delete(aside, path)
     if _hide(target, NEW).is_dir():
         with suppress(PolyheadError), work_beside(path):  # nobody is at it: it is emptied, and gone
             pass
@@ -219,11 +221,18 @@ def _make_way(run: RunFolder, target: Path, force: bool, progress: Progress) -> 
             if RunFolder(target).is_whole:
                 _check_aside(run.path, aside)
             aside = _hide(target, "unfinished")
-            shutil.rmtree(aside, ignore_errors=True)
+            if aside.exists():
+                _delete(aside, run.path)
         os.replace(target, aside)
     with suppress(OSError):
         RunFolder(aside).lock.unlink(missing_ok=True)
     return aside
+
+
+def _delete(aside: Path, path: Path) -> None:
+    """Delete what stands aside for `path` so that nobody takes what a killed process leaves of it for the whole."""
+    with work_beside(path) as folder:
+        os.replace(aside, folder / OLD)
 
 
 def _put_back(aside: Path | None, target: Path) -> None:

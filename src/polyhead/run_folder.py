@@ -1,5 +1,6 @@
 """A run folder: where its files are, how far it has come, and who may work on it."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,15 @@ class RunFolder:
     def table(self) -> Path:
         """Every image: path, split, labels."""
         return self.path / "table.csv"
+
+    @property
+    def table_digest(self) -> Path:
+        """What tells whether the table is the one that was written."""
+        return self.state / "table.blake2b"
+
+    def digest_table(self) -> str:
+        """32 hex digits of the table that is there; none where it is missing."""
+        return hashlib.blake2b(self.table.read_bytes(), digest_size=16).hexdigest() if self.table.exists() else ""
 
     @property
     def history(self) -> Path:

@@ -98,7 +98,8 @@ def resume(run: str | Path, *, data: str | Path | None = None, progress: Progres
             progress.say(f"{run}: is finished")
             return folder.path
         _check_devices(recipe)
-        if folder.table.exists():
+        if folder.table.exists() or folder.has_trained:  # what has trained goes on with the same images
+            _check_table(folder)
             dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
             tasks = _learn_tasks(recipe, dataset)
         else:
@@ -234,7 +235,14 @@ def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> tuple[Dataset,
     dataset = load_dataset(recipe, data_path(recipe), progress)
     tasks = _learn_tasks(recipe, dataset)
     write_csv(dataset.table, run.path)
+    write_text(run.table_digest, run.digest_table())
     return dataset, tasks
+
+
+def _check_table(run: RunFolder) -> None:
+    """See that a run goes on with the images, splits and labels that it began with."""
+    if run.table_digest.exists() and run.table_digest.read_bytes() != run.digest_table().encode():
+        raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with --force to replace the run")
 
 
 def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:

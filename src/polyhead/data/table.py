@@ -139,7 +139,8 @@ def _read_weights(cells: Iterable[str], reasons: list[str]) -> list[str]:
 
 def write_csv(table: Table, folder: Path) -> None:
     """Write `table.csv` and `rejected.csv` into the folder; each is there whole or not at all."""
-    for name, frame in (("table.csv", table.frame), ("rejected.csv", table.rejected)):
+    # The table last: where it is, a run that was killed has both.
+    for name, frame in (("rejected.csv", table.rejected), ("table.csv", table.frame)):
         with write_beside(folder / name) as beside:
             # A lone \r is written bare by pandas and then taken for a line's end, unless all is in quotes.
             bare = any(frame[column].astype(str).str.contains("\r", regex=False).any() for column in frame)

@@ -64,15 +64,13 @@ def call_child(module: str, *arguments: str) -> str:
     Raises:
         PolyheadError: it failed; with the last line that it had to say. What else it said is the error's cause.
     """
-    environment = (
-        os.environ
-        | SAFE_IMPORTS
-        | {
-            "KERAS_BACKEND": "tensorflow",
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "TF_CPP_MIN_LOG_LEVEL": "2",
-        }
-    )
+    environment = {
+        **os.environ,
+        **SAFE_IMPORTS,
+        "KERAS_BACKEND": "tensorflow",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode < 0:

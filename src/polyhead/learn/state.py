@@ -23,6 +23,7 @@ from polyhead.learn.learner import Learner
 from polyhead.progress import Progress
 
 BEFORE = "before.npz"  # beside the last state, the one that it replaced
+HDF5_ROOM = 8192  # bytes that it needs besides, for an array
 
 
 @dataclass
@@ -110,6 +111,19 @@ def _read_whole(file: Path) -> Position | None:
             return Position(**json.loads(str(arrays["position"])))
     except Exception:  # a damaged archive fails in as many ways as it has bytes
         return None
+
+
+def keep_weights(path: Path, learner: Learner) -> str:
+    """Write the network's weights, whole or not at all; the file's digest."""
+    core = learner.core
+    with write_beside(path) as beside:
+        if hasattr(os, "posix_fallocate"):
+            # On a full disk HDF5 does not fail as a file does, but says much and ends the process: room is made before.
+            with beside.open("wb") as file:
+                bytes_needed = sum(weight.nbytes + HDF5_ROOM for weight in core.get_weights())
+                os.posix_fallocate(file.fileno(), 0, bytes_needed + HDF5_ROOM)
+        core.save_weights(beside)
+        return digest_file(beside)
 
 
 def digest_file(file: Path) -> str:

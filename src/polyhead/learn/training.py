@@ -236,9 +236,7 @@ class Keeper(keras.callbacks.Callback):
         backend.settle(self.learner)
         if self.averages:
             self.averages.on_test_begin()
-        with write_beside(self.folder / WEIGHTS) as beside:
-            self.learner.core.save_weights(beside)
-            self.position.kept = state.digest_file(beside)
+        self.position.kept = state.keep_weights(self.folder / WEIGHTS, self.learner)
         if self.averages:
             self.averages.on_test_end()
 

@@ -6,6 +6,7 @@ folders of images that are given.
 """
 
 import argparse
+import math
 import statistics
 import tempfile
 from pathlib import Path
@@ -33,6 +34,8 @@ def train(recipe: Recipe, data: Path) -> tuple[int, float, float]:
     dataset = load_dataset(complete_recipe(recipe, data), data, SILENT)
     frame, rows = dataset.table.frame, dataset.rows_of("train")
     tasks = {name: task.learn(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
+    steps = math.ceil(len(rows) / recipe.training.batch_size)
+    recipe = recipe.model_copy(update={"network": recipe.network.settle(steps)})
     targets = {name: task.encode(list(frame[name])) for name, task in tasks.items()}
     with tempfile.TemporaryDirectory() as folder:
         lesson = Lesson(dataset.pixels, targets, rows, dataset.rows_of("valid"))
@@ -51,7 +54,7 @@ def compare(name: str, path: str | Path, data: Path, settings: list[str], asked:
     """Print a row for each momentum."""
     print(f"\n{name}\n| momentum | kept epoch | validation loss | test accuracy |\n|---|---|---|---|")
     for momentum in asked.momenta:
-        words = f"network.norm_momentum={momentum}"
+        words = f"network.norm_momentum={'null' if momentum == 'chosen' else momentum}"
         runs = [
             train(load_recipe(path, [*settings, words, SPLIT, f"training.epochs={asked.epochs}", f"seed={seed}"]), data)
             for seed in range(asked.seeds)
@@ -65,7 +68,7 @@ def main() -> None:
     """Compare on drawn garments and on the folders."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, help="folders of images in folders")
-    parser.add_argument("--momenta", nargs="+", default=["0.99", "0.9", "0.8", "0.65", "0.5"])
+    parser.add_argument("--momenta", nargs="+", default=["chosen", "0.99", "0.9", "0.8", "0.65", "0.5"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--garments", nargs="*", type=int, default=[130])

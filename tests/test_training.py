@@ -143,6 +143,7 @@ def test_a_recipe_of_published_figures_leaves_nothing_of_it_open(name: str) -> N
 @pytest.mark.slow
 def test_a_runs_recipe_says_the_momentum_that_was_taken(shapes: Path, tmp_path: Path) -> None:
     settings = ["tasks={color: {kind: categorical}}", "training.epochs=2", "training.batch_size=4"]
+    settings.append("data.max_rejected=0.2")
     run = polyhead.train(shapes.parent / "tiny.yaml", tmp_path / "run", data=shapes, overrides=settings)
     network = load_recipe(run / "recipe.yaml").network
     assert network.norm_momentum == 0.667  # 22 rows in steps of 4: 6 an epoch

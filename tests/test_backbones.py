@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -104,6 +105,63 @@ def test_weights_of_a_file_are_loaded_and_those_of_another_network_refused(tmp_p
         build_backbone(Backbone(name="MobileNetV3Small", weights=str(path)), (64, 64), pretrained=True)
 
 
+def test_a_file_that_is_no_weights_of_this_network_is_told_in_a_line(tmp_path: Path) -> None:
+    given = Backbone(name="MobileNetV2", width=0.35, weights="none")
+    source = build_backbone(given, (32, 32), pretrained=False).layers[-1]
+    source.save_weights(tmp_path / "whole.weights.h5")
+    whole = (tmp_path / "whole.weights.h5").read_bytes()
+    files = {
+        "empty.weights.h5": b"",
+        "text.h5": b"no weights",
+        "weights.txt": whole,
+        "cut.weights.h5": whole[: len(whole) // 2],
+        "odd.weights.h5": whole[:300] + b"\xff" * 400 + whole[700:],
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file.attrs["layer_names"] = [b"a"]
+    source.set_weights([np.full_like(weights, np.nan) for weights in source.get_weights()])
+    source.save_weights(tmp_path / "nan.weights.h5")
+    for name in [*files, "other.h5", "nan.weights.h5"]:
+        with pytest.raises(PolyheadError) as error:
+            build_backbone(given.model_copy(update={"weights": str(tmp_path / name)}), (32, 32), pretrained=True)
+        assert str(error.value).startswith(f"network.backbone.weights: {tmp_path / name} ")
+        assert "not" in str(error.value)
+
+
+@pytest.mark.parametrize("weights", ["x" * 300, "a\0b"])
+def test_what_can_be_no_files_name_is_no_file(weights: str) -> None:
+    with pytest.raises(PolyheadError, match=r"network\.backbone\.weights: there is no file"):
+        Backbone(name="MobileNetV2", weights=weights).find_weights()
+
+
+def test_imagenet_weights_that_are_damaged_are_told_with_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from polyhead.learn import backbones
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("Unable to synchronously open file (file signature not found)")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(backbones, "_make", refuse)
+    with pytest.raises(PolyheadError) as error:
+        backbones._load(keras.Model(), Backbone(name="MobileNetV2"))
+    assert "the imagenet weights of MobileNetV2 cannot be loaded (Unable to" in str(error.value)
+    assert f"delete its file in {tmp_path}" in str(error.value)
+
+
+def test_a_backbones_batch_normalisation_follows_as_quickly_as_its_recipe_says(tmp_path: Path) -> None:
+    def momenta(given: Backbone) -> set[float]:
+        layers = build_backbone(given, (32, 32), pretrained=False).layers[-1].layers
+        return {layer.momentum for layer in layers if isinstance(layer, keras.layers.BatchNormalization)}
+
+    given = Backbone(name="MobileNetV2", width=0.35, weights="none")
+    assert momenta(given) == {0.999}
+    assert momenta(given.model_copy(update={"norm_momentum": 0.8})) == {0.8}
+
+
 def test_a_file_of_weights_that_is_not_there_is_told_before_an_image_is_read(tmp_path: Path) -> None:
     path, settings = backbone_recipe(tmp_path, "network.backbone.weights=my.weights.h5")
     with pytest.raises(PolyheadError) as error:
@@ -178,8 +236,6 @@ def test_stages_train_what_they_say_and_the_file_agrees(shapes: Path, tmp_path: 
     )
 
     def kernels(run: Path) -> dict[str, np.ndarray]:
-        import h5py
-
         found = {}
         with h5py.File(run / WEIGHTS) as file:
             file.visititems(lambda name, item: found.update({name: item[()]}) if hasattr(item, "shape") else None)

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import polyhead
 from conftest import TINY_RECIPE
 from polyhead.learn import WEIGHTS
 from polyhead.learn.batches import Lesson
 from polyhead.learn.features import precompute
+from polyhead.learn.history import learnt_by_heart
 from polyhead.learn.network import build_network
 from polyhead.learn.training import train_network
 from polyhead.progress import SILENT
 from polyhead.recipe_file import load_recipe
+from polyhead.recipe_network import NetworkRecipe
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
 COLORS = ["red", "blue", "green"] * 4
@@ -97,3 +100,67 @@ def test_weights_are_float32_whatever_is_computed_in(precision: str, tmp_path: P
     kept = train(tmp_path / "run", Reader(), f"training.precision={precision}", "training.epochs=2")
     assert {weights.dtype for weights in kept} == {np.dtype(np.float32)}
     assert all(np.isfinite(weights).all() for weights in kept)
+
+
+@pytest.mark.parametrize(
+    ("steps", "momentum"), [(1, 0.5), (3, 0.5), (8, 0.75), (30, 0.933), (100, 0.98), (200, 0.99), (10**6, 0.99)]
+)
+def test_batch_normalisation_follows_within_an_epoch(steps: int, momentum: float) -> None:
+    stack = {"trunk": {"blocks": [{"filters": 4}]}}
+    assert NetworkRecipe.model_validate(stack).settle(steps).norm_momentum == momentum
+    given = NetworkRecipe.model_validate(stack | {"norm_momentum": 0.97})
+    assert given.settle(steps) == given
+
+
+@pytest.mark.parametrize(
+    ("given", "steps", "momentum"),
+    [
+        ({"weights": "none"}, 8, 0.75),
+        ({"frozen_batch_norm": False}, 8, 0.75),
+        ({"frozen_batch_norm": False, "norm_momentum": 0.9}, 8, 0.9),
+        ({"frozen_batch_norm": False}, 200, None),
+        ({}, 8, None),
+    ],
+    ids=str,
+)
+def test_so_does_that_of_a_backbone_which_learns_it(
+    given: dict[str, object], steps: int, momentum: float | None
+) -> None:
+    network = NetworkRecipe.model_validate({"backbone": {"name": "MobileNetV2"} | given})
+    settled = network.settle(steps).backbone
+    assert settled is not None
+    assert settled.norm_momentum == momentum
+    as_keras_has_it = network.model_copy(update={"norm_momentum": 0.99})
+    assert as_keras_has_it.settle(steps) == as_keras_has_it
+
+
+@pytest.mark.parametrize("name", ["fashionnet", "utkface", "celeba", "fashionai", "demo", "fashionnet-best"])
+def test_a_recipe_of_published_figures_leaves_nothing_of_it_open(name: str) -> None:
+    network = load_recipe(name).network
+    assert network.settle(3) == network
+
+
+@pytest.mark.slow
+def test_a_runs_recipe_says_the_momentum_that_was_taken(shapes: Path, tmp_path: Path) -> None:
+    settings = ["tasks={color: {kind: categorical}}", "training.epochs=2", "training.batch_size=4"]
+    settings.append("data.max_rejected=0.2")
+    run = polyhead.train(shapes.parent / "tiny.yaml", tmp_path / "run", data=shapes, overrides=settings)
+    network = load_recipe(run / "recipe.yaml").network
+    assert network.norm_momentum == 0.667  # 22 rows in steps of 4: 6 an epoch
+    again = polyhead.train(run / "recipe.yaml", tmp_path / "again")
+    assert (again / "evaluation.json").read_bytes() == (run / "evaluation.json").read_bytes()
+
+
+def test_what_was_learnt_by_heart_alone_is_known_by_its_figures() -> None:
+    rows = [{"a.accuracy": 0.9, "b.accuracy": 0.9, "c.accuracy": 0.45, "d.mae": 1.0, "e.mae": 1.0, "f.accuracy": None}]
+    valid = {
+        "a": {"n": 9, "accuracy": 0.3, "baseline": {"accuracy": 0.3}},
+        "b": {"n": 9, "accuracy": 0.4, "baseline": {"accuracy": 0.3}},  # learnt
+        "c": {"n": 9, "accuracy": 0.3, "baseline": {"accuracy": 0.3}},  # not learnt at all
+        "d": {"n": 9, "mae": 4.0, "baseline": {"mae": 3.0}},
+        "e": {"n": 9, "mae": 2.0, "baseline": {"mae": 3.0}},  # learnt
+        "f": {"n": 9, "accuracy": 0.3, "baseline": {"accuracy": 0.3}},
+        "g": {"n": 0},
+    }
+    assert learnt_by_heart(rows, valid) == ["a", "d"]
+    assert learnt_by_heart([], valid) == []

@@ -128,6 +128,7 @@ CHANNELS = {  # of the map that each ends in, at width 1
     "NASNetMobile": 1056,
     "NASNetLarge": 4032,
 }
+SLOWEST, QUICKEST = 0.99, 0.5  # momentum of batch normalisation: Keras's own, and the least that is chosen
 SMALLEST = {"InceptionResNetV2": 75}  # pixels a side; 32 for the others
 
 
@@ -151,6 +152,11 @@ class Backbone(Part):
         description="Whether its batch normalisation keeps the averages that it came with, also when it is trained. "
         "Where it came with none (`weights: none`), they are learnt.",
     )
+    norm_momentum: Share | None = Field(
+        None,
+        description="How slowly those averages follow the batches where they are learnt. If absent, as Keras built the "
+        "network, unless an epoch has few steps and `network.norm_momentum` is absent too: then as that is chosen.",
+    )
     dense: Units = Field(
         [], description="Units of the dense layers behind it, each with ReLU, batch normalisation and dropout."
     )
@@ -162,6 +168,11 @@ class Backbone(Part):
     def ending(self) -> DenseLayers:
         """The dense layers behind it."""
         return DenseLayers(dense=self.dense, dropout=self.dropout)
+
+    @property
+    def learns_norms(self) -> bool:
+        """Whether its batch normalisation learns its averages, where it is trained."""
+        return self.weights == "none" or not self.frozen_batch_norm
 
     def find_weights(self) -> Path | None:
         """The user's own file of weights, where one is given.
@@ -201,10 +212,11 @@ class NetworkRecipe(Part):
     heads: dict[str, DenseLayers] = Field(
         {}, description="Layers between a task's vector and its logits, by the task's name; none for the others."
     )
-    norm_momentum: Share = Field(
-        0.99,
-        description="How slowly batch normalisation's averages follow the batches; .9 suits runs of few steps, whose "
-        "validation figures are otherwise poor at first.",
+    norm_momentum: Share | None = Field(
+        None,
+        description="How slowly the averages of batch normalisation follow the batches: momentum m averages over about "
+        "1 / (1 - m) steps. If absent, 0.99 where an epoch has 200 steps or more, and less where it has fewer, so that "
+        "the averages follow within an epoch: 1 - 2 / steps, but no less than 0.5. A run's recipe says what was taken.",
     )
 
     @model_validator(mode="after")
@@ -214,6 +226,19 @@ class NetworkRecipe(Part):
         if not self.shared and not self.branches:
             raise ValueError("expected `backbone`, `trunk` or `branches`")
         return self
+
+    def settle(self, steps: int) -> Self:
+        """A copy that says what its batch normalisation takes, where an epoch has so many steps.
+
+        A momentum that is given settles everything; the backbone's own is then as its network has it.
+        """
+        if self.norm_momentum is not None:
+            return self
+        momentum = min(SLOWEST, max(QUICKEST, round(1 - 2 / steps, 3)))
+        backbone = self.backbone
+        if backbone and backbone.learns_norms and backbone.norm_momentum is None and momentum < SLOWEST:
+            backbone = backbone.model_copy(update={"norm_momentum": momentum})
+        return self.model_copy(update={"norm_momentum": momentum, "backbone": backbone})
 
     @property
     def shared(self) -> Stack | Backbone | None:

@@ -1,5 +1,6 @@
 """The order of things: what each command does, room after room. The rooms know nothing of it."""
 
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -256,6 +257,7 @@ def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:
 def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:
     """Train until it is done, export, calibrate, judge the file, report; each step's result stands until the next."""
     _warn_of_unlearnt(dataset, tasks, progress)
+    recipe = _settle_network(run, recipe, dataset)
     if not run.model.exists():
         _train_and_export(run, recipe, dataset, tasks, progress)
     progress.say("judging the model file")
@@ -266,6 +268,15 @@ def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str,
         progress.say(warning)
     note_figures(run.model, evaluation)
     report_run(run, predictor, dataset, evaluation, judged)
+
+
+def _settle_network(run: RunFolder, recipe: Recipe, dataset: Dataset) -> Recipe:
+    """Write into the run's recipe what it leaves to the number of training images."""
+    steps = math.ceil(len(dataset.rows_of("train")) / recipe.training.batch_size)
+    settled = recipe.model_copy(update={"network": recipe.network.settle(steps)})
+    if settled != recipe:
+        write_text(run.recipe, write_recipe(settled))
+    return settled
 
 
 def _train_and_export(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import applications, layers, ops
 
 from polyhead.errors import PolyheadError
@@ -35,6 +36,8 @@ def build_backbone(given: Backbone, size: tuple[int, int], pretrained: bool) -> 
     for layer in base.layers:
         if isinstance(layer, layers.Normalization):  # as arrays: tensors would become inputs of the ONNX graph
             layer.mean, layer.variance = (ops.convert_to_numpy(value) for value in (layer.mean, layer.variance))
+        if isinstance(layer, layers.BatchNormalization) and given.norm_momentum is not None:
+            layer.momentum = given.norm_momentum
     if pretrained and given.weights != "none":
         _load(base, given)
     pixels = keras.Input(shape)
@@ -44,8 +47,7 @@ def build_backbone(given: Backbone, size: tuple[int, int], pretrained: bool) -> 
 def set_trainable(backbone: keras.Model, given: Backbone, trainable: bool) -> None:
     """Train the backbone, or leave it as it is; its batch normalisation as the recipe says."""
     backbone.trainable = trainable
-    keeps_averages = given.frozen_batch_norm and given.weights != "none"
-    for layer in backbone.layers[-1].layers if keeps_averages else ():
+    for layer in () if given.learns_norms else backbone.layers[-1].layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.trainable = False
 
@@ -68,27 +70,39 @@ def _scale(name: str, pixels: Any) -> Any:
 def _load(base: keras.Model, given: Backbone) -> None:
     path = given.find_weights()
     if path:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", UserWarning)  # weights that Keras would pass over, and go on without
-                base.load_weights(path)
-        except (OSError, ValueError, UserWarning) as error:
-            reason = "its layers are others" if isinstance(error, UserWarning) else " ".join(str(error).split())
-            raise PolyheadError(
-                f"network.backbone.weights: {given.weights} does not fit {given.name}: {reason.partition('. ')[0]}"
-            ) from None
+        _load_file(base, given, path)
         return
     # Weights are the same at every size, but Keras keeps them under the name of one: it is asked for that.
     try:
         with contextlib.redirect_stdout(sys.stderr):  # where Keras tells of the fetch
             reference = _make(given, weights="imagenet", input_shape=(*[OWN_SIZE.get(given.name, 224)] * 2, 3))
     except Exception as error:  # a fetch fails in as many ways as there are networks
-        address = re.search(r"(https?://\S*/)([^\s/]+\.(?:h5|keras))", str(error))
-        if not address:
-            raise
         folder = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
+        address = re.search(r"(https?://\S*/)([^\s/]+\.(?:h5|keras))", str(error))
+        if address:
+            raise PolyheadError(
+                f"network.backbone.weights: {address[2]} cannot be fetched from {address[1]}; put that file into "
+                f"{folder}, or give its path as network.backbone.weights"
+            ) from None
         raise PolyheadError(
-            f"network.backbone.weights: {address[2]} cannot be fetched from {address[1]}; put that file into {folder}, "
-            "or give its path as network.backbone.weights"
+            f"network.backbone.weights: the imagenet weights of {given.name} cannot be loaded ({_first_words(error)}); "
+            f"delete its file in {folder}, to have it fetched again, or give a file's path as network.backbone.weights"
         ) from None
     base.set_weights(reference.get_weights())
+
+
+def _load_file(base: keras.Model, given: Backbone, path: Path) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # weights that Keras would pass over, and go on without
+            base.load_weights(path)
+    except Exception as error:  # a file may be damaged in as many ways as there are bytes
+        reason = "its layers are others" if isinstance(error, UserWarning) else _first_words(error)
+        raise PolyheadError(f"network.backbone.weights: {given.weights} does not fit {given.name}: {reason}") from None
+    if not all(np.isfinite(weights).all() for weights in base.get_weights()):
+        raise PolyheadError(f"network.backbone.weights: {given.weights} holds numbers that are not finite")
+
+
+def _first_words(error: Exception) -> str:
+    """The first sentence of a library's words, or what sort of error it is."""
+    return " ".join(str(error).split()).partition(". ")[0] or type(error).__name__

@@ -11,7 +11,7 @@ from polyhead.learn.backbones import build_backbone
 from polyhead.learn.heads import HEADS, Head
 from polyhead.learn.losses import Tensor
 from polyhead.recipe import Recipe
-from polyhead.recipe_network import Backbone, Block, DenseLayers, Stack
+from polyhead.recipe_network import SLOWEST, Backbone, Block, DenseLayers, Stack
 from polyhead.tasks import Task
 
 
@@ -48,7 +48,7 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = 
     """
     pixels = keras.Input((*recipe.image.size, 3), name="pixels")
     scaled = layers.Rescaling(1 / 255, name="scaled")(pixels)
-    momentum = recipe.network.norm_momentum
+    momentum = SLOWEST if recipe.network.norm_momentum is None else recipe.network.norm_momentum
     vectors = {}
     backbone = None
     if recipe.network.backbone:

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import math
 import os
 import pty
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,14 @@ import pytest
 from PIL import Image
 
 from conftest import COLORS, call
+from polyhead.data.images import read_upright
+from polyhead.errors import PolyheadError
+from polyhead.screen import Screen
+from polyhead.tasks import Answer
 from polyhead.use.annotating import draw_answers
 from polyhead.use.files import gather_files
 from polyhead.use.model_file import open_model
+from polyhead.use.records import tell_record, write_json
 from tiny_model import TASKS, write_tiny_model
 
 
@@ -110,14 +117,111 @@ def test_a_line_an_image_in_words_and_as_json(model: Path, folder: Path, capsys:
     )
 
 
-def test_names_that_are_no_text_are_passed_on(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    odd = os.fsencode(folder / "a") + b"/\xff.png"
+def test_names_that_are_no_text_are_passed_on(
+    model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As text on every way out, since JSON and Parquet are Unicode; the files are found, and drawn on, all the same."""
+    odd = os.fsencode(folder / "a") + b"/\xff\x1b\n.png"
     os.rename(folder / "a/00.png", odd)
+    shown = str(folder / "a") + r"/\udcff\x1b\n.png"
     assert call("predict", model, folder / "a", "--json") == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["image"] == os.fsdecode(odd)
-    assert call("predict", model, folder / "a", "--csv", folder / "out.csv") == 0
-    assert odd in (folder / "out.csv").read_bytes()
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), json.loads(lines[-1])["image"]) == (3, shown)
+    assert call("predict", model, folder / "a") == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{shown}: color: red")
+    assert call("predict", model, folder / "a", "--csv", folder / "out.csv", "--annotate", tmp_path / "drawn") == 0
+    assert read(folder / "out.csv")[-1]["image"] == shown
+    assert os.path.exists(os.fsencode(tmp_path / "drawn") + b"/\xff\x1b\n.png")
+    parquet = pytest.importorskip("pyarrow.parquet")
     assert call("predict", model, folder / "a", "--parquet", folder / "out.parquet") == 0
+    assert parquet.read_table(folder / "out.parquet")["image"].to_pylist()[-1] == shown
+
+
+def test_what_is_no_image_or_is_not_read_is_counted(
+    model: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(folder / "a/pipe.jpg")
+    (folder / "a/zero.jpg").symlink_to("/dev/zero")
+    (folder / "a/layers.psd").write_bytes(b"8BPS" + bytes(30))
+    (folder / "list.csv").write_text("image\na/layers.psd\na/pipe.jpg\na/zero.jpg\na/gone.jpg\n")
+    (folder / "a/twin").write_bytes((folder / "a/00.png").read_bytes())
+    for given, answered in ((folder / "a", 4), (folder / "a/*", 4), (folder / "list.csv", 0)):
+        assert call("predict", model, given) == 1
+        out, err = capsys.readouterr()
+        lines = out.splitlines()
+        assert (len(lines), err) == (answered + 3 + (answered == 0), f"polyhead: {len(lines) - answered} of the images "
+        "could not be answered\n")  # fmt: skip
+        assert sum("color: " in line for line in lines) == answered
+        assert f"{folder}/a/layers.psd: PSD is not a format that is read here; convert it to JPEG or PNG" in lines
+        assert f"{folder}/a/pipe.jpg: is not a regular file" in lines
+        assert f"{folder}/a/zero.jpg: is not a regular file" in lines
+
+
+@pytest.mark.parametrize("target", [".", "", "photos", "photos/"])
+def test_a_folder_is_no_csv(
+    target: str, model: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert call("predict", model, "photos", "--csv", target) == 2
+    assert capsys.readouterr().err == f"polyhead: {Path(target)}: is a folder; name a file in it\n"
+
+
+def test_a_csv_goes_through_links_and_to_devices(model: Path, folder: Path, tmp_path: Path) -> None:
+    whole, real, link, pipe = (tmp_path / name for name in ("whole.csv", "real.csv", "link.csv", "pipe"))
+    assert call("predict", model, folder, "--csv", whole) == 0
+    real.write_text("old")
+    link.symlink_to("real.csv")
+    assert call("predict", model, folder, "--csv", link) == 0
+    assert link.is_symlink()
+    assert real.read_bytes() == whole.read_bytes()
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        assert call("predict", model, folder, "--csv", pipe) == 0
+        assert read.result() == whole.read_bytes()
+    assert pipe.is_fifo()
+    assert call("predict", model, folder, "--csv", "/dev/null") == 0
+    assert Path("/dev/null").is_char_device()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == (
+        ["link.csv", "model.onnx", "real.csv", "whole.csv"]
+    )
+
+
+def test_the_longest_names_are_written(model: Path, folder: Path, tmp_path: Path) -> None:
+    name = "é" * 125 + "x.png"  # 255 bytes
+    os.rename(folder / "a/00.png", folder / "a" / name)
+    out = tmp_path / (name[:-4] + ".csv")
+    assert call("predict", model, folder, "--csv", out, "--annotate", tmp_path / "drawn") == 0
+    assert len(read(out)) == 6
+    assert (tmp_path / "drawn/a" / name).exists()
+
+
+def test_an_image_that_is_given_twice_is_drawn_on_once(model: Path, folder: Path, tmp_path: Path) -> None:
+    assert call("predict", model, *[folder] * 5, "--annotate", tmp_path / "drawn") == 0
+    assert len([path for path in (tmp_path / "drawn").rglob("*") if path.is_file()]) == 6
+
+
+def test_what_the_model_says_cannot_write_to_the_terminal(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("TERM", "dumb")
+    record: Answer = {"image": "x.png", "error": None}
+    record["answers"] = {"ta\x1bsk": {"answer": "r\x1b[2Jed\n", "probability": 1.0, "unsure": False}}
+    assert tell_record(record) == r"x.png: ta\x1bsk: r\x1b[2Jed\n (100.00%)"
+    with Screen() as screen:
+        screen.show_records([record])
+        screen.say("a\x1b[2J\nb")
+    shown = capsys.readouterr()
+    assert r"r\x1b[2Jed\n (100.00%)" in shown.out
+    assert shown.err == "a\\x1b[2J\\nb\n"
+    assert "\x1b[2J" not in shown.out
+
+
+def test_json_is_never_nan() -> None:
+    record = {"image": "a.png", "error": None, "answers": {"width": {"answer": math.nan, "unit": "", "unsure": False}}}
+    with pytest.raises(PolyheadError, match=r"^a.png: an answer is NaN or infinite, which JSON cannot hold"):
+        write_json(record)
 
 
 def test_a_terminal_is_shown_a_table(
@@ -302,10 +406,16 @@ def test_answers_stand_out_on_any_image(size: tuple[int, int], background: str) 
     assert picture.height >= size[1]
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "webp", "tif", "ppm", "jp2", "avif"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "webp", "tif", "ppm", "jp2", "avif", "heic"])
 def test_annotated_images_keep_their_format(suffix: str, model: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     original = tmp_path / f"in/red.{suffix}"
+    if suffix == "heic":
+        pillow_heif = pytest.importorskip("pillow_heif")
+        pillow_heif.from_pillow(Image.new("RGB", (200, 100), COLORS["red"])).save(original)
+        assert call("predict", model, original, "--annotate", tmp_path / "out") == 0
+        assert read_upright(tmp_path / "out/red.heic")[0].size == (200, 100)
+        return
     try:
         Image.new("RGB", (200, 100), COLORS["red"]).save(original)
     except (OSError, KeyError):

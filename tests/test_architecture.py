@@ -11,8 +11,19 @@ import polyhead
 
 ROOT = Path(polyhead.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-FOUNDATION = {"errors", "files", "progress", "measures", "calibration", "tasks", "recipe", "recipe_file", "recipes"}
-FOUNDATION |= {"recipe_part", "recipe_network", "recipe_sources", "recipe_training"}
+FOUNDATION = {
+    "errors",
+    "files",
+    "processes",
+    "progress",
+    "measures",
+    "calibration",
+    "tasks",
+    "recipe",
+    "recipe_file",
+    "recipes",
+}
+FOUNDATION |= {"run_folder", "replacing", "recipe_part", "recipe_network", "recipe_sources", "recipe_training"}
 MAY_IMPORT = {
     "data": FOUNDATION | {"data"},
     "learn": FOUNDATION | {"data", "learn", "use"},

@@ -3,6 +3,7 @@
 import base64
 import csv
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -254,6 +255,21 @@ def test_what_cannot_be_read_is_left_out_and_named(place: Path, tmp_path: Path) 
     assert [Path(row["image"]).name for row in record["unreadable"]] == ["050.png"]
     assert len(record["images"]) == 89
     assert "1 image could not be read, and is left out" in Page(tmp_path / "out/index.html").text
+
+
+def test_names_that_are_no_text_are_shown_as_text(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "images", tmp_path / "images")
+    odd, broken = (os.fsencode(tmp_path / "images") + name for name in (b"/\xff\x1b\n.png", b"/\xfe.png"))
+    os.rename(tmp_path / "images/050.png", odd)
+    os.rename(tmp_path / "images/051.png", broken)
+    Path(os.fsdecode(broken)).write_bytes(b"broken")
+    assert call("cluster", place / "model.onnx", tmp_path / "images", "--out", tmp_path / "out", "--k", "3") == 0
+    record = json.loads((tmp_path / "out/clusters.json").read_text(encoding="utf-8"))
+    shown = str(tmp_path / "images") + r"/\udcff\x1b\n.png"
+    assert shown in [row["image"] for row in record["images"]]
+    assert [row["image"] for row in record["unreadable"]] == [str(tmp_path / "images") + r"/\udcfe.png"]
+    with (tmp_path / "out/clusters.csv").open(encoding="utf-8", newline="") as file:
+        assert shown in [row["image"] for row in csv.DictReader(file)]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,11 @@
 """Image files become upright RGB arrays of the size asked for, or one plain reason why not."""
 
 import io
+import os
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +13,17 @@ import pytest
 from PIL import Image
 from PIL.Image import Transpose
 
-from polyhead.data.images import ImageError, Resize, decode, find_images, to_array
+from polyhead.data.images import (
+    ImageError,
+    Resize,
+    check_pixels,
+    decode,
+    find_images,
+    read_file,
+    read_size,
+    read_upright,
+    to_array,
+)
 from polyhead.errors import PolyheadError
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -170,7 +185,10 @@ JPEG, PNG = encode(noisy(64, 64), "JPEG"), encode(noisy(64, 64))
 BROKEN = {
     "no bytes": (b"", "empty file"),
     "a text": (b"name,age\nalice,7\n", "not an image in a format that is read here"),
-    "a PostScript program": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image in a format"),
+    "a PostScript program": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "EPS is not a format that is read here; convert it",
+    ),
     "one byte": (JPEG[:1], "not an image in a format"),
     "the start of a JPEG's header": (JPEG[:30], "truncated|damaged"),
     "half a JPEG": (JPEG[: len(JPEG) // 2], "truncated: "),
@@ -198,7 +216,7 @@ def test_what_cannot_be_decoded_is_refused_with_a_reason(content: bytes, reason:
 def test_a_file_that_cannot_be_read_is_refused_with_a_reason(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="No such file"):
         decode(tmp_path / "none.jpg", (8, 8), "stretch")
-    with pytest.raises(ImageError, match="directory"):
+    with pytest.raises(ImageError, match="is not a regular file"):
         decode(tmp_path, (8, 8), "stretch")
 
 
@@ -215,3 +233,155 @@ def test_images_are_found_below_a_folder_in_order(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
     with pytest.raises(PolyheadError, match=r"none: the folder cannot be listed: No such file"):
         find_images(tmp_path / "none")
+
+
+def heic(color: tuple[int, int, int] = RED, **options: object) -> bytes:
+    file = io.BytesIO()
+    pytest.importorskip("pillow_heif").from_pillow(Image.new("RGB", (64, 32), color)).save(file, quality=90, **options)
+    return file.getvalue()
+
+
+SVG = b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>"
+UNREAD = {
+    ".psd": (b"8BPS\0\1" + bytes(20), "PSD"),
+    ".svg": (SVG, "SVG"),
+    ".cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "CR3"),
+    ".cr2": (b"II*\0\x10\0\0\0CR\2\0" + bytes(40), "CR2"),
+    ".jxl": (b"\xff\x0a" + bytes(20), "JPEG XL"),
+    ".exr": (b"v/1\x01" + bytes(20), "OpenEXR"),
+}
+
+
+def test_what_looks_like_an_image_is_found_whether_it_is_read_or_not(tmp_path: Path) -> None:
+    shown = [f"by-suffix{suffix}" for suffix in (".HEIC", ".avif", ".nef", ".dng", ".tga", ".pgm", *UNREAD)]
+    by_content = {"none": PNG, "photo.jpg~": JPEG, "photo.jpg.1": JPEG, "odd.dat": heic(), "layers": UNREAD[".psd"][0]}
+    texts = {
+        "notes.txt": b"P5 is a page",
+        "page.html": SVG,
+        "README": b"BM is a brand",
+        "film.mov": b"\0\0\0\x14ftypqt  ",
+    }
+    for name in shown:
+        (tmp_path / name).touch()
+    for name, content in (by_content | texts).items():
+        (tmp_path / name).write_bytes(content)
+    os.mkfifo(tmp_path / "pipe")  # is not waited for
+    assert [path.name for path in find_images(tmp_path)] == sorted([*shown, *by_content])
+
+
+@pytest.mark.parametrize("suffix", UNREAD)
+def test_a_format_that_is_not_read_is_named_by_its_content(suffix: str, tmp_path: Path) -> None:
+    content, name = UNREAD[suffix]
+    (tmp_path / "image.jpg").write_bytes(content)
+    with pytest.raises(ImageError, match=f"^{name} is not a format that is read here; convert it to JPEG or PNG$"):
+        decode(tmp_path / "image.jpg", (8, 8), "stretch")
+
+
+def tiff(*tags: tuple[int, int, int, int], data: bytes = b"") -> bytes:
+    """A little-endian TIFF of tags (number, type, count, value), and data behind them."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + data
+
+
+GREY = [(256, 4, 1, 16), (257, 4, 1, 16), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (277, 3, 1, 1)]
+COSTLY = {
+    "a JPEG of 200 scans": (lambda: scans(200), "damaged: more than 100 scans"),
+    "a JPEG of 20,000 segments": (
+        lambda: JPEG[:2] + b"\xff\xfe\0\2" * 20_000 + JPEG[2:],
+        "damaged: more than 100 scans",
+    ),
+    "a TIFF whose one tile is huge": (
+        lambda: tiff(*GREY, (322, 4, 1, 60_000), (323, 4, 1, 30_000), (324, 4, 1, 8), (325, 4, 1, 8)),
+        "too large: 60000x30000 pixels",
+    ),
+    "a TIFF of a strip a row": (
+        lambda: tiff(
+            *[(257, 4, 1, 200_000) if tag[0] == 257 else tag for tag in GREY],
+            *((273, 4, 200_000, 122), (278, 4, 1, 1), (279, 4, 200_000, 122)),
+            data=struct.pack("<I", 8) * 400_000,
+        ),
+        "too many strips or tiles: 200,000",
+    ),
+    "a camera's raw file": (
+        lambda: tiff(*GREY, (254, 4, 1, 1), (273, 4, 1, 8), (279, 4, 1, 256), (330, 4, 1, 8), data=bytes(300)),
+        "a camera's raw file is not read here; convert it",
+    ),
+}
+
+
+def scans(count: int) -> bytes:
+    whole = encode(Image.new("L", (64, 64)), "JPEG", progressive=True)
+    return whole[:-2] + whole[whole.rindex(b"\xff\xda") : -2] * count + whole[-2:]
+
+
+@pytest.mark.parametrize(("make", "reason"), COSTLY.values(), ids=COSTLY.keys())
+def test_what_costs_more_than_its_pixels_is_refused(make: Callable[[], bytes], reason: str) -> None:
+    with pytest.raises(ImageError, match=f"^{reason}"):
+        decode(make(), (8, 8), "stretch")
+
+
+def test_a_jpeg_of_usual_scans_is_read() -> None:
+    for content in (scans(20), scans(0), encode(noisy(64, 64), "JPEG", progressive=True)):
+        assert decode(content, (8, 8), "stretch").shape == (8, 8, 3)
+
+
+def test_heic_is_read_upright_whatever_its_suffix(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name, content in {"a.heic": heic(), "b.jpg": heic(), "turned.heif": heic(exif=exif.tobytes())}.items():
+        (tmp_path / name).write_bytes(content)
+        assert np.abs(decode(tmp_path / name, (4, 4), "stretch").astype(int) - RED).max() <= 4
+        picture, form = read_upright(tmp_path / name)
+        assert (picture.size[::-1], form) == (read_size(tmp_path / name), "HEIF")
+    assert read_size(tmp_path / "turned.heif") == (64, 32)
+    assert read_size(tmp_path / "a.heic") == (32, 64)
+    with pytest.raises(ImageError, match="too large: 64x32 pixels, at most 100 are read"):
+        check_pixels(heic(), 100)
+
+
+def test_heic_without_its_reader_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = heic()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"^HEIC is not read without pillow-heif: pip install 'polyhead\[heif\]'$"):
+        decode(content, (8, 8), "stretch")
+
+
+def test_only_regular_files_of_bounded_size_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "huge.jpg").write_bytes(JPEG)
+    os.truncate(tmp_path / "huge.jpg", 100 * 2**30)  # sparse: it takes no room
+    (tmp_path / "folder.jpg").mkdir()
+    reasons = {
+        "pipe": "is not a regular file",
+        "zero": "is not a regular file",
+        "folder": "is not a regular file",
+        "loop": "Too many levels of symbolic links",
+        "gone": "No such file or directory",
+        "huge": "too large: 107,374,182,400 bytes, at most 536,870,912 are read",
+    }
+    for name, reason in reasons.items():
+        for read in (lambda path: decode(path, (8, 8), "stretch"), read_file, read_upright, read_size):
+            with pytest.raises(ImageError, match=f"^{reason}$"):
+                read(tmp_path / f"{name}.jpg")
+
+
+def test_libraries_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    for compression in ("tiff_lzw", "jpeg", "tiff_deflate"):
+        content = encode(noisy(64, 64), "TIFF", compression=compression)
+        for damaged in (content[:500] + bytes(300) + content[800:], content + b"II*\0" * 9, content[:-200]):
+            with suppress(ImageError):
+                decode(damaged, (8, 8), "stretch")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_reason_is_one_line_whatever_the_file_says() -> None:
+    assert str(ImageError("a\nb\x1b[2J" + "x" * 9999)).startswith(r"a\nb\x1b[2J")
+    assert len(str(ImageError("x" * 9999))) == 300
+
+
+def test_fractions_that_are_no_numbers_become_pixels() -> None:
+    values = np.array([[np.nan, np.inf, -np.inf], [-3e38, 3e38, 0]], np.float32)
+    assert decode(encode(Image.fromarray(values), "TIFF"), (2, 3), "stretch").shape == (2, 3, 3)

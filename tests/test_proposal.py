@@ -129,6 +129,17 @@ def test_rows_without_images_are_allowed_for_and_told(tmp_path: Path) -> None:
     assert "# 10 of 30 cannot be used, such as 20.png: no such file" in propose_recipe(tmp_path)
 
 
+def test_images_that_are_not_read_are_allowed_for_and_told(tmp_path: Path) -> None:
+    draw(tmp_path, *[f"{color}/{number}.png" for color in ("red", "green") for number in range(20)])
+    for number in range(5):
+        (tmp_path / f"red/layers{number}.psd").write_bytes(b"8BPS" + bytes(number))
+    text = propose_recipe(tmp_path)
+    assert "5 of 45 cannot be used, such as red/layers0.psd: PSD is not a format that is read here" in text
+    recipe = check_recipe(YAML(typ="safe", pure=True).load(text), "proposal")
+    table = load_dataset(recipe, tmp_path, SILENT).table
+    assert (len(table.frame), list(table.rejected["path"])) == (40, [f"red/layers{number}.psd" for number in range(5)])
+
+
 def test_words_that_mean_unknown_are_declared(tmp_path: Path) -> None:
     draw(tmp_path, *(f"{number}.png" for number in range(40)))
     rows = [f'{number}.png,"{["yes", "no", "NA", "é: {x}"][number % 4]}"' for number in range(40)]

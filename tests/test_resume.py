@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from conftest import call
 from polyhead import workflow
 from polyhead.errors import PolyheadError
-from polyhead.run_folder import RunFolder
+from polyhead.progress import Silent
+from polyhead.run_folder import RunFolder, lock_run
 
+STATE = "state/last.npz"
 SETTINGS = ["training.epochs=4", "training.patience=3"]
 
 # A real process that trains or goes on, saving at every step, and kills itself after so many steps of work.
@@ -83,3 +87,139 @@ def test_what_is_no_run_cannot_be_gone_on_with(tmp_path: Path) -> None:
         workflow.resume(tmp_path / "none")
     with pytest.raises(PolyheadError, match="is not a run folder"):
         workflow.resume(tmp_path)
+
+
+# A process that trains until an epoch is whole, and may write no file larger than so many bytes.
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.argv[1:] = sys.argv[2:]
+from polyhead.cli import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run of two epochs; its images lie beside it."""
+    from conftest import TINY_RECIPE, draw_shapes
+
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    os.environ["POLYHEAD_CACHE"] = str(folder / "cache")
+    draw_shapes(folder / "shapes", 48)
+    settings = ["training.epochs=2"]
+    return workflow.train(folder / "tiny.yaml", folder / "run", data=folder / "shapes", overrides=settings)
+
+
+def unfinish(whole: Path, run: Path, *removed: str) -> Path:
+    """A copy of a whole run that has still to be exported, or what is removed besides to be made."""
+    shutil.copytree(whole, run)
+    shutil.rmtree(run / "report")
+    for name in ("model.onnx", "evaluation.json", *removed):
+        (run / name).unlink()
+    return run
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "truncated": lambda content: content[: len(content) // 2],
+    "a bit flipped": lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_replaced_by_the_one_before(whole: Path, tmp_path: Path, damage: str) -> None:
+    run = unfinish(whole, tmp_path / "run", "history.csv")
+    (run / STATE).write_bytes(DAMAGES[damage]((run / STATE).read_bytes()))
+    said: list[str] = []
+
+    class Heard(Silent):
+        def say(self, words: str) -> None:
+            said.append(words)
+
+    workflow.resume(run, progress=Heard())
+    assert f"{run / STATE}: is damaged; going on from the state before it" in said
+    assert history(run) == history(whole)
+    for name in ("model.onnx", "evaluation.json", "predictions.csv"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_what_a_run_needs_and_has_not_is_one_line(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def flip(run: Path, *names: str) -> None:
+        for name in names:
+            content = (run / name).read_bytes()
+            (run / name).write_bytes(content[: len(content) // 2])
+
+    kept, before = "state/kept.weights.h5", "state/before.npz"
+    for number, (names, words) in enumerate(
+        {
+            (STATE, before): "state before it; train again",
+            (kept,): "kept.weights.h5: is damaged; train again",
+            ("table.csv",): "table.csv",
+            ("recipe.yaml",): "recipe.yaml",
+        }.items()
+    ):
+        run = unfinish(whole, tmp_path / f"{number}")
+        flip(run, *names)
+        assert call("resume", run) == 2, names
+        line = capsys.readouterr().err.strip().splitlines()[-1]
+        assert line.startswith("polyhead: ")
+        assert words in line
+    run = unfinish(whole, tmp_path / "missing", kept)
+    assert call("resume", run) == 2
+    assert "kept.weights.h5: is missing; train again" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_damaged_figure_file_is_one_line(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / "evaluation.json").write_text('{"test": {')
+    assert call("resume", run) == 2
+    assert "evaluation.json: is damaged or missing" in capsys.readouterr().err
+    shutil.rmtree(run / "report")
+    (run / "history.csv").write_bytes(b"\xff\xfe,,\n")
+    assert call("resume", run) == 2
+    assert "history.csv: is damaged" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_two_do_not_train_one_run(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = unfinish(whole, tmp_path / "run")
+    with lock_run(RunFolder(run)):
+        assert call("resume", run) == 2
+        assert f"{run}: another process is training it" in capsys.readouterr().err
+        assert call("train", run / "recipe.yaml", "--out", run, "--force") == 2
+        assert f"{run}: another process is training it" in capsys.readouterr().err
+    assert call("resume", run) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [2_000, 20_000, 60_000, 150_000, 4_000_000])
+def test_a_full_disk_is_one_line_and_the_run_can_be_resumed(whole: Path, tmp_path: Path, size: int) -> None:
+    """No file may be larger than `size` bytes: the state, the weights, the model, the page fail one after another."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", LIMITED, str(size)]
+    settings = ["--data", str(whole.parent / "shapes"), "--set", "training.epochs=2"]
+    train = [*command, "train", str(whole.parent / "tiny.yaml"), "--out", str(run), *settings]
+    done = subprocess.run(train, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("polyhead: ")
+    assert "Traceback" not in done.stderr
+    assert "File too large" in done.stderr
+    left = {path.name for path in tmp_path.rglob("*") if path.name.startswith(".")}
+    assert left == set()
+    if run.exists():
+        assert RunFolder(run).has_trained
+        workflow.resume(run)
+    else:
+        workflow.train(whole.parent / "tiny.yaml", run, data=whole.parent / "shapes", overrides=settings[-1:])
+    assert history(run) == history(whole)
+    for name in ("model.onnx", "evaluation.json", "predictions.csv"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()

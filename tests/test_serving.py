@@ -25,9 +25,11 @@ from starlette.testclient import TestClient
 import polyhead
 from conftest import call
 from drawn_model import TASKS, write_model
+from polyhead.errors import PolyheadError
 from polyhead.use.predictor import Predictor
 from polyhead.use.server.app import create_app
 from polyhead.use.server.batching import Batcher
+from polyhead.use.server.browsers import name_hosts
 from polyhead.use.server.limits import Limits
 
 
@@ -214,8 +216,6 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
 }
 
 
-# Starlette leaves the file of a part that was cut off to be closed by the garbage collector.
-@pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_request_is_refused_with_a_sentence(predictor: Predictor, case: str) -> None:
     sent, status, words = WRONG[case]
@@ -299,18 +299,23 @@ def test_the_server_outlives_500_mangled_images(client: TestClient) -> None:
     assert client.post("/predict", content=RED).status_code == 200
 
 
-def test_more_requests_than_the_queue_holds_are_told_to_try_again(predictor: Predictor) -> None:
+def test_more_requests_than_the_queue_holds_are_told_to_try_again(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def predict_when_told(*given: Any) -> Iterator[Any]:
+        begun.set()
+        go_on.wait(30)
+        return predict(*given)
+
+    predict = Predictor.predict
+    monkeypatch.setattr(Predictor, "predict", predict_when_told)
+
     async def ask() -> tuple[httpx2.Response, httpx2.Response, httpx2.Response]:
-        begun, go_on = asyncio.Event(), asyncio.Event()
-
-        async def slowly() -> AsyncIterator[bytes]:
-            begun.set()
-            await go_on.wait()
-            yield RED
-
         async with asked(predictor, Limits(queue=1)) as asking:
-            first = asyncio.create_task(asking.post("/predict", content=slowly()))
-            await begun.wait()
+            first = asyncio.create_task(asking.post("/predict", content=RED))
+            await asyncio.to_thread(begun.wait, 30)
             refused = await asking.post("/predict", content=RED)
             health = await asking.get("/health")
             go_on.set()
@@ -320,6 +325,27 @@ def test_more_requests_than_the_queue_holds_are_told_to_try_again(predictor: Pre
     assert (first.status_code, refused.status_code, health.status_code) == (200, 503, 200)
     assert refused.headers["Retry-After"] == "1"
     assert "try again" in refused.json()["detail"]
+
+
+def test_who_sends_slowly_takes_nobodys_place(predictor: Predictor) -> None:
+    async def ask() -> list[int]:
+        begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            begun.release()
+            yield RED[:9]
+            await go_on.wait()
+            yield RED[9:]
+
+        async with asked(predictor, Limits(queue=1)) as asking:
+            slow = [asyncio.create_task(asking.post("/predict", content=slowly())) for _ in range(4)]
+            for _ in slow:
+                await begun.acquire()
+            quick = await asking.post("/predict", content=RED)
+            go_on.set()
+            return [quick.status_code, *sorted([(await one).status_code for one in slow])]
+
+    assert asyncio.run(ask())[:2] == [200, 200]
 
 
 def test_a_request_that_never_arrives_is_given_up(predictor: Predictor) -> None:
@@ -410,9 +436,12 @@ def test_a_model_or_an_address_that_cannot_be_had_is_one_line(
     assert call("serve", tmp_path / "none.onnx") == 2
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert call("serve", predictor.path, "--port", taken.getsockname()[1]) == 2
-    assert call("serve", predictor.path, "--host", "256.0.0.1") == 2
+    for host in ("256.0.0.1", "a..b", "x" * 300, "a\0b", "\udcff", "", " "):
+        assert call("serve", predictor.path, "--host", host) == 2
+    assert call("serve", predictor.path, "--allow-host", "http://x") == 2
+    assert call("serve", predictor.path, "--timeout", "inf") == 2
     lines = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["polyhead"] * 3
+    assert [line.partition(":")[0] for line in lines] == ["polyhead"] * 11
     assert "in use" in lines[1]
     assert polyhead.load_model(predictor.path)
 
@@ -463,8 +492,8 @@ def test_sigterm_finishes_what_is_under_way(predictor: Predictor) -> None:
 
     with serving(predictor) as (server, address):
         with socket.create_connection(address, 30) as connection, connection.makefile("rb") as answer:
-            head = f"POST /predict HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {len(RED)}\r\n\r\n"
-            connection.sendall(head.encode())
+            head = f"Host: localhost\r\nExpect: 100-continue\r\nContent-Length: {len(RED)}\r\n\r\n"
+            connection.sendall(b"POST /predict HTTP/1.1\r\n" + head.encode())
             assert b"100" in answer.readline()  # the request is being read
             server.send_signal(signal.SIGTERM)
             while connects(address):  # until it lets no one in
@@ -472,3 +501,131 @@ def test_sigterm_finishes_what_is_under_way(predictor: Predictor) -> None:
             connection.sendall(RED)
             assert b"200 OK" in answer.read()
         assert server.wait(30) in (0, -signal.SIGTERM)
+
+
+NAMES = {
+    b"dress.jpg": "dress.jpg",
+    b'a\\"b.jpg': 'a"b.jpg',
+    "\u00fc.jpg".encode(): "\u00fc.jpg",
+    b"\xed\xa0\x80.jpg": "\ufffd\ufffd\ufffd.jpg",  # half of a UTF-16 pair
+    b"a\nb\x1b[31m": r"a\nb\x1b[31m",
+    "\u202egpj.exe".encode(): r"\u202egpj.exe",
+    b"x" * 300: "x" * 167 + "..." + "x" * 85,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_cleaned_at_the_door(client: TestClient, name: bytes) -> None:
+    (record,) = client.post("/predict", content=PART.replace(b"a.png", name) % RED, headers=FORM).json()
+    assert record["image"] == NAMES[name]
+    assert record["answers"]["color"]["answer"] == "red"
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "unicode_escape", "utf-16", "undefined", "\udcff", ""])
+@pytest.mark.parametrize("name", [b"+2AA-.png", b"\\ud800.png", b"\xff"])
+def test_a_charset_of_the_clients_choosing_decodes_nothing(client: TestClient, charset: str, name: bytes) -> None:
+    kind = f"multipart/form-data; boundary=x; charset={charset}".encode("utf-8", "surrogateescape")
+    sent = PART.replace(b"a.png", name) % RED
+    answer = client.post("/predict", content=sent, headers={b"Content-Type": kind})
+    assert answer.status_code == 400
+    assert "UTF-8 alone" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "words"),
+    [
+        ((PART % RED)[:-8], 422, "cut off"),
+        (b"--x\r\n" + PART % RED, 400, "no multipart form"),
+        (b"--x\r\n\r\n" + b"y" * 9000 + (PART % RED)[5:], 400, "name"),
+        (b"--xyz\r\n\r\n--x--", 400, "no multipart form"),
+        (b"before\r\n" + PART % RED + b"after", 200, ""),
+        ((PART % RED).replace(b"--x\r\n", b"--x \t\r\n"), 200, ""),
+        ((PART % RED).replace(b'filename="a.png"', b"filename*=UTF-8''%e2%82%ac.png"), 200, "\u20ac.png"),
+        ((PART % RED).replace(b'filename="a.png"', b'filename=""'), 200, "null"),
+        (b"--x\r\n" * 100_000, 413, "more than 32"),
+    ],
+)
+def test_a_form_is_read_as_it_is_written(client: TestClient, content: bytes, status: int, words: str) -> None:
+    answer = client.post("/predict", content=content, headers=FORM)
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *(
+            (host, 200)
+            for host in ("127.0.0.1:8000", "[::1]", "localhost:80", "a.localhost", "MINE.example.", "192.0.2.7")
+        ),
+        *((host, 403) for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "[", "a b")),
+        *((host, 403) for host in ("evil.example@localhost", "localhost:x", "mine.example/x", "\x1b", "x" * 5000)),
+    ],
+)
+def test_other_names_than_its_own_are_refused(predictor: Predictor, host: str, status: int) -> None:
+    hosts = name_hosts("127.0.0.1", ["Mine.example"])
+    with TestClient(create_app(predictor, hosts=hosts)) as client:
+        for path in ("/health", "/nothing", "/examples/0"):
+            answer = client.get(path, headers={"Host": host})
+            assert (answer.status_code == 403) == (status == 403)
+    anyone = TestClient(create_app(predictor, hosts=name_hosts("127.0.0.1", ["*"])))
+    assert anyone.get("/health", headers={"Host": "evil.example"}).status_code == 200
+
+
+def test_a_server_for_other_machines_answers_to_this_ones_name() -> None:
+    assert socket.gethostname().lower() in name_hosts("0.0.0.0", [])
+    assert name_hosts("localhost", []) == {"localhost"}
+    with pytest.raises(PolyheadError, match="without port"):
+        name_hosts("0.0.0.0", ["http://images.example.org"])
+
+
+def test_every_answer_is_taken_for_what_it_is(predictor: Predictor) -> None:
+    with TestClient(create_app(predictor, hosts=["testserver"])) as client:
+        answers = [client.get(path) for path in ("/", "/page/app.js", "/model", "/health", "/metrics", "/openapi.json")]
+        answers += [client.get("/nothing"), client.get("/predict"), client.post("/predict", content=RED)]
+        answers += [client.post("/heatmap", content=RED), client.get("/health", headers={"Host": "evil.example"})]
+    for answer in answers:
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"], answer.url
+
+
+def test_an_example_that_is_gone_is_not_there(predictor: Predictor, tmp_path: Path) -> None:
+    with TestClient(create_app(predictor, examples=[tmp_path / "gone.jpg", tmp_path])) as client:
+        assert [client.get(f"/examples/{number}").status_code for number in (0, 1)] == [404, 404]
+
+
+@pytest.mark.parametrize("wrong", ["[", "[::1", "a b", "\x1b[31m", "evil.example"])
+def test_a_strange_host_is_no_mistake_of_the_servers(client: TestClient, wrong: str) -> None:
+    for path in ("/nothing", "/model/", "/page/x"):
+        assert client.get(path, headers={"Host": wrong}).status_code == 404
+
+
+def test_a_model_without_an_answer_says_so(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Any:
+        raise PolyheadError("the graph cannot be worked out")
+
+    monkeypatch.setattr(Predictor, "run", fail)
+    monkeypatch.setattr(Predictor, "predict", fail)
+    with TestClient(create_app(predictor)) as client:
+        for path in ("/predict", "/heatmap?task=color"):
+            answer = client.post(path, content=RED)
+            assert (answer.status_code, answer.json()["detail"]) == (422, "the image: the model has no answer for it")
+
+
+def test_a_heat_map_holds_numbers_alone(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Predictor.run
+
+    def run_beyond_numbers(self: Predictor, pixels: Any) -> dict[str, Any]:
+        return {name: np.full_like(values, np.nan) for name, values in run(self, pixels).items()}
+
+    monkeypatch.setattr(Predictor, "run", run_beyond_numbers)
+    with TestClient(create_app(predictor)) as client:
+        for task in ("color", "light", "marks"):
+            answer = client.post(f"/heatmap?task={task}", content=RED)
+            assert (answer.status_code, "has no answer" in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf"), 1e300])
+def test_limits_that_are_none_are_refused(seconds: float) -> None:
+    with pytest.raises(PolyheadError, match="limit of seconds: expected more than 0"):
+        Limits(seconds=seconds)
+    with pytest.raises(PolyheadError, match="limit of queue: expected 1 or more; got 0"):
+        Limits(queue=0)

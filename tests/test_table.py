@@ -1,5 +1,6 @@
 """Text becomes labels, what cannot be used is left out and listed, and a written table is read back equal."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,8 @@ def test_a_task_of_several_columns_reads_them_together(tmp_path: Path) -> None:
 
 
 def test_a_written_table_is_read_back_equal(tmp_path: Path) -> None:
-    rows = ['"comma, quote "" and\nline.png",1,0', "ünïcødé 猫.png,NA,1", "b.png,,1", "c.png,x,?"]
-    names = ['comma, quote " and\nline.png', "ünïcødé 猫.png", "b.png", "c.png"]
+    rows = ['"comma, quote "" and\r\nline.png",1,0', "ünïcødé 猫.png,NA,1", "b.png,,1", "c.png,x,?"]
+    names = ['comma, quote " and\r\nline.png', "ünïcødé 猫.png", "b.png", "c.png"]
     for shade, name in enumerate(names):
         Image.new("RGB", (8, 8), (shade, 0, 0)).save(tmp_path / name)
     (tmp_path / "labels.csv").write_text("\n".join(["image,age,gender", *rows]), encoding="utf-8")
@@ -122,6 +123,16 @@ def test_a_written_table_is_read_back_equal(tmp_path: Path) -> None:
     assert again.frame.equals(table.frame)
     assert again.rejected.equals(table.rejected)
     assert sorted(file.name for file in out.iterdir()) == ["rejected.csv", "table.csv"]
+
+
+def test_names_that_are_no_text_are_left_out_and_listed_as_text(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}_1.png")
+    os.rename(tmp_path / "0_1.png", os.fsencode(tmp_path) + b"/\xff\x1b\n_1.png")
+    source = {"kind": "files", "pattern": "{}_{age}"}
+    table = read_table(recipe({"age": {"kind": "categorical"}}, source=source), tmp_path, SILENT)
+    write_csv(table, tmp_path)
+    assert listed(read_csv(tmp_path, tmp_path)) == [(r"\udcff\x1b\n_1.png", "", "", "its name is not UTF-8; rename it")]
 
 
 @pytest.mark.parametrize("text", [None, "", "a,b\n1,2\n"])

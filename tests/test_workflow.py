@@ -398,3 +398,79 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert evaluation["combinations"]["unseen"] is not None
     assert (tmp_path / "demo/report/index.html").exists()
     assert call("demo", "--out", tmp_path / "demo") == 2  # never replaced unasked
+
+
+OTHER_LAYOUTS = {
+    "folders": "found labels (folder names): color in label1, shape in label2",
+    "other columns": "found labels (column of sheet.csv): color in Farbe, shape in kind, size in Size",
+    "names": "found labels (file names): color in label2, shape in label1",
+}
+
+
+def lay_out(layout: str, folder: Path) -> Path:
+    """Drawn shapes whose labels stand elsewhere, and are written otherwise, than those that the run learnt from."""
+    rows = list(csv.DictReader(draw_shapes(folder / "from", 40, seed=5).read_text(encoding="utf-8").splitlines()))
+    to = folder / "to"
+    to.mkdir()
+    known = [row for row in rows if row["color"] and row["shape"]]
+    for number, row in enumerate(known):
+        color, shape = row["color"], row["shape"]
+        target = {
+            "folders": to / f"{color}_{shape}" / f"{number}.png",
+            "other columns": to / "pictures" / f"{number}.png",
+            "names": to / f"{shape}-{color}-{number}.png",
+        }[layout]
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(folder / "from" / row["image"], target)
+    if layout == "other columns":
+        lines = ["Picture,Farbe,kind,Size,width"]
+        for number, row in enumerate(known):
+            cells = [f"pictures/{number}.png", row["color"].upper(), row["shape"], row["size"], "unknown"]
+            lines.append(",".join(cells))
+        (to / "sheet.csv").write_text("\n".join(lines), encoding="utf-8")
+    return to
+
+
+@pytest.mark.parametrize("layout", OTHER_LAYOUTS)
+def test_labels_in_another_layout_are_found_and_matched_with_the_tasks(
+    layout: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = lay_out(layout, tmp_path)
+    assert call("evaluate", run / "model.onnx", "--data", data, "--split", "all") == 0
+    out, err = capsys.readouterr()
+    assert OTHER_LAYOUTS[layout] in err
+    found = polyhead.evaluate(run / "model.onnx", data=data, split="all")["all"]["tasks"]
+    assert found["shape"]["n"] == len(list(data.rglob("*.png")))
+    assert found["width"]["n"] == 0
+    assert "no labels of" in err
+    assert "width: no labels" in out
+    assert (found["size"]["n"] > 0) == (layout == "other columns")
+
+
+def test_a_recipe_says_where_the_labels_of_other_images_stand(run: Path, tmp_path: Path) -> None:
+    data = lay_out("folders", tmp_path)
+    found = polyhead.evaluate(run / "model.onnx", data=data, split="all")
+    recipe = tmp_path / "others.yaml"
+    recipe.write_text(
+        f"name: others\ndata: {{path: {data}, source: {{kind: folders, pattern: '{{c}}_{{s}}'}}}}\n"
+        "tasks: {color: {kind: categorical, column: c}, shape: {kind: binary, column: s}}\n"
+        "network: {trunk: {blocks: [{filters: 8}]}}\n",
+        encoding="utf-8",
+    )
+    assert polyhead.evaluate(run, data=recipe) == found
+    source = "data.source={kind: folders, pattern: '{color}_{shape}'}"
+    tasks = "tasks={color: {kind: categorical}, shape: {kind: binary}}"
+    assert polyhead.evaluate(run, data=data, overrides=[source, tasks]) == found
+
+
+def test_other_images_without_the_models_labels_are_told(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for number in range(12):
+            shutil.copy(run.parent / "shapes/images/000.png", tmp_path / "pets" / label / f"{number}.png")
+    assert call("evaluate", run / "model.onnx", "--data", tmp_path / "pets") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no labels of the model's tasks are seen in it (color: blue, green, red; shape: disc, square;" in line
+    assert "folder names: label1 (" in line

@@ -7,11 +7,13 @@ for record in polyhead.load_model(run).predict(["dress.jpg"]):
     print(record["answers"])
 """
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as in `typing`: nothing is imported here before `__main__.py` has made imports safe
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from polyhead.clustering import cluster
     from polyhead.errors import PolyheadError
     from polyhead.exporting import export
@@ -47,7 +49,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import what is asked for, and nothing before: `polyhead --help` must not wait for pandas."""
     from importlib import import_module
 

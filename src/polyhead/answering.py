@@ -7,6 +7,7 @@ from typing import Literal
 
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT, Progress
+from polyhead.replacing import restore_replaced
 from polyhead.tasks import Answer
 from polyhead.use import fashionai
 from polyhead.use.annotating import annotate_images
@@ -14,6 +15,7 @@ from polyhead.use.answer_files import CsvAnswers, write_parquet
 from polyhead.use.files import Files, gather_files
 from polyhead.use.predictor import Predictor
 from polyhead.use.ray_engine import predict_on_ray
+from polyhead.use.records import name_openly
 
 Engine = Literal["threads", "ray"]
 
@@ -47,13 +49,14 @@ class Answering:
             drawn = {folder for folder in folders if Path(os.path.realpath(folder)).is_relative_to(target)}
             files = Files([path for path in files.paths if path.parent not in drawn], files.root)
         self.files = files
+        restore_replaced(Path(model), progress)
         self.predictor = Predictor(model)
         self._annotate = annotate
         self._engine = engine
         self._progress = progress
 
     def records(self) -> Iterator[Answer]:
-        """A record for each image. See `Predictor.predict`."""
+        """A record for each image (see `Predictor.predict`), named as `name_openly` names it."""
         return self._answer(self.files.paths)
 
     def to_csv(self, path: Path) -> int:
@@ -82,7 +85,7 @@ class Answering:
         advance(done)
         for record in records:
             advance(1)
-            yield record
+            yield name_openly(record)
 
 
 def answer_questions(

@@ -16,6 +16,7 @@ import typer
 
 from polyhead.cli_use import Force, Model, commands
 from polyhead.errors import PolyheadError
+from polyhead.run_folder import RunFolder
 from polyhead.screen import Screen
 
 app = typer.Typer(
@@ -120,10 +121,15 @@ def resume(run: Run, data: Data = None) -> None:
 @app.command()
 def evaluate(
     model: Model,
-    data: Data = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Other labelled images: a folder, a file, a recipe; or where the run's are now."),
+    ] = None,
     split: Annotated[
-        str, typer.Option("--split", help="train, valid, test, unseen; or all, for every image.")
-    ] = "test",
+        str | None,
+        typer.Option("--split", help="train, valid, test, unseen; or all, for every image (of other images always)."),
+    ] = None,
+    settings: Settings = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to put evaluation.json, predictions.csv, report/.")
     ] = None,
@@ -133,7 +139,9 @@ def evaluate(
     from polyhead import workflow
 
     with Screen() as screen:
-        found = workflow.evaluate(model, data=data, split=split, out=out, force=force, progress=screen)
+        found = workflow.evaluate(
+            model, data=data, split=split, overrides=settings or (), out=out, force=force, progress=screen
+        )
     _tell_evaluation(found)
 
 
@@ -159,7 +167,11 @@ app.add_typer(commands)
 
 
 def _tell_run(run: Path) -> None:
-    _tell_evaluation(json.loads((run / "evaluation.json").read_text(encoding="utf-8")))
+    file = run / "evaluation.json"
+    try:
+        _tell_evaluation(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise PolyheadError(f"{file}: is damaged or missing; delete {run / 'report'} and resume the run") from None
     print(f"report  {run / 'report' / 'index.html'}")
     print(f"model   {run / 'model.onnx'}")
 
@@ -199,7 +211,8 @@ def _resumable(run: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if (run / "recipe.yaml").exists():
+        found = RunFolder(run)
+        if found.recipe.exists() and not found.is_whole:  # not the one that was there before and is again
             print(f"polyhead: stopped; to go on: polyhead resume {run}", file=sys.stderr)
         raise
 
@@ -211,4 +224,4 @@ def main() -> None:
         app()
     except PolyheadError as error:
         print(f"polyhead: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)

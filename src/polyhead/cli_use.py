@@ -1,6 +1,5 @@
 """The commands that use a model file. As `cli.py` says: arguments in, one call each."""
 
-import json
 import sys
 from collections.abc import Iterator
 from io import TextIOWrapper
@@ -9,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, show_text
 from polyhead.screen import Screen
 
 commands = typer.Typer()
@@ -91,16 +90,16 @@ def _answer_questions(model: Path, question: Path, csv: Path | None) -> int:
 
 
 def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Screen) -> int:
-    from polyhead.use.records import tell_record
+    from polyhead.use.records import tell_record, write_json
 
     if not as_json and sys.stdout.isatty():
         return screen.show_records(records)
-    if isinstance(sys.stdout, TextIOWrapper):  # a file's name may be no text
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal may lack letters
         sys.stdout.reconfigure(errors="backslashreplace")
     failed = 0
     for record in records:
         failed += record["error"] is not None
-        print(json.dumps(record, ensure_ascii=False) if as_json else tell_record(record))
+        print(write_json(record) if as_json else tell_record(record))
     return failed
 
 
@@ -124,7 +123,7 @@ def export(
     with Screen() as screen:
         found = exporting.export(model, kind, images or (), data=data, out=out, force=force, progress=screen)
     for name, task in found["tasks"].items():
-        print(f"{name}: {_tell_comparison(task)}")
+        print(f"{show_text(name)}: {_tell_comparison(task)}")
     over = f"{found['images']:,} images"
     print(f"outputs differ by at most {found['difference']:.1e} of an output's largest value, over {over}")
     print(f"{found['path']}  {found['bytes'] / 1e6:.2f} MB (the model: {found['original_bytes'] / 1e6:.2f} MB)")
@@ -148,10 +147,16 @@ def serve(
         str, typer.Option("--host", help="Where to listen; 0.0.0.0 lets other machines ask.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes one that is free.")] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="A name that browsers reach it by; may be repeated."),
+    ] = None,
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Of a request.")] = 20_000_000,
     max_pixels: Annotated[int, typer.Option("--max-pixels", min=1, help="Of an image.")] = 50_000_000,
     max_images: Annotated[int, typer.Option("--max-images", min=1, help="In a request.")] = 32,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that a request may take.")] = 30.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds that a request may take to arrive, or its answer.")
+    ] = 30.0,
     queue: Annotated[int, typer.Option("--queue", min=1, help="Requests under way at once; more get a 503.")] = 64,
 ) -> None:
     """Answer over HTTP, with a page to drop images on."""
@@ -160,7 +165,7 @@ def serve(
 
     limits = Limits(max_bytes, max_pixels, max_images, timeout, queue)
     with Screen() as screen:
-        workflow.serve(model, host=host, port=port, limits=limits, progress=screen)
+        workflow.serve(model, host=host, port=port, allow_hosts=allow_host or (), limits=limits, progress=screen)
 
 
 @commands.command()
@@ -194,5 +199,5 @@ def cluster(
         print(found["comparison"]["why"])
     for group in found["groups"]:
         number = "noise" if group["noise"] else f"{group['group']:5}"
-        print(f"{number}  {group['images']:6,} images  {group['name']}")
+        print(f"{number}  {group['images']:6,} images  {show_text(group['name'])}")
     print(f"page  {out / 'index.html'}")

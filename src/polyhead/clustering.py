@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, show_text
 from polyhead.files import write_text
 from polyhead.look.answers import read_answers
 from polyhead.look.cluster_choice import choose_groups
@@ -28,7 +28,7 @@ from polyhead.look.image_map import map_points
 from polyhead.look.report import PAGE, PLOTLY
 from polyhead.look.words import show_count
 from polyhead.progress import SILENT, Progress
-from polyhead.run_folder import claim_folder
+from polyhead.replacing import claim_folder, restore_replaced
 from polyhead.use.card import Card
 from polyhead.use.files import gather_files
 from polyhead.use.pile import Pile, answer_pile
@@ -60,10 +60,11 @@ def cluster(
         PolyheadError: something given is wrong, or there is nothing to group; nothing is left in `out`.
     """
     grouping = grouping or Grouping()
+    restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     chosen = choose_tasks(predictor.card.tasks, grouping.tasks)
     files = gather_files(images).paths
-    with claim_folder(Path(out), "clusters.json", force) as folder:
+    with claim_folder(Path(out), "clusters.json", force, progress) as folder:
         pile = answer_pile(predictor, files, folder, progress)
         made = group_pile(predictor.card, pile, chosen, grouping, progress)
         return _write(folder, predictor.card, pile, made, progress)
@@ -73,14 +74,16 @@ def predict_to_gallery(
     model: str | Path, images: Sequence[str | Path], out: str | Path, *, progress: Progress = SILENT
 ) -> tuple[Path, int]:
     """Answer for images and write a gallery of them: its page, and how many of the images could not be answered."""
+    restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     files = gather_files(images).paths
-    with claim_folder(Path(out), PAGE, force=False) as folder:
+    with claim_folder(Path(out), PAGE, force=False, progress=progress) as folder:
         pile = answer_pile(predictor, files, folder, progress)
         for image, error in pile.unreadable:
             progress.say(f"{image}: {error}")
         gallery = _make_gallery(predictor.card, pile, f"Answers of {predictor.card.name}")
-        return write_gallery(folder / PAGE, gallery, progress), len(pile.unreadable)
+        write_gallery(folder / PAGE, gallery, progress)
+    return Path(out) / PAGE, len(pile.unreadable)
 
 
 def group_pile(
@@ -111,7 +114,8 @@ def group_pile(
     labels = find_groups(points, method, k, settings.get(method, {}), grouping.seed)
     if not labels.any():
         raise PolyheadError(f"{method}: all images are noise to it; try other parameters (--set), or another --method")
-    grouped = GroupedPile(pile.images, pile.pixels, answers, chosen, points, place_in_groups(points, labels))
+    names = [show_text(image) for image in pile.images]
+    grouped = GroupedPile(names, pile.pixels, answers, chosen, points, place_in_groups(points, labels))
     parameters = default_settings(method, len(points)) | settings.get(method, {})
     return Made(grouped, scale, method, k, parameters, choice, grouping)
 
@@ -130,12 +134,13 @@ def _write(folder: Path, card: Card, pile: Pile, made: Made, progress: Progress)
         from plotly.offline import get_plotlyjs
 
         write_text(folder / PLOTLY, get_plotlyjs())
-    facts, remarks = tell_grouping(made, pile.unreadable)
+    unreadable = [(show_text(image), error) for image, error in pile.unreadable]
+    facts, remarks = tell_grouping(made, unreadable)
     facts.append(("model", f"{card.name} ({card.fingerprint})"))
     page = ClusterPage(gallery.title, card.note, facts, remarks, made.pile, summaries, made.choice, gallery)
     write_cluster_page(folder / PAGE, page)
     record = {"model": {"name": card.name, "fingerprint": card.fingerprint, "version": card.version}}
-    record |= record_grouping(made, summaries, maps, pile.unreadable)
+    record |= record_grouping(made, summaries, maps, unreadable)
     write_record(folder, made, record)
     return record
 

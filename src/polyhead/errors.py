@@ -13,8 +13,16 @@ class PolyheadError(Exception):
     Whatever the words quote, they come out as one line that is fit for a terminal and a log.
     """
 
+    exit_code = 2  # of the command that it ends
+
     def __init__(self, words: str) -> None:
         super().__init__(shorten(show_text(words), LONGEST))
+
+
+class TrainingDiverged(PolyheadError):
+    """Losses or weights that are no longer finite. What was kept before stays, and `resume` can finish with it."""
+
+    exit_code = 1
 
 
 def show_text(text: str) -> str:

@@ -1,12 +1,9 @@
 """What `polyhead export` does: another file of the same model, and how far that one is from it on real images."""
 
 import importlib.util
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +18,7 @@ from polyhead.learn.conversion import convert_network
 from polyhead.look.comparison import compare_outputs
 from polyhead.look.evaluation import evaluate_split
 from polyhead.progress import SILENT, Progress
+from polyhead.replacing import clear_beside, put_in_place, restore_replaced, tell_failures, work_beside
 from polyhead.run_folder import RunFolder
 from polyhead.use.files import gather_files
 from polyhead.use.openvino_file import convert_to_openvino
@@ -81,28 +79,26 @@ def export(
     Raises:
         PolyheadError: something given is wrong, or the new file answers otherwise; nothing is written then.
     """
+    restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     target = Path(out) if out else predictor.path.parent / NAMES[kind]
-    _check(kind, target, predictor.path, force)
+    with tell_failures(target):
+        restore_replaced(target, progress)
+        clear_beside(target)
+        _check(kind, target, predictor.path, force)
     ranges, sample = _choose_images(predictor, images, data, kind == "onnx-int8", progress)
     if ranges:
         if not len(ranges.pixels):
             raise PolyheadError(f"{kind}: give at least two images: some to find ranges on, others to compare on")
         progress.say(f"finding ranges on {ranges.words}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
-            made = Path(folder) / NAMES[kind]
-            outputs = _write(predictor, kind, made, ranges, sample)
-            progress.say(f"comparing on {sample.words}")
-            found = compare_outputs(predictor.card.tasks, predictor.run(sample.pixels), outputs, sample.labels)
-            if not ranges and not found["difference"] <= TOLERANCE:
-                raise PolyheadError(f"{kind}: not written: its outputs are {found['difference']:.2g} off the model's")
-            if target.is_dir():
-                shutil.rmtree(target)
-            os.replace(made, target)
-    except OSError as error:
-        raise PolyheadError(f"{target}: cannot be written: {error.strerror}") from None
+    with tell_failures(target), work_beside(target) as folder:
+        made = folder / NAMES[kind]
+        outputs = _write(predictor, kind, made, ranges, sample)
+        progress.say(f"comparing on {sample.words}")
+        found = compare_outputs(predictor.card.tasks, predictor.run(sample.pixels), outputs, sample.labels)
+        if not ranges and not found["difference"] <= TOLERANCE:
+            raise PolyheadError(f"{kind}: not written: its outputs are {found['difference']:.2g} off the model's")
+        put_in_place(made, target)
     sizes = {"bytes": _size(target), "original_bytes": _size(predictor.path)}
     return {"path": str(target), **sizes, "images": len(sample.pixels)} | found
 

@@ -1,7 +1,7 @@
 """Between the predictor, the evaluation and the report: judge the shipped file, and write down what came of it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,20 @@ import numpy as np
 import pandas as pd
 
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
+from polyhead.data.matching import match_recipe
+from polyhead.data.rows import data_folder
 from polyhead.data.splits import repeats
-from polyhead.data.table import read_csv
+from polyhead.data.table import Table, read_csv
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside, write_text
+from polyhead.learn.divergence import read_divergence
+from polyhead.learn.history import Row, kept_epoch, learnt_by_heart
 from polyhead.look.evaluation import answers_frame, combine, evaluate_split
 from polyhead.look.parts import DataPart, Judged, Report, ResultPart, TrainingPart
 from polyhead.look.report import write_report
 from polyhead.progress import Progress
 from polyhead.recipe import SPLITS, Recipe, SplitRecipe
-from polyhead.recipe_file import check_recipe, load_recipe
+from polyhead.recipe_file import check_recipe, load_recipe, override_values
 from polyhead.run_folder import RunFolder
 from polyhead.tasks import Task
 from polyhead.use.model_file import write_card
@@ -55,35 +59,83 @@ def data_path(recipe: Recipe) -> Path:
     return Path(recipe.data.path)
 
 
-def judged_data(predictor: Predictor, data: str | Path | None, split: str, progress: Progress) -> Dataset:
+def judged_data(
+    predictor: Predictor,
+    data: str | Path | None,
+    split: str | None,
+    progress: Progress,
+    overrides: Iterable[str] = (),
+) -> Dataset:
     """The labelled images to judge a model file on.
 
     Args:
-        predictor: the model file; in its run folder, unless `split` is `all` and `data` is given.
-        data: where they are, if not where the run found them.
-        split: which of them are wanted: one of the run's, or `all`, which is then the split of every row.
+        predictor: the model file; in its run folder, unless other images are given.
+        data: where the run's images are now, if they were moved; or other labelled images: a folder, a file of labels,
+            or a recipe that says where labels stand. Without a recipe they are looked for where the run's stood, then
+            wherever a recipe would be proposed for, and matched with the model's tasks.
+        split: which of them are wanted: one of the run's, or `all`, which is then the split of every row. If absent:
+            test of a run's own images, all of others.
+        overrides: changes to the recipe by which other images' labels are read, such as "data.source.kind=csv".
 
     Raises:
         PolyheadError: they cannot be found, or there is no such split.
     """
-    folder = predictor.path.parent
-    if split not in (*SPLITS, "all"):
-        raise PolyheadError(f"--split {split}: expected {', '.join(SPLITS)} or all")
-    given = str(Path(data).resolve()) if data else None
-    if split == "all" and given:
-        recipe = check_recipe(predictor.card.recipe, str(predictor.path))
-        everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "weight": None})
-        dataset = load_dataset(recipe.model_copy(update={"data": everything}), Path(given), progress, check=False)
-    elif RunFolder(folder).table.exists():
-        recipe = load_recipe(RunFolder(folder).recipe, data__path=given)
-        dataset = reopen_dataset(recipe, read_csv(folder, data_path(recipe)), progress)
-    else:
-        raise PolyheadError(
-            f"{predictor.path}: a model file alone does not know its splits; give --data and --split all"
-        )
-    if split != "all":
-        return dataset
+    if split not in (None, *SPLITS, "all"):
+        raise PolyheadError(f"split: expected {', '.join(SPLITS)} or all; got {split!r}")
+    run, overrides = RunFolder(predictor.path.parent), list(overrides)
+    table = read_csv(run.path, Path(run.path)) if run.table.exists() else None
+    others = bool(overrides) or split == "all" or table is None or not _is_at(table, data)
+    if data is not None and others and split in (None, "all"):
+        return _label_all(_load_others(predictor, Path(data), overrides, progress))
+    if overrides or (data and _is_recipe(data)):
+        raise PolyheadError(f"split: other images than the run's have no splits, give `all`; got {split!r}")
+    if table is None:
+        raise PolyheadError(f"{predictor.path}: a model file alone knows no images; say where labelled ones are")
+    recipe = load_recipe(run.recipe, data__path=str(Path(data).resolve()) if data else None)
+    dataset = reopen_dataset(recipe, read_csv(run.path, data_path(recipe)), progress)
+    return _label_all(dataset) if split == "all" else dataset
+
+
+def _is_recipe(data: str | Path) -> bool:
+    return Path(data).suffix in (".yaml", ".yml")
+
+
+def _is_at(table: Table, data: str | Path | None) -> bool:
+    """Whether a run's images lie in `data`, as far as the first of them shows."""
+    return data is None or (data_folder(Path(data)) / table.frame["path"].iloc[0]).exists()
+
+
+def _label_all(dataset: Dataset) -> Dataset:
     return replace(dataset, table=replace(dataset.table, frame=dataset.table.frame.assign(split="all")))
+
+
+def _load_others(predictor: Predictor, data: Path, overrides: list[str], progress: Progress) -> Dataset:
+    """Every labelled image of other data, for those of the model's tasks that it has labels of."""
+    card, described = predictor.card, _is_recipe(data)
+    if described:
+        recipe = load_recipe(data, overrides)
+        root = data_path(recipe)
+    else:
+        values = json.loads(json.dumps(card.recipe))  # a copy
+        override_values(values, overrides)
+        recipe = check_recipe(values, str(predictor.path))
+        root = Path(data).resolve()
+    everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "weight": None})
+    recipe = recipe.model_copy(update={"data": everything, "image": card.image})
+    if not described and not overrides:
+        recipe, match = match_recipe(recipe, card.tasks, root)
+        if match:
+            progress.say(match.tell())
+    known = {name: task for name, task in recipe.tasks.items() if name in card.tasks}
+    if not known:
+        raise PolyheadError(
+            f"{data}: has none of the model's tasks ({', '.join(card.tasks)}), but {', '.join(recipe.tasks)}"
+        )
+    if missing := [name for name in card.tasks if name not in known]:
+        progress.say(f"no labels of {', '.join(missing)}: what the model answers there is not judged")
+    dataset = load_dataset(recipe.model_copy(update={"tasks": known}), root, progress, check=False)
+    blank = dict.fromkeys((name for name in card.tasks if name not in known), "")
+    return replace(dataset, table=replace(dataset.table, frame=dataset.table.frame.assign(**blank)))
 
 
 def judge(predictor: Predictor, dataset: Dataset, splits: Sequence[str]) -> tuple[Evaluation, dict[str, Judged]]:
@@ -142,7 +194,7 @@ def report_run(
             description=card.description,
             note=card.note,
             facts=facts,
-            remarks=_remarks(recipe, dataset, tasks),
+            remarks=[*warn_of_learning(run, evaluation), *_remarks(recipe, dataset, tasks)],
             data=_data_part(dataset, tasks),
             network=card.diagram,
             training=_training_part(run, recipe),
@@ -173,10 +225,36 @@ def _data_part(dataset: Dataset, tasks: Any) -> DataPart:
 def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:
     if not run.history.exists():
         return None
-    history = pd.read_csv(run.history)
-    chosen = recipe.keeps == "best" and "val_loss" in history
-    at = int(np.argmin(history["val_loss"])) if chosen else len(history) - 1
-    return TrainingPart(history, int(history["epoch"].iloc[at]))
+    rows = _read_history(run)
+    diverged = read_divergence(run.path)
+    notes = [f"{diverged.happened.capitalize()}; it ended there."] if diverged else []
+    return TrainingPart(pd.DataFrame(rows), kept_epoch(rows, recipe.keeps == "best"), notes)
+
+
+def _read_history(run: RunFolder) -> list[Row]:
+    """An epoch a row; none where there is no history."""
+    if not run.history.exists():
+        return []
+    try:
+        history = pd.read_csv(run.history)
+        if not len(history) or "epoch" not in history:
+            raise ValueError
+    except ValueError:
+        raise PolyheadError(f"{run.history}: is damaged; delete it, and the report is made without it") from None
+    return [dict(zip(map(str, history), row, strict=True)) for row in history.itertuples(index=False)]
+
+
+def warn_of_learning(run: RunFolder, evaluation: Evaluation) -> list[str]:
+    """What a user should know of how a run learnt, in sentences: see `learnt_by_heart`."""
+    tasks = evaluation.get("valid", {}).get("tasks", {})
+    names = learnt_by_heart(_read_history(run), tasks)
+    if not names:
+        return []
+    return [
+        f"On validation images no better than one constant answer, though clearly better on training images: "
+        f"{', '.join(names)}. What helps: more images, a pretrained network.backbone, fewer training.epochs, stronger "
+        "training.augment, a lower network.norm_momentum where an epoch has few steps."
+    ]
 
 
 def _remarks(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> list[str]:

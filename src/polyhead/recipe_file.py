@@ -52,15 +52,24 @@ def load_recipe(recipe: str | Path, overrides: Iterable[str] = (), **also: Any) 
     raw = _read_yaml(recipe_text(recipe), where)
     if not isinstance(raw, dict):
         raise PolyheadError(f"{where}: expected a recipe (keys such as data, tasks, network); got {_short(raw)}")
+    override_values(raw, overrides)
+    for name, value in also.items():
+        if value is not None:
+            _set(raw, name.replace("__", "."), value)
+    return check_recipe(raw, where)
+
+
+def override_values(raw: dict[str, Any], overrides: Iterable[str]) -> None:
+    """Set values of a recipe that is plain values still: `a.b=value` each, the value in YAML.
+
+    Raises:
+        PolyheadError: one of them has another form, or sets what cannot be.
+    """
     for override in overrides:
         key, sign, text = override.partition("=")
         if not sign or not key:
             raise PolyheadError(f"--set {override}: expected KEY=VALUE, such as training.epochs=5")
         _set(raw, key.strip(), _read_yaml(text, f"--set {key}"))
-    for name, value in also.items():
-        if value is not None:
-            _set(raw, name.replace("__", "."), value)
-    return check_recipe(raw, where)
 
 
 def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:

@@ -1,13 +1,16 @@
-"""A run folder: where its files are, and how one comes to be without another being lost."""
+"""A run folder: where its files are, how far it has come, and who may work on it."""
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from polyhead.errors import PolyheadError
+
+# What a run holds before anything has been trained; `data` is what the demo draws.
+UNTRAINED = {"recipe.yaml", "table.csv", "rejected.csv", "state", "data"}
+DRAWN = {"images", "labels.csv"}
+PART = ".part-"  # a file that was being written
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ class RunFolder:
         return self.path / "history.csv"
 
     @property
+    def state(self) -> Path:
+        """What it goes on from."""
+        return self.path / "state"
+
+    @property
+    def lock(self) -> Path:
+        """The file that whoever trains it has locked."""
+        return self.state / "lock"
+
+    @property
     def model(self) -> Path:
         """The artefact."""
         return self.path / "model.onnx"
@@ -51,54 +64,67 @@ class RunFolder:
         """The pages."""
         return self.path / "report"
 
+    @property
+    def has_trained(self) -> bool:
+        """Whether it holds anything that took training."""
+        kept = [self.state / name for name in ("last.npz", "before.npz", "kept.weights.h5")]
+        return any(path.exists() for path in (self.model, self.history, *kept))
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether it is a start that was stopped before anything was trained, and holds nothing else."""
+        if self.has_trained or not self.path.is_dir():
+            return False
+        return _list_names(self.path) <= UNTRAINED and _list_names(self.path / "data") <= DRAWN
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is trained, exported, evaluated and reported."""
+        return self.model.exists() and self.evaluation.exists() and self.report.exists()
+
     def find_examples(self, count: int) -> list[Path]:
         """At most `count` of the test images that the report shows, spread evenly over them."""
         shown = sorted((self.report / "images").glob("test-*.jpg"))
         return shown[:: max(1, len(shown) // count)][:count]
 
 
-def open_run(path: Path) -> RunFolder:
-    """The run folder that `path` is.
-
-    Raises:
-        PolyheadError: it is none.
-    """
-    run = RunFolder(path)
-    if not path.is_dir():
-        raise PolyheadError(f"{path}: there is no such run folder")
-    if not run.recipe.exists():
-        raise PolyheadError(f"{path}: is not a run folder: there is no recipe.yaml in it")
-    return run
+def _list_names(folder: Path) -> set[str]:
+    """What lies in a folder, but for files that were being written."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return {name for name in names if not name.startswith(PART)}
 
 
 @contextmanager
-def claim_folder(path: Path, mark: str, force: bool) -> Iterator[Path]:
-    """A new, empty folder at `path`; what was there is put back if the work in it fails for a user's mistake.
-
-    Args:
-        mark: a file that shows a folder to be one that may be replaced.
-        force: whether to replace what is there.
+def lock_run(run: RunFolder) -> Iterator[None]:
+    """Be the only process that trains a run. The lock ends with the process, however that ends.
 
     Raises:
-        PolyheadError: something is there, and is not to be or may not be replaced.
+        PolyheadError: another one has it.
     """
-    aside = path.with_name(f".{path.name}.replaced")
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        if not force:
-            raise PolyheadError(f"{path}: is there already; give another --out, or --force to replace it")
-        if not (path / mark).exists():
-            raise PolyheadError(f"{path}: is not replaced: there is no {mark} in it, so it is not one of Polyhead's")
-        shutil.rmtree(aside, ignore_errors=True)
-        os.replace(path, aside)
+    from filelock import FileLock, Timeout  # prediction needs none
+
+    run.state.mkdir(exist_ok=True)
+    lock = FileLock(run.lock)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PolyheadError(f"{path}: cannot be made: {error.strerror}") from None
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise PolyheadError(f"{run.path}: another process is training it; wait until it ends, or stop it") from None
+    except NotImplementedError:  # a file system without locks: then nobody can be told apart
+        lock = FileLock(run.lock)
     try:
-        yield path
+        yield
+    finally:
+        with suppress(OSError):
+            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def is_locked(run: RunFolder) -> bool:
+    """Whether a process trains the run right now."""
+    if not run.lock.exists():
+        return False
+    try:
+        with lock_run(run):
+            return False
     except PolyheadError:
-        shutil.rmtree(path)
-        if aside.exists():
-            os.replace(aside, path)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+        return True

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
+from polyhead.errors import show_text
+
 PAGE = 50  # rows of a table that are shown at a time, as soon as they are there
 
 
@@ -15,7 +17,8 @@ class Screen:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        words = TextColumn("{task.description}", markup=False)
+        columns = (words, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.bars = Progress(
             *columns,
@@ -36,12 +39,12 @@ class Screen:
         """A bar, which takes the place of the one before."""
         for old in list(self.bars.task_ids):
             self.bars.remove_task(old)
-        task = self.bars.add_task(words, total=total)
+        task = self.bars.add_task(show_text(words), total=total)
         return lambda done: self.bars.advance(task, done)
 
     def say(self, words: str) -> None:
         """A line above the bar."""
-        self.console.print(words, markup=False)
+        self.console.print(show_text(words), markup=False)
 
     def show_records(self, records: Iterable[dict[str, Any]]) -> int:
         """Print records as tables on stdout, a column a task; how many of them hold an error."""
@@ -66,12 +69,12 @@ def _draw_table(records: list[dict[str, Any]]) -> Any:
     tasks = list(dict.fromkeys(name for record in records for name in record["answers"]))
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("image", *tasks):
-        table.add_column(Text(name), overflow="fold")
+        table.add_column(Text(show_text(name)), overflow="fold")
     for record in records:
         if record["error"]:
-            cells = [Text(record["error"], "red")]
+            cells = [Text(show_text(record["error"]), "red")]
         else:
             found = [record["answers"][name] for name in tasks]
             cells = [Text(tell_answer(answer), "yellow" if answer["unsure"] else "") for answer in found]
-        table.add_row(Text(str(record["image"])), *cells)
+        table.add_row(Text(show_text(str(record["image"]))), *cells)
     return table

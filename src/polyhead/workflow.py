@@ -1,6 +1,7 @@
 """The order of things: what each command does, room after room. The rooms know nothing of it."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,25 @@ from polyhead.data.sources import complete_recipe
 from polyhead.data.table import WEIGHT, read_csv, write_csv
 from polyhead.errors import PolyheadError, show_text
 from polyhead.files import write_text
-from polyhead.judging import calibrate, data_path, judge, judged_data, note_figures, report_data, report_run
+from polyhead.judging import (
+    calibrate,
+    data_path,
+    judge,
+    judged_data,
+    note_figures,
+    report_data,
+    report_run,
+    warn_of_learning,
+)
 from polyhead.learn import WEIGHTS, choose_backend
+from polyhead.learn.divergence import read_divergence
+from polyhead.look.report import PAGE
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe import SPLITS, Recipe
 from polyhead.recipe_file import load_recipe, recipe_text, write_recipe
 from polyhead.recipes import built_in_names
-from polyhead.run_folder import RunFolder, claim_folder, open_run
+from polyhead.replacing import claim_folder, claim_run, clear_beside, open_run, restore_replaced
+from polyhead.run_folder import RunFolder
 from polyhead.tasks import Task
 from polyhead.use.predictor import Predictor
 
@@ -48,7 +61,8 @@ def train(
         force: whether to replace a run that is there.
 
     Raises:
-        PolyheadError: something given is wrong; nothing of the run is left, and a run that was there is as it was.
+        PolyheadError: something given is wrong; or, once it trains, something is in the way (a full disk): then it can
+            be resumed. Nothing is left of a run that has not begun to train, and one that was there is as it was.
     """
     choose_backend()
     path = str(Path(data).resolve()) if data else None
@@ -58,12 +72,11 @@ def train(
         loaded.network.backbone.find_weights()
     root = data_path(loaded)
     loaded = complete_recipe(loaded, root)
-    with claim_folder(Path(out), "recipe.yaml", force) as folder:
-        run = RunFolder(folder)
+    with claim_run(Path(out), force, progress) as run:
         write_text(run.recipe, write_recipe(loaded))
         dataset, tasks = _begin(run, loaded, progress)
-    _go_on(run, loaded, dataset, tasks, progress)
-    return folder
+        _go_on(run, loaded, dataset, tasks, progress)
+    return run.path
 
 
 def resume(run: str | Path, *, data: str | Path | None = None, progress: Progress = SILENT) -> Path:
@@ -73,22 +86,24 @@ def resume(run: str | Path, *, data: str | Path | None = None, progress: Progres
         data: where the data is now, if it was moved.
 
     Raises:
-        PolyheadError: it is no run folder, or its images are not those that it began with.
+        PolyheadError: it is no run folder, another process trains it, its images are not those that it began with, or
+            what it is to go on from is damaged.
     """
     choose_backend()
-    folder = open_run(Path(run))
-    recipe = load_recipe(folder.recipe, data__path=str(Path(data).resolve()) if data else None)
-    root = data_path(recipe)
-    if folder.report.exists():
-        progress.say(f"{run}: is finished")
-        return folder.path
-    _check_devices(recipe)
-    if folder.table.exists():
-        dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
-        tasks = _learn_tasks(recipe, dataset)
-    else:
-        dataset, tasks = _begin(folder, recipe, progress)
-    _go_on(folder, recipe, dataset, tasks, progress)
+    with open_run(Path(run), progress) as folder:
+        recipe = load_recipe(folder.recipe, data__path=str(Path(data).resolve()) if data else None)
+        root = data_path(recipe)
+        if folder.is_whole:
+            clear_beside(folder.report)
+            progress.say(f"{run}: is finished")
+            return folder.path
+        _check_devices(recipe)
+        if folder.table.exists():
+            dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
+            tasks = _learn_tasks(recipe, dataset)
+        else:
+            dataset, tasks = _begin(folder, recipe, progress)
+        _go_on(folder, recipe, dataset, tasks, progress)
     return folder.path
 
 
@@ -96,7 +111,8 @@ def evaluate(
     model: str | Path,
     *,
     data: str | Path | None = None,
-    split: str = "test",
+    split: str | None = None,
+    overrides: Iterable[str] = (),
     out: str | Path | None = None,
     force: bool = False,
     progress: Progress = SILENT,
@@ -105,20 +121,24 @@ def evaluate(
 
     Args:
         model: a run folder or a model file.
-        data: the labelled images, if they are not where the run found them, or are others.
-        split: train, valid, test or unseen: of the run; or `all`, every image of `data`.
+        data: where the run's labelled images are now, if they were moved; or others: see `judged_data`.
+        split: train, valid, test or unseen: of the run; or `all`, every image of `data`. If absent: test of the run, or
+            all of other images.
+        overrides: changes to the recipe by which the labels of other images are read.
         out: a folder to make, for evaluation.json, predictions.csv and the report.
 
     Returns:
         What evaluation.json holds.
     """
+    restore_replaced(Path(model), progress)
     predictor = Predictor(model)
-    dataset = judged_data(predictor, data, split, progress)
+    dataset = judged_data(predictor, data, split, progress, overrides)
+    split = split or ("all" if "all" in set(dataset.table.frame["split"]) else "test")
     if not len(dataset.rows_of(split)):
-        raise PolyheadError(f"--split {split}: the run has no such images")
-    evaluation, judged = judge(predictor, dataset, [split])
-    if out:
-        with claim_folder(Path(out), "evaluation.json", force) as folder:
+        raise PolyheadError(f"split: there are no {split} images to judge")
+    with claim_folder(Path(out), "evaluation.json", force, progress) if out else nullcontext() as folder:
+        evaluation, judged = judge(predictor, dataset, [split])
+        if folder:
             report_run(RunFolder(folder), predictor, dataset, evaluation, judged)
     return evaluation
 
@@ -128,6 +148,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    allow_hosts: Iterable[str] = (),
     limits: "Limits | None" = None,
     progress: Progress = SILENT,
 ) -> None:
@@ -137,18 +158,25 @@ def serve(
         model: a run folder, some of whose test images the page then offers to try; or a model file.
         host: where to listen; the default is this machine alone.
         port: 0 takes one that is free.
+        allow_hosts: other names that it answers to than where it listens, localhost and addresses; `*` for any.
         limits: what a request may ask for; the defaults of `Limits`, if absent.
+
+    Raises:
+        PolyheadError: the model cannot be opened, the address cannot be had, or a limit or a name is none.
     """
     from polyhead.use.server.app import create_app
+    from polyhead.use.server.browsers import name_hosts
     from polyhead.use.server.limits import Limits
     from polyhead.use.server.listening import listen
 
     limits = limits or Limits()
+    hosts = name_hosts(host, allow_hosts)
+    restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     examples = RunFolder(Path(model)).find_examples(EXAMPLES) if Path(model).is_dir() else []
-    app = create_app(predictor, limits, examples)
+    app = create_app(predictor, limits, examples, hosts)
     name = show_text(predictor.card.name)
-    listen(app, (host, port), limits.seconds, lambda url: progress.say(f"{name} answers at {url}"))
+    listen(app, (host, port), limits, lambda url: progress.say(f"{name} answers at {url}"))
 
 
 def explore(
@@ -164,9 +192,10 @@ def explore(
     loaded = load_recipe(recipe, overrides, data__path=str(Path(data).resolve()) if data else None)
     root = data_path(loaded)
     loaded = complete_recipe(loaded, root)
-    with claim_folder(Path(out), "index.html", force) as folder:
+    with claim_folder(Path(out), PAGE, force, progress) as folder:
         dataset = load_dataset(loaded, root, progress, check=False)
-        return report_data(folder, loaded, dataset)
+        report_data(folder, loaded, dataset)
+    return Path(out) / PAGE
 
 
 def demo(out: str | Path, *, force: bool = False, progress: Progress = SILENT) -> Path:
@@ -174,14 +203,13 @@ def demo(out: str | Path, *, force: bool = False, progress: Progress = SILENT) -
     from polyhead.data.synthetic import draw_garments
 
     choose_backend()
-    with claim_folder(Path(out), "recipe.yaml", force) as folder:
-        run = RunFolder(folder)
-        recipe = load_recipe("demo", data__path=str((folder / "data").resolve()))
+    with claim_run(Path(out), force, progress) as run:
+        recipe = load_recipe("demo", data__path=str((run.path / "data").resolve()))
         write_text(run.recipe, write_recipe(recipe))
-        draw_garments(folder / "data", DEMO_IMAGES, seed=0, progress=progress)
+        draw_garments(run.path / "data", DEMO_IMAGES, seed=0, progress=progress)
         dataset, tasks = _begin(run, recipe, progress)
-    _go_on(run, recipe, dataset, tasks, progress)
-    return folder
+        _go_on(run, recipe, dataset, tasks, progress)
+    return run.path
 
 
 def propose(source: str) -> str:
@@ -226,6 +254,8 @@ def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str,
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
     evaluation, judged = judge(predictor, dataset, splits)
+    for warning in warn_of_learning(run, evaluation):
+        progress.say(warning)
     note_figures(run.model, evaluation)
     report_run(run, predictor, dataset, evaluation, judged)
 
@@ -247,6 +277,7 @@ def _train_and_export(
     strata = {name: tasks[name].strata(labels[name]) for name in shown}
     lesson = Lesson(dataset.pixels, targets, rows, valid, weights, strata)
     train_network(recipe, tasks, lesson, run.path, progress)
+    _note_divergence(run)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}
     model, difference = export_network(recipe, tasks, run.path / WEIGHTS, counts, dataset.pixels(rows[:SAMPLES]))
@@ -256,6 +287,13 @@ def _train_and_export(
         progress.say("calibrating it on the validation images")
         calibrate(model, dataset)
     model.replace(run.model)  # last, so that it is there with all that belongs in it, or not at all
+
+
+def _note_divergence(run: RunFolder) -> None:
+    """Say in the run's recipe, too, where its training ended."""
+    diverged, text = read_divergence(run.path), run.recipe.read_text(encoding="utf-8")
+    if diverged and diverged.happened not in text:
+        write_text(run.recipe, f"{text}# {diverged.happened}; it ended there\n")
 
 
 def _warn_of_unlearnt(dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:

@@ -2,14 +2,11 @@
 
 import os
 import signal
-import time
-import warnings
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from polyhead.data.images import ImageError, Resize, decode, read_file
 from polyhead.data.store import digest_bytes
 from polyhead.errors import PolyheadError
+from polyhead.processes import SAFE_IMPORTS, end_with_parent, safe_imports
 
 Files = list[tuple[str, Path]]  # digests, each with a file of that content
 
@@ -60,11 +58,13 @@ def decode_files(files: Files, size: tuple[int, int], resize: Resize, keep: bool
     from joblib.externals.loky import Future, ProcessPoolExecutor
 
     processes = min(cpu_count(), len(portions))
-    executor = ProcessPoolExecutor(processes, initializer=_serve, initargs=(os.getpid(),))
+    with safe_imports():  # loky starts a process that tracks what others share, and hands that one no `env`
+        executor = ProcessPoolExecutor(processes, initializer=_serve, initargs=(os.getpid(),), env=SAFE_IMPORTS)
     waiting: deque[Future] = deque()
     try:
         for portion in portions:
-            waiting.append(executor.submit(_decode_portion, portion, size, resize, keep))
+            with safe_imports():  # and another one here
+                waiting.append(executor.submit(_decode_portion, portion, size, resize, keep))
             if len(waiting) > 2 * processes:  # no more than these are ever in memory, however slow the disk
                 yield waiting.popleft().result()
         while waiting:
@@ -77,30 +77,22 @@ def decode_files(files: Files, size: tuple[int, int], resize: Resize, keep: bool
 
 def _serve(parent: int) -> None:
     """Make a worker live and die with its parent, which nothing else does when that is killed."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent answers it
-    Thread(target=watch, daemon=True).start()
+    end_with_parent(parent)
 
 
 def _decode_portion(files: Files, size: tuple[int, int], resize: Resize, keep: bool) -> Portion:
     images: dict[str, NDArray[np.uint8]] = {}
     reasons: dict[str, str] = {}
-    with warnings.catch_warnings():  # what Pillow has to say about metadata
-        warnings.simplefilter("ignore")
-        for key, path in files:
-            try:
-                content = read_file(path)
-                if digest_bytes(content) != key:  # pixels never stand under the digest of another content
-                    raise ImageError("it changed while it was being read")
-                image = decode(content, size, resize)
-                if keep:
-                    images[key] = image
-            except ImageError as error:
-                reasons[key] = str(error)
+    for key, path in files:
+        try:
+            content = read_file(path)
+            if digest_bytes(content) != key:  # pixels never stand under the digest of another content
+                raise ImageError("it changed while it was being read")
+            image = decode(content, size, resize)
+            if keep:
+                images[key] = image
+        except ImageError as error:
+            reasons[key] = str(error)
     pixels = np.stack(list(images.values())) if images else np.empty((0, *size, 3), np.uint8)
     return Portion(len(files), list(images), pixels, reasons)

@@ -1,29 +1,29 @@
 """Image files to arrays: find, decode, turn upright, make RGB, resize. What fails is one `ImageError`: the reason."""
 
-import io
 import os
-from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.ImageFile import ImageFile
 
+from polyhead.data.image_files import (
+    MAX_PIXELS,
+    ImageError,
+    check_format,
+    load_image,
+    open_image,
+    open_path,
+    read_file,
+    tell_reason,
+)
+from polyhead.data.image_formats import USUAL_SUFFIXES, looks_like_image
 from polyhead.errors import PolyheadError
 
 Resize = Literal["stretch", "fit", "cover"]
 Box = tuple[float, float, float, float]
 
-SUFFIXES = frozenset(
-    f".{name}"
-    for name in ("jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff", "avif", "jp2", "ppm")
-)
-# Only these are ever tried: what Pillow reads beside them is rare among photographs, and some of it is not safe to
-# read from strangers (EPS, for one, is a program that Ghostscript runs).
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM")
-MAX_PIXELS = 1024**3 // 4 // 3  # Pillow's own limit: a quarter of a gigabyte of RGB
 REDUCING_GAP = 2.0  # averaging whole blocks stops at this many times the size wanted; the filter does the rest
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -38,14 +38,12 @@ UPRIGHT = {
 }
 
 
-class ImageError(Exception):
-    """An image that cannot be read; the message is the reason, without the file's name."""
-
-
 def find_images(folder: Path) -> list[Path]:
-    """List the image files below `folder`, told by their suffix, sorted by their path relative to it.
+    """List the image files below `folder`, sorted by their path relative to it: all that look like images.
 
-    Hidden files and folders and `__MACOSX` are left out; links to folders are followed, each folder once.
+    They are told by their suffix or their first bytes, and may be in a format that is not read, or no regular files:
+    that is found out, and said, when they are decoded. Hidden files and folders and `__MACOSX` are left out; links to
+    folders are followed, each folder once.
 
     Raises:
         PolyheadError: `folder`, or a folder below it, cannot be listed.
@@ -56,7 +54,7 @@ def find_images(folder: Path) -> list[Path]:
         real = os.path.realpath(parent)
         folders[:] = [] if real in seen else sorted(name for name in folders if _is_shown(name))
         if real not in seen:
-            found += [Path(parent, name) for name in files if _is_shown(name) and Path(name).suffix.lower() in SUFFIXES]
+            found += [Path(parent, name) for name in files if _is_shown(name) and looks_like_image(Path(parent, name))]
         seen.add(real)
     return sorted(found, key=Path.as_posix)  # all begin with the folder, so in the order of what follows it
 
@@ -69,18 +67,6 @@ def _is_shown(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
 
 
-def read_file(path: Path) -> bytes:
-    """Read a whole file.
-
-    Raises:
-        ImageError: it is missing or unreadable.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(tell_reason(error)) from error
-
-
 def check_pixels(content: bytes, limit: int) -> None:
     """Look at the head of an image file alone; what else is wrong with it, `decode` tells.
 
@@ -88,10 +74,10 @@ def check_pixels(content: bytes, limit: int) -> None:
         ImageError: it claims more than `limit` pixels, or is no image.
     """
     try:
-        _open(io.BytesIO(content), limit)
+        open_image(content, limit)
     except ImageError:
         raise
-    except Exception:  # see `decode`
+    except Exception:  # see `tell_reason`
         return
 
 
@@ -102,19 +88,17 @@ def decode(source: Path | bytes, size: tuple[int, int], resize: Resize) -> NDArr
     pixels wanted or more: up to twice as fast, and within half a grey level on average.
 
     Raises:
-        ImageError: the file is missing, unreadable, empty, no image, damaged, truncated, or over `MAX_PIXELS`.
+        ImageError: the file is missing, unreadable, no regular file, empty, no image, in a format that is not read,
+            damaged, truncated, or over `MAX_BYTES` or `MAX_PIXELS`.
     """
     try:
-        with open(source, "rb") if isinstance(source, Path) else nullcontext(io.BytesIO(source)) as file:
-            image = _open(file)
-            box = _draft(image, size, resize)
-            image.load()
-            return _draw(image, box or (0, 0, *image.size), size, resize)
+        image = open_path(source) if isinstance(source, Path) else open_image(source)
+        box = _draft(image, size, resize)
+        load_image(image)
+        return _draw(image, box or (0, 0, *image.size), size, resize)
     except ImageError:
         raise
-    # Pillow's readers answer broken files with nearly any exception: OSError, SyntaxError, struct.error, ValueError,
-    # KeyError, EOFError, MemoryError, zlib.error, ...
-    except Exception as error:
+    except Exception as error:  # see `tell_reason`
         raise ImageError(tell_reason(error)) from error
 
 
@@ -125,16 +109,30 @@ def read_upright(path: Path) -> tuple[Image.Image, str]:
         ImageError: as in `decode`.
     """
     try:
-        with open(path, "rb") as file:
-            image = _open(file)
-            image.load()
-            upright = _to_eight_bits(image).convert("RGB")
-            orientation = _read_orientation(image)
-            return upright.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else upright, image.format or ""
+        image = open_path(path)
+        load_image(image)
+        upright = _to_eight_bits(image).convert("RGB")
+        orientation = _read_orientation(image)
+        return upright.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else upright, image.format or ""
     except ImageError:
         raise
-    except Exception as error:  # see `decode`
+    except Exception as error:  # see `tell_reason`
         raise ImageError(tell_reason(error)) from error
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """The height and width of an image file's upright picture, from its head alone.
+
+    Raises:
+        ImageError: as in `decode`, but for what is wrong with the pixels.
+    """
+    try:
+        image = open_path(path)
+    except ImageError:
+        raise
+    except Exception as error:  # see `tell_reason`
+        raise ImageError(tell_reason(error)) from error
+    return image.size if _read_orientation(image) >= 5 else image.size[::-1]
 
 
 def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
@@ -157,24 +155,6 @@ def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArr
         return _draw(image, (0, 0, *image.size), size, resize)
     except Exception as error:
         raise ImageError(tell_reason(error)) from error
-
-
-def _open(file: IO[bytes], limit: int = MAX_PIXELS) -> ImageFile:
-    """Read the header. `Image.open` does the same, but warns of large images where we refuse them."""
-    Image.init()
-    start = file.read(16)
-    if not start:
-        raise ImageError("empty file")
-    for name in FORMATS:
-        factory, accepts = Image.OPEN.get(name, (None, None))
-        if factory and accepts and accepts(start) is True:
-            file.seek(0)
-            image = factory(file, "")
-            width, height = image.size
-            if width * height > limit:
-                raise ImageError(f"too large: {width}x{height} pixels, at most {limit:,} are read")
-            return image
-    raise ImageError("not an image in a format that is read here")
 
 
 def _draft(image: Image.Image, size: tuple[int, int], resize: Resize) -> Box | None:
@@ -244,7 +224,7 @@ def _narrow(image: Image.Image) -> Image.Image:
     """
     grey = np.asarray(image)
     if image.mode == "F":
-        grey = np.nan_to_num(grey, posinf=0, neginf=0)
+        grey = np.nan_to_num(grey, posinf=0, neginf=0).astype(np.float64)  # in which no difference is too large
     low, high = float(grey.min()), float(grey.max())
     white = 1.0 if image.mode == "F" else 65535.0
     if low < 0 or high > white:
@@ -254,12 +234,20 @@ def _narrow(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
-def tell_reason(error: Exception) -> str:
-    """Say in a line what an exception of Pillow's means."""
-    if isinstance(error, MemoryError):
-        return "too large for the memory"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    words = " ".join(str(error).split()) or type(error).__name__
-    cut = isinstance(error, EOFError) or "truncated" in words.lower()
-    return f"truncated: {words}" if cut else f"damaged: {words}"
+__all__ = [
+    "MAX_PIXELS",
+    "USUAL_SUFFIXES",
+    "Box",
+    "ImageError",
+    "Resize",
+    "check_format",
+    "check_pixels",
+    "decode",
+    "find_images",
+    "looks_like_image",
+    "read_file",
+    "read_size",
+    "read_upright",
+    "tell_reason",
+    "to_array",
+]

@@ -1,7 +1,8 @@
 """Where the labels of images that nobody has described seem to stand: a known format, a CSV file, or names."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -53,7 +54,26 @@ def look_at(data: Path) -> Sight:
     root = data_folder(data)
     if known := _look_for_format(data, root):
         return known
-    return _look_into_folder(root) if data.is_dir() else _look_into_csv(data, root)
+    return _look_into_folder(root) if data.is_dir() else _check_tasks(_look_into_csv(data, root), data)
+
+
+def list_sights(data: Path) -> Iterator[Sight]:
+    """Every way to read labels that can be seen, whether or not its columns seem to be tasks: known formats first.
+
+    Raises:
+        PolyheadError: there is no such path.
+    """
+    root = data_folder(data)
+    if known := _look_for_format(data, root):
+        yield known
+        return
+    for file in _list_csv(root) if data.is_dir() else [data]:
+        with suppress(PolyheadError):
+            yield _look_into_csv(file, root)
+    images = [path.relative_to(root) for path in find_images(root)] if data.is_dir() else []
+    if images:
+        sources: list[FilesSource | FoldersSource] = [*_guess_folders(images), *_guess_files(images)]
+        yield from (_look_at_names(source, root) for source in sources)
 
 
 def _look_for_format(data: Path, root: Path) -> Sight | None:
@@ -104,7 +124,7 @@ def _look_into_folder(root: Path) -> Sight:
     sights, wrong = [], ""
     for file in _list_csv(root):
         try:
-            sights.append(_look_into_csv(file, root))
+            sights.append(_check_tasks(_look_into_csv(file, root), file))
         except PolyheadError as error:
             wrong = wrong or f"; {error}"
     if sights:
@@ -123,7 +143,11 @@ def _look_into_folder(root: Path) -> Sight:
 def _list_csv(root: Path) -> list[Path]:
     """CSV files in a folder and, after those, one level below."""
     files = [file for level in ("", "*/") for kind in ("csv", "tsv") for file in sorted(root.glob(f"{level}*.{kind}"))]
-    return [file for file in files if not any(part.startswith(".") for part in file.relative_to(root).parts)]
+    return [
+        file
+        for file in files
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(root).parts)
+    ]
 
 
 def _guess_folders(images: Sequence[Path]) -> list[FoldersSource]:
@@ -187,9 +211,12 @@ def _look_into_csv(file: Path, root: Path) -> Sight:
     columns = [name for name in header if name and header.count(name) == 1]
     rows = READERS["csv"](source, root, dict.fromkeys(columns, "data.source.file"))
     findings = [judge_column(column, list(rows.cells[column])) for column in columns if column not in used]
-    sight = Sight(source, rows, findings, f"column of {file.name}")
+    return Sight(source, rows, findings, f"column of {file.name}")
+
+
+def _check_tasks(sight: Sight, file: Path) -> Sight:
     if not sight.tasks:
-        reasons = "; ".join(f"{finding.column}: {finding.words}" for finding in findings[:5])
+        reasons = "; ".join(f"{finding.column}: {finding.words}" for finding in sight.findings[:5])
         raise PolyheadError(f"{file}: no column looks like labels{f' ({reasons})' if reasons else ''}")
     return sight
 

@@ -36,9 +36,7 @@ def _read_names(
     for path in (found.relative_to(data) for found in find_images(data)):
         text = path.as_posix()
         fields = read(name_of(path))
-        if not _is_unicode(text):
-            rejected.append((text.encode(errors="replace").decode(), "its name is not UTF-8; rename it"))
-        elif fields is None:
+        if fields is None:
             rejected.append((text, f"the name of its {source.kind[:-1]} is not like {source.pattern}"))
         else:
             paths.append(text)
@@ -59,11 +57,3 @@ def _compile(pattern: str) -> Callable[[str], dict[str, str] | None]:
         return dict(zip(names, found.fixed, strict=True)) if found else None
 
     return read
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -5,18 +5,15 @@ import math
 import os
 import re
 import textwrap
-import warnings
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from PIL import Image
 from ruamel.yaml import YAML
 
 from polyhead.data.evidence import Finding
-from polyhead.data.images import FORMATS, ORIENTATION
+from polyhead.data.images import USUAL_SUFFIXES, ImageError, check_format, read_size
 from polyhead.data.layouts import Sight, look_at
 from polyhead.data.rows import data_folder
 from polyhead.data.table import read_table
@@ -86,11 +83,24 @@ def _write_limit(text: str, root: Path) -> list[str]:
     """Room for what the recipe cannot use, where that is more than a recipe allows by itself."""
     table = read_table(check_recipe(YAML(typ="safe", pure=True).load(text), "proposal"), root, SILENT)
     whole = table.rejected[table.rejected["task"] == ""]
+    lost = [*zip(whole["path"], whole["reason"], strict=True), *_list_unread(table.frame["path"], root)]
     total = len(whole) + len(table.frame)
-    if len(whole) < 0.04 * total:
+    if len(lost) < 0.04 * total:
         return []
-    words = f"{len(whole):,} of {total:,} cannot be used, such as {whole['path'].iloc[0]}: {whole['reason'].iloc[0]}"
-    return [*_comment(words, "  "), f"  max_rejected: {min(1, math.ceil(len(whole) / total * 100 + 1) / 100):g}"]
+    words = f"{len(lost):,} of {total:,} cannot be used, such as {lost[0][0]}: {lost[0][1]}"
+    return [*_comment(words, "  "), f"  max_rejected: {min(1, math.ceil(len(lost) / total * 100 + 1) / 100):g}"]
+
+
+def _list_unread(paths: Iterable[str], root: Path) -> list[tuple[str, str]]:
+    """Of the images whose suffix is none of a usual format, those that are in a format that is not read, and why."""
+    unread = []
+    for path in paths:
+        if Path(path).suffix.lower() not in USUAL_SUFFIXES:
+            try:
+                check_format(root / path)
+            except ImageError as error:
+                unread.append((path, str(error)))
+    return unread
 
 
 def _write_size(sight: Sight, root: Path) -> list[str]:
@@ -138,13 +148,14 @@ def _name_task(column: str, taken: Collection[str]) -> str:
 def _middle_size(paths: Sequence[Path]) -> tuple[int, int]:
     """Median height and width, in pixels, of some of the images."""
     sizes: list[tuple[int, int]] = []
+    reason = ""
     for path in paths[:: max(1, len(paths) // SAMPLE)]:
-        # Broken images are named in training; here the others speak for them.
-        with warnings.catch_warnings(action="ignore"), suppress(Exception), Image.open(path, formats=FORMATS) as image:
-            turned = image.getexif().get(ORIENTATION, 1) >= 5
-            sizes.append(image.size if turned else image.size[::-1])
+        try:
+            sizes.append(read_size(path))
+        except ImageError as error:  # broken images are named in training; here the others speak for them
+            reason = reason or f"{path}: {error}"
     if not sizes:
-        raise PolyheadError(f"{paths[0]}: is no image that can be read, and {len(paths) - 1:,} others are none either")
+        raise PolyheadError(f"none of the {len(paths):,} images can be read, such as {reason}")
     heights, widths = zip(*sizes, strict=True)
     return round(median(heights)), round(median(widths))
 

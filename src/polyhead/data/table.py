@@ -1,16 +1,19 @@
 """The one thing that every source ends in: a row an image, a column a task, and a list of what was left out."""
 
+import csv
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from polyhead.data.rows import Rows, data_folder
 from polyhead.data.sources import complete_recipe, read_rows
 from polyhead.data.splits import GROUP, read_fixed_splits
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, show_text
 from polyhead.files import write_beside
 from polyhead.progress import Progress
 from polyhead.recipe import Recipe
@@ -32,6 +35,7 @@ class Table:
             each row, where the recipe has weights. Before the rows are split, `split` holds what the source says of
             it, `content` is blank, and a last column `split.group` may be there.
         rejected: `path`, `task`, `value`, `reason`; `task` and `value` are blank where the whole row was left out.
+            Paths are shown here: what is no Unicode or would break a line is escaped.
     """
 
     root: Path
@@ -45,6 +49,7 @@ class Table:
         # A row's single bad labels are no news once the row itself is out.
         earlier = self.rejected[(self.rejected["task"] == "") | ~self.rejected["path"].isin(listed["path"][gone])]
         rejected = pd.concat([earlier, listed[gone]]).sort_values(["path", "task"], kind="stable", ignore_index=True)
+        rejected["path"] = [show_text(path) for path in rejected["path"]]
         return Table(self.root, self.frame[~gone].reset_index(drop=True), rejected)
 
 
@@ -64,6 +69,7 @@ def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
     recipe = complete_recipe(recipe, data)
     rows = read_rows(recipe, data)
     fixed, reasons = read_fixed_splits(rows, recipe, data_folder(data))
+    reasons = [reason or _refuse_name(path) for path, reason in zip(rows.paths, reasons, strict=True)]
     columns: dict[str, Sequence[str]] = {"path": rows.paths, "split": fixed, "content": [""] * len(rows.paths)}
     mistakes = _list_mistakes(rows, recipe)
     advance = progress.track("Reading labels", len(recipe.tasks))
@@ -86,6 +92,11 @@ def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
     frame = pd.DataFrame(columns, dtype=str).assign(reason=reasons).sort_values("path", ignore_index=True)
     rejected = pd.DataFrame(listed, columns=REJECTED_COLUMNS, dtype=str)
     return Table(data_folder(data), frame.drop(columns="reason"), rejected).leave_out(list(frame["reason"]))
+
+
+def _refuse_name(path: str) -> str:
+    """Why a path cannot stand in the tables and pages of a run, if it cannot."""
+    return "its name is not UTF-8; rename it" if re.search("[\ud800-\udfff]", path) else ""
 
 
 def _list_mistakes(rows: Rows, recipe: Recipe) -> list[tuple[int, str, str, str]]:
@@ -130,7 +141,10 @@ def write_csv(table: Table, folder: Path) -> None:
     """Write `table.csv` and `rejected.csv` into the folder; each is there whole or not at all."""
     for name, frame in (("table.csv", table.frame), ("rejected.csv", table.rejected)):
         with write_beside(folder / name) as beside:
-            frame.to_csv(beside, index=False, encoding="utf-8", lineterminator="\n")
+            # A lone \r is written bare by pandas and then taken for a line's end, unless all is in quotes.
+            bare = any(frame[column].astype(str).str.contains("\r", regex=False).any() for column in frame)
+            quoting: Any = csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
+            frame.to_csv(beside, index=False, encoding="utf-8", lineterminator="\n", quoting=quoting)
 
 
 def read_csv(folder: Path, data: Path) -> Table:

@@ -1,8 +1,10 @@
 """All that differs between Keras's backends; every line of TensorFlow stands here."""
 
 import random
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from polyhead.errors import PolyheadError
 from polyhead.learn import quiet
 from polyhead.progress import Progress
 from polyhead.recipe_training import Precision
 
 NAME = keras.backend.backend()
+OUT_OF_MEMORY = re.compile(r"resource_?exhausted|out of memory|OOM when|(can't|cannot|unable to) allocate", re.I)
 Run = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]  # images to outputs, by name
 
 
@@ -60,6 +64,25 @@ def _has_bfloat16() -> bool:
     """Whether this CPU computes in bfloat16, as far as Linux tells."""
     described = Path("/proc/cpuinfo")
     return described.exists() and bool({"avx512_bf16", "amx_bf16"} & set(described.read_text().split()))
+
+
+@contextmanager
+def explain_memory() -> Iterator[None]:
+    """Say in a line that memory ran out, which each backend tells in an exception of its own.
+
+    Raises:
+        PolyheadError: it did.
+    """
+    try:
+        yield
+    except PolyheadError:
+        raise
+    except Exception as error:
+        if not isinstance(error, MemoryError) and not OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+            raise
+        raise PolyheadError(
+            "there is too little memory to train; try a lower training.batch_size or image.size, or a smaller network"
+        ) from None
 
 
 def settle(model: keras.Model) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from polyhead.errors import PolyheadError
 from polyhead.learn.export import call_child, digest_weights
+from polyhead.processes import end_with_parent
 from polyhead.recipe import Recipe
 from polyhead.use.card import CARD_FILE, Card
 
@@ -76,6 +77,7 @@ def _convert(kind: Format, target: Path, weights: Path) -> str:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     try:
         print(_convert("litert" if sys.argv[1] == "litert" else "saved_model", Path(sys.argv[2]), Path(sys.argv[3])))
     except PolyheadError as error:

@@ -7,7 +7,6 @@ makes files that ONNX Runtime refuses, and a backend cannot be changed once Kera
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from pydantic import TypeAdapter
 
 from polyhead import __version__
 from polyhead.errors import PolyheadError
+from polyhead.processes import SAFE_IMPORTS, end_with_parent
 from polyhead.recipe import Recipe
 from polyhead.recipe_file import recipe_values
 from polyhead.tasks import AnyTask, Task
@@ -63,21 +63,22 @@ def call_child(module: str, *arguments: str) -> str:
     Raises:
         PolyheadError: it failed; with the last line that it had to say. What else it said is the error's cause.
     """
-    environment = os.environ | {
-        "KERAS_BACKEND": "tensorflow",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
+    environment = (
+        os.environ
+        | SAFE_IMPORTS
+        | {
+            "KERAS_BACKEND": "tensorflow",
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        }
+    )
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode < 0:
-        raise PolyheadError(
-            f"exporting failed: its process was ended by {signal.Signals(-done.returncode).name}; is there enough "
-            "memory? The weights are kept, and it can be done again"
-        )
+        raise PolyheadError("exporting failed: its process was killed: most likely the memory is full")
     if done.returncode:
-        *_, reason = done.stderr.strip().splitlines() or ["its process says no reason"]
-        raise PolyheadError(f"exporting failed: {reason}") from RuntimeError(done.stderr)
+        lines = done.stderr.strip().splitlines() or ["it does not say why"]
+        raise PolyheadError(f"exporting failed: {lines[-1]}") from RuntimeError(done.stderr)
     return done.stdout
 
 
@@ -142,6 +143,7 @@ def digest_weights(weights: list[NDArray[np.floating]]) -> str:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     try:
         print(_export(Path(sys.argv[1]), sys.argv[2]))
     except PolyheadError as error:

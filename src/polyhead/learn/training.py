@@ -4,8 +4,9 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -16,7 +17,9 @@ from polyhead.learn import WEIGHTS, backend, state
 from polyhead.learn.backbones import set_trainable
 from polyhead.learn.batches import Batches, Lesson, OneEpoch
 from polyhead.learn.devices import use_devices
+from polyhead.learn.divergence import explain_divergence, note_divergence, read_divergence
 from polyhead.learn.features import precompute
+from polyhead.learn.history import best_epoch, kept_epoch
 from polyhead.learn.learner import Learner
 from polyhead.learn.network import Network, build_network
 from polyhead.progress import Progress
@@ -27,6 +30,7 @@ from polyhead.tasks import Task
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
 # By name; Keras's own `get` does not know all of them.
 OPTIMIZERS = {name.lower(): found for name, found in vars(keras.optimizers).items() if isinstance(found, type)}
+LARGEST = float(np.finfo(np.float32).max)
 STATE, HISTORY = "state/last.npz", "history.csv"
 FEATURES = "state/features.f32"
 
@@ -35,22 +39,51 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, fol
     """Train, or go on with, the network of a run folder, until WEIGHTS in it are those to ship.
 
     Writes HISTORY and `state/`. Two runs of one recipe on one machine are equal, and so are a run that was broken off
-    anywhere and gone on with, and one that was not.
+    anywhere and gone on with, and one that was not. One that diverged before is not trained again: the weights that it
+    kept are those to ship.
+
+    Raises:
+        TrainingDiverged: a loss or a weight is not finite; or that was so before, and no epoch was whole by then.
+        PolyheadError: there is too little memory, or a backbone's weights cannot be had.
     """
     (folder / "state").mkdir(exist_ok=True)
-    backend.start(recipe.seed, recipe.training.precision, progress)
-    use_devices(recipe.training, progress)
-    position = state.read_position(folder / STATE)
-    network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists())
-    learner = Learner(network, recipe)
-    learner(np.zeros((1, *recipe.image.size, 3), np.uint8))
-    keeper = Keeper(learner, recipe, folder, position, progress)
-    keeper.chooses = recipe.keeps == "best" and len(lesson.valid) > 0
-    for stage, end in _list_stages(recipe):
-        if position.epoch < end and not keeper.is_over():
-            keeper.stage_begins = end - stage.epochs
-            _train_stage(network, stage, end, lesson, keeper)
+    position = state.read_position(folder / STATE, progress)
+    lesson = _leave_out_unlabelled(recipe, tasks, lesson, progress)
+    chooses = recipe.keeps == "best" and len(lesson.valid) > 0
+    diverged = read_divergence(folder)
+    if diverged and not diverged.kept:
+        raise diverged.error()
+    if diverged:
+        progress.say(f"{diverged.happened}; finishing the run with the weights of epoch {diverged.kept}")
+        state.check_kept(folder / WEIGHTS, position)
+        return
+    with backend.explain_memory():
+        backend.start(recipe.seed, recipe.training.precision, progress)
+        use_devices(recipe.training, progress)
+        network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists())
+        learner = Learner(network, recipe)
+        learner(np.zeros((1, *recipe.image.size, 3), np.uint8))
+        keeper = Keeper(learner, recipe, folder, position, progress)
+        keeper.chooses = chooses
+        for stage, start, end in _list_stages(recipe):
+            if position.epoch < end and not keeper.is_over():
+                keeper.stage_begins = start
+                _train_stage(network, stage, end, lesson, keeper)
+        keeper.write_history()
+    state.check_kept(folder / WEIGHTS, position)
     (folder / FEATURES).unlink(missing_ok=True)
+    if chooses and best_epoch(position.rows) is None:
+        progress.say("no epoch has a finite validation loss to be chosen by: the last epoch's weights are kept")
+
+
+def _leave_out_unlabelled(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, progress: Progress) -> Lesson:
+    """The lesson without its validation images, where none of their labels would count in the loss."""
+    rows = lesson.valid if lesson.weights is None else lesson.valid[lesson.weights[lesson.valid] > 0]
+    counted = [lesson.targets[name][rows] for name, task in tasks.items() if task.loss_weight]
+    if not len(lesson.valid) or any(not np.isnan(targets).all() for targets in counted):
+        return lesson
+    progress.say("no validation image has a label that counts: the last epoch's weights are kept")
+    return replace(lesson, valid=lesson.valid[:0])
 
 
 def _train_stage(network: Network, stage: Stage, end: int, lesson: Lesson, keeper: "Keeper") -> None:
@@ -81,15 +114,11 @@ def _train_stage(network: Network, stage: Stage, end: int, lesson: Lesson, keepe
         )
 
 
-def best_epoch(rows: list[dict[str, Any]]) -> int:
-    """The number, from 1, of the first epoch with the lowest validation loss."""
-    return 1 + min(range(len(rows)), key=lambda at: rows[at]["val_loss"])
-
-
-def _list_stages(recipe: Recipe) -> list[tuple[Stage, int]]:
-    """The recipe's stages, each with the number of epochs at its end; cut where the recipe's epochs are over."""
-    ends = itertools.accumulate(stage.epochs for stage in recipe.training.plan())
-    return [(stage, min(end, recipe.training.epochs)) for stage, end in zip(recipe.training.plan(), ends, strict=True)]
+def _list_stages(recipe: Recipe) -> list[tuple[Stage, int, int]]:
+    """The recipe's stages, each with the epochs before it and at its end; cut where the recipe's epochs are over."""
+    stages, most = recipe.training.plan(), recipe.training.epochs
+    ends = [min(end, most) for end in itertools.accumulate(stage.epochs for stage in stages)]
+    return list(zip(stages, [0, *ends], ends, strict=False))
 
 
 def _compile(learner: Learner, recipe: Recipe, stage: Stage, steps: int) -> None:
@@ -136,7 +165,7 @@ class Keeper(keras.callbacks.Callback):
     def is_over(self) -> bool:
         """Whether patience has run out."""
         patience, rows = self.recipe.training.patience, self.position.rows
-        return bool(self.chooses and patience and rows and len(rows) - best_epoch(rows) >= patience)
+        return bool(self.chooses and patience and len(rows) - (best_epoch(rows) or 0) >= patience)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Restore, once a fit, after Keras has cleared the metrics and before it takes the first step."""
@@ -152,34 +181,56 @@ class Keeper(keras.callbacks.Callback):
         self.advance(self.first_step)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Save where half a minute has gone by; the end of an epoch saves itself."""
+        """Stop where the epoch's loss so far, a sum, is not finite; save where half a minute has gone by.
+
+        The end of an epoch saves itself.
+        """
         self.advance(1)
         self.position.step = self.first_step + batch + 1
+        if not math.isfinite(float((logs or {})["loss"])):
+            self._diverge()
         if time.monotonic() - self.saved >= SAVE_EVERY and self.position.step < self.steps:
             self.position.seconds = time.monotonic() - self.begun
-            state.save(self.folder / STATE, self.learner, self.position)
+            if state.is_finite(self.learner):  # or else the next step's loss tells it, or the end of the epoch
+                state.save(self.folder / STATE, self.learner, self.position)
             self.saved = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """One more row of history, then the weights where they are the best, then the state."""
+        if not state.is_finite(self.learner):
+            self._diverge()
         seconds = time.monotonic() - self.begun
         found = logs or {}
         names = [
             prefix + name for prefix in ("", "val_") for name in self.learner.log_names() if prefix + name in found
         ]
-        figures = {name: None if math.isnan(found[name]) else float(found[name]) for name in names}
-        backend.settle(self.learner)
+        figures = {name: float(found[name]) for name in names}
         figures |= {f"{name}.weight": weight for name, weight in self.learner.balance.current().items()}
+        known = {name: value if math.isfinite(value) else None for name, value in figures.items()}
         rate = float(keras.ops.convert_to_numpy(self.learner.optimizer.learning_rate))
-        self.position.rows.append({"epoch": epoch + 1, **figures, "learning_rate": rate, "seconds": round(seconds, 3)})
+        self.position.rows.append({"epoch": epoch + 1, **known, "learning_rate": rate, "seconds": round(seconds, 3)})
         rows = self.position.rows
-        if not self.chooses or best_epoch(rows) == len(rows):
+        if kept_epoch(rows, self.chooses) == len(rows):
             self._keep_weights()
-        self._write_history()
+        self.write_history()
         self.position.epoch, self.position.step, self.position.seconds = epoch + 1, 0, 0.0
         state.save(self.folder / STATE, self.learner, self.position)
         self.progress.say(describe_epoch(self.position.rows, self.recipe.training.epochs))
         self.model.stop_training = self.is_over()
+
+    def _diverge(self) -> NoReturn:
+        """End a run whose losses or weights are not finite; what was saved before stays."""
+        backend.settle(self.learner)
+        tasks = []
+        for name, means in self.learner.means.items():
+            total = float(keras.ops.convert_to_numpy(means["loss"].total)) * self.recipe.tasks[name].loss_weight
+            tasks += [] if abs(total) <= LARGEST else [name]
+        rows, step = self.position.rows, self.position.step
+        # Where validation cannot tell, the first step of an epoch tells of the weights that the last one ended with.
+        kept = (best_epoch(rows) if self.chooses else None) or (len(rows) if step > 1 else 0)
+        divergence = explain_divergence(self.recipe, tasks, (self.position.epoch + 1, step), kept)
+        note_divergence(self.folder, divergence)
+        raise divergence.error()
 
     def _keep_weights(self) -> None:
         backend.settle(self.learner)
@@ -187,10 +238,12 @@ class Keeper(keras.callbacks.Callback):
             self.averages.on_test_begin()
         with write_beside(self.folder / WEIGHTS) as beside:
             self.learner.core.save_weights(beside)
+            self.position.kept = state.digest_file(beside)
         if self.averages:
             self.averages.on_test_end()
 
-    def _write_history(self) -> None:
+    def write_history(self) -> None:
+        """Write one row an epoch; what may have been damaged is whole again."""
         with write_beside(self.folder / HISTORY) as beside:
             pd.DataFrame(self.position.rows).to_csv(beside, index=False)
 

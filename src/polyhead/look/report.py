@@ -1,7 +1,6 @@
 """The report: a folder with one page, its images and Plotly, that opens from disk without a network."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from polyhead.look.rendering import write_page
 from polyhead.look.result_section import describe_results
 from polyhead.look.training_section import describe_training
 from polyhead.look.words import show_count, split_name
+from polyhead.replacing import clear_beside, put_in_place, restore_replaced, work_beside
 
 PAGE, PLOTLY, IMAGES, GALLERY = "index.html", "plotly.min.js", "images", "gallery.html"
 
@@ -22,24 +22,20 @@ PAGE, PLOTLY, IMAGES, GALLERY = "index.html", "plotly.min.js", "images", "galler
 def write_report(folder: Path, pages: Report) -> Path:
     """Write a report into `folder`, in place of the report that may be there; returns the page's path.
 
-    The folder is made beside, then renamed: what is there is always a whole report.
+    The folder is made beside, then renamed. What is there is a whole report, or stands aside and is put back by the
+    next call.
 
     Raises:
         PolyheadError: the folder holds something else than a report.
     """
+    restore_replaced(folder)
+    clear_beside(folder)
     _check_replaceable(folder)
-    fresh, stale = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
-    for leftover in (fresh, stale):
-        shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        fresh.mkdir(parents=True)
+    with work_beside(folder) as place:
+        fresh = place / "report"
+        fresh.mkdir()
         _fill(fresh, pages)
-        if folder.exists():
-            os.replace(folder, stale)
-        os.replace(fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(stale, ignore_errors=True)
+        put_in_place(fresh, folder)
     return folder / PAGE
 
 

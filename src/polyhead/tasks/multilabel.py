@@ -91,6 +91,14 @@ class MultiLabel(RareLabels, YesNo):
         """Its columns: those of the labels that it declares, or all."""
         return {} if self.column or self.from_columns else {"from_columns": self.labels or list(texts)}
 
+    def recognize(self, texts: Mapping[str, int]) -> tuple[float, dict[str, Any]]:
+        """See `Task.recognize`: a row is read where each of its words is one of the labels."""
+        right = 0
+        for text, rows in texts.items():
+            words = [] if text == self.NONE else [word.strip().lstrip("?") for word in text.split(self.separator)]
+            right += rows * all(self.values.get(word, word) in self.names for word in words)
+        return right / max(sum(texts.values()), 1), {"from_columns": []}
+
     def read(self, *cells: str) -> str:
         if self.from_columns:
             return self._read_columns(cells)

@@ -86,6 +86,21 @@ class Task(BaseModel, ABC):
             raise ValueError(f"declares {len(self.names)} labels ({one_of(self.names)}), but {column} has {len(found)}")
         return {"values": dict(zip(found, self.names or found, strict=True))}
 
+    def recognize(self, texts: Mapping[str, int]) -> tuple[float, dict[str, Any]]:
+        """How much of a column of another source this task, whose labels are known, could read, and how.
+
+        Args:
+            texts: how many rows have each text; none of them is blank.
+
+        Returns:
+            The share of the rows that hold one of its labels, 0 to 1, whichever way the source writes them (in other
+            letters' case, or as the task's `values` has it); and the keys of its recipe that read them so.
+        """
+        names = {name.casefold(): name for name in self.names} | {name: name for name in self.names}
+        values = {text: self.values.get(text) or names.get(text) or names.get(text.casefold(), "") for text in texts}
+        values = {text: name for text, name in values.items() if name in self.names}
+        return sum(texts[text] for text in values) / max(sum(texts.values()), 1), {"values": values}
+
     def read(self, *cells: str) -> str:
         """The label in the source's text, blank where unknown.
 

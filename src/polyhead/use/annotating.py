@@ -1,12 +1,13 @@
 """Answers drawn onto the images that they are about."""
 
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from polyhead.data.images import ImageError, read_upright
+from polyhead.data.images import read_upright, tell_reason
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside
 from polyhead.progress import Progress
@@ -50,33 +51,55 @@ def draw_answers(picture: Image.Image, record: Answer) -> Image.Image:
 def annotate_images(records: Iterable[Answer], root: Path, out: Path, progress: Progress) -> Iterator[Answer]:
     """Pass records of files on, and write each one's image with its answers to `out`, as it lies relative to `root`.
 
-    The file keeps its format. An image that cannot be read is left out; one that cannot be drawn on is told of.
+    The file keeps its format. An image that cannot be read is left out; one that cannot be drawn on is told of; one
+    that is given several times is drawn on once.
 
     Raises:
         PolyheadError: `out` cannot be written to.
     """
+    drawn: set[str] = set()
 
-    def write(record: Answer) -> Answer:
-        if record["error"] is None:
+    def place(record: Answer) -> tuple[Answer, Path | None]:
+        path = os.path.abspath(record["image"])
+        if record["error"] is not None or path in drawn:
+            return record, None
+        drawn.add(path)
+        return record, out / os.path.relpath(path, root)
+
+    def write(job: tuple[Answer, Path | None]) -> Answer:
+        record, target = job
+        if target:
             try:
-                _write(record, out / os.path.relpath(os.path.abspath(record["image"]), root))
-            except (ImageError, ValueError) as error:
-                progress.say(f"{record['image']}: cannot be drawn on: {error}")
+                _write(record, target)
+            except PolyheadError:
+                raise
+            except Exception as error:  # the format's own: too wide for it, for one; Pillow's writers raise nearly any
+                progress.say(f"{record['image']}: cannot be drawn on: {tell_reason(error)}")
         return record
 
-    return map_ahead(write, records, count_cores())
+    return map_ahead(write, map(place, records), count_cores())
 
 
 def _write(record: Answer, target: Path) -> None:
     picture, form = read_upright(Path(record["image"]))
+    content = _encode(draw_answers(picture, record), "JPEG" if form == "MPO" else form)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with write_beside(target) as beside:
-            draw_answers(picture, record).save(beside, "JPEG" if form == "MPO" else form, quality=90)
+            beside.write_bytes(content)
     except OSError as error:
-        if error.errno is None:  # the format's own: too wide for it, for one
-            raise ImageError(str(error)) from None
         raise PolyheadError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+def _encode(picture: Image.Image, form: str) -> bytes:
+    file = io.BytesIO()
+    if form == "HEIF":
+        from pillow_heif import from_pillow  # it is there: the image has been read with it
+
+        from_pillow(picture).save(file, quality=90)
+    else:
+        picture.save(file, form, quality=90)
+    return file.getvalue()
 
 
 def _wrap(record: Answer, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> Sequence[Line]:

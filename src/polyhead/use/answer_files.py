@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,8 +10,8 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from polyhead.errors import PolyheadError
-from polyhead.files import write_beside
+from polyhead.errors import PolyheadError, show_text
+from polyhead.files import LONGEST_NAME, write_beside
 from polyhead.tasks import Answer, Task
 from polyhead.use.card import Card
 from polyhead.use.records import flat_columns, flat_form, flatten_record
@@ -18,17 +19,29 @@ from polyhead.use.records import flat_columns, flat_form, flatten_record
 ROW_GROUP = 10_000  # rows of a Parquet file, as many as are in memory at a time
 LONGEST_ROW = 2**20  # bytes of a CSV
 ROW_END = b"\r\n"
+DIGEST = 16  # letters of a model's digest
 
 
 class CsvAnswers:
     """A CSV of answers in the making: `FILE.MODEL.part` beside it, MODEL being the model's digest.
 
-    A row is in the file as soon as it is written, and what a killed process left is gone on with.
+    A row is in the file as soon as it is written, and what a killed process left is gone on with. A link stays, and
+    what it points to is replaced. A device or a pipe is written to as it is, and cannot be gone on with.
+
+    Raises:
+        PolyheadError: the path is a folder.
     """
 
     def __init__(self, path: Path, card: Card) -> None:
-        self.path = path
-        self.part = path.with_name(f"{path.name}.{card.digest}.part")
+        self.path = Path(os.path.realpath(path))
+        if not path.name or os.path.isdir(path):
+            raise PolyheadError(f"{path}: is a folder; name a file in it")
+        # /dev/stdout may lead to a file that others write to as well: to be added to, not replaced
+        lent = os.path.abspath(path).startswith(("/dev/", "/proc/"))
+        self._through = os.path.exists(path) and (lent or not os.path.isfile(self.path))
+        self.path = path if self._through else self.path
+        self._begun = self._name_part("*")
+        self.part = self.path.with_name(self._name_part(card.digest))
         self._columns = flat_columns(card.tasks)
         self._failed = 0
 
@@ -38,18 +51,22 @@ class CsvAnswers:
         Raises:
             PolyheadError: what was begun is another model's, or about other images, or damaged.
         """
-        for other in sorted(self.path.parent.glob(f"{glob.escape(self.path.name)}.*.part")):
+        if self._through:
+            return list(images)
+        for other in sorted(self.path.parent.glob(self._begun)):
             if other != self.part:
                 raise PolyheadError(f"{other}: was begun with another model; delete it, or give another --csv")
-        if not self.part.exists():
+        if not os.path.lexists(self.part):
             return list(images)
+        if not self.part.is_file():
+            raise PolyheadError(f"{self.part}: is not a regular file; delete it to begin anew")
         with _telling(self.part):
             _drop_broken_row(self.part)
             done = Counter(self._read_rows())
         left = []
         for image in images:
-            if done[str(image)]:
-                done[str(image)] -= 1
+            if done[show_text(str(image))]:
+                done[show_text(str(image))] -= 1
             else:
                 left.append(image)
         if unasked := +done:
@@ -61,21 +78,29 @@ class CsvAnswers:
 
     def write(self, records: Iterable[Answer]) -> int:
         """Add the records' rows and finish the file; how many of all its rows hold an error."""
+        target = self.path if self._through else self.part
         with _telling(self.path):
-            # Whatever bytes a file's name consists of, they come back when it is gone on with.
-            with self.part.open("a", encoding="utf-8", errors="surrogateescape", newline="", buffering=1) as file:
+            with target.open("a", encoding="utf-8", errors="backslashreplace", newline="", buffering=1) as file:
                 writer = csv.DictWriter(file, self._columns)
-                if not file.tell():
+                if self._through or not file.tell():
                     writer.writeheader()
                 for record in records:
                     self._failed += record["error"] is not None
                     writer.writerow(flatten_record(record))
-            os.replace(self.part, self.path)
+            if not self._through:
+                os.replace(self.part, self.path)
         return self._failed
+
+    def _name_part(self, digest: str) -> str:
+        """The name of what is begun with the model of that digest, or for `*` a pattern of all; never too long."""
+        name = self.path.name
+        if len(os.fsencode(name)) + len(".part") + DIGEST + 1 > LONGEST_NAME:
+            name = hashlib.blake2b(os.fsencode(name), digest_size=16).hexdigest()
+        return f"{glob.escape(name) if digest == '*' else name}.{digest}.part"
 
     def _read_rows(self) -> Iterator[str]:
         """The image of each row."""
-        with self.part.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with self.part.open(encoding="utf-8", errors="backslashreplace", newline="") as file:
             rows = csv.reader(file, strict=True)
             try:
                 if next(rows, self._columns) != self._columns:
@@ -107,8 +132,6 @@ def write_parquet(records: Iterable[Answer], tasks: Mapping[str, Task], path: Pa
         while group := list(islice(left, ROW_GROUP)):
             failed += sum(record["error"] is not None for record in group)
             rows = [flatten_record(record) for record in group]
-            for row in rows:  # Parquet's text is UTF-8, a file's name need not be
-                row["image"] = row["image"].encode("utf-8", "backslashreplace").decode()
             writer.write_table(pyarrow.Table.from_pylist(rows, schema))
     return failed
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from polyhead.errors import PolyheadError
-from polyhead.files import write_beside
+from polyhead.files import open_regular, write_beside
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe import nearest
 from polyhead.tasks import Array, Task
@@ -82,7 +82,8 @@ def _read_questions(file: Path, tasks: Mapping[str, Task]) -> list[Question]:
     answering = {name: name for name in single} | {column: name for name, (column,) in single.items()}
     folder = Path(os.path.abspath(file)).parent
     try:
-        lines = file.read_bytes().splitlines(keepends=True)
+        with open_regular(file) as stream:
+            lines = stream.read().splitlines(keepends=True)
     except OSError as error:
         raise PolyheadError(f"{file}: cannot be read: {error.strerror}") from None
     questions = []

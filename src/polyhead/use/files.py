@@ -3,11 +3,12 @@
 import csv
 import glob
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from polyhead.data.images import SUFFIXES, find_images
+from polyhead.data.images import find_images, looks_like_image
 from polyhead.errors import PolyheadError
 
 COLUMNS = ("image", "path", "file")  # what a CSV's column of images may be called
@@ -34,28 +35,36 @@ def gather_files(given: Sequence[str | Path]) -> Files:
     roots: set[Path] = set()
     for words in given:
         path = Path(words)
-        if path.is_dir():
+        if os.path.isdir(path):
             files = find_images(path)
             roots.add(path)
-        elif path.suffix.lower() == ".csv" and path.is_file():
+        elif path.suffix.lower() == ".csv" and os.path.isfile(path):
             files = _read_list(path)
             roots |= {path.parent, *(file.parent for file in files)}
-        elif path.is_file() or not glob.has_magic(str(words)):
-            if not path.exists():
+        elif os.path.lexists(path) or not glob.has_magic(str(words)):
+            if not os.path.lexists(path):
                 raise PolyheadError(f"{path}: no such file or folder")
             files = [path]
             roots.add(path.parent)
         else:
-            files = [Path(name) for name in sorted(glob.glob(str(words), recursive=True)) if _is_image(Path(name))]
+            files = [Path(name) for name in sorted(_expand(str(words))) if _is_image(name)]
             roots |= {file.parent for file in files}
         if not files:
-            raise PolyheadError(f"{path}: there is no image in it" if path.exists() else f"{path}: matches no image")
+            there = os.path.lexists(path)
+            raise PolyheadError(f"{path}: there is no image in it" if there else f"{path}: matches no image")
         found += files
     return Files(found, Path(os.path.commonpath([os.path.abspath(root) for root in roots])))
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+def _expand(pattern: str) -> list[str]:
+    try:
+        return glob.glob(pattern, recursive=True)
+    except (OSError, ValueError, re.error) as error:
+        raise PolyheadError(f"{pattern}: is no pattern of files: {error}") from None
+
+
+def _is_image(name: str) -> bool:
+    return not os.path.isdir(name) and looks_like_image(Path(name))
 
 
 def _read_list(path: Path) -> list[Path]:

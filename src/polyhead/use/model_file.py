@@ -9,6 +9,7 @@ from typing import Any
 from polyhead.errors import PolyheadError
 from polyhead.files import open_regular, write_beside
 from polyhead.recipes import built_in_names
+from polyhead.replacing import restore_replaced
 from polyhead.use.card import CARD_FILE, KEY, Card, read_card
 from polyhead.use.graph_check import check_graph
 from polyhead.use.onnx_bytes import NoModel, read_graph
@@ -52,6 +53,8 @@ def find_model(path: str | Path) -> Path:
     """
     found = Path(path)
     try:
+        for place in (found, found.parent):
+            restore_replaced(place)  # where a killed process has left it aside; commands have said so before
         if found.is_dir():
             if (found / "model.onnx").exists():
                 return found / "model.onnx"

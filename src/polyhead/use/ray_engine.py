@@ -5,13 +5,16 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from polyhead.errors import PolyheadError
+from polyhead.processes import SAFE_IMPORTS, safe_imports
 from polyhead.tasks import Answer
 from polyhead.use.predictor import Predictor
 
 PORTION = 64  # images that a worker is handed at a time: what is done again where one is lost
+SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what Ray sets for a job's own program
 
 
 class Worker:
@@ -44,7 +47,11 @@ def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Ans
     except ImportError:
         raise PolyheadError("--engine ray needs Ray: pip install 'polyhead[ray]'") from None
     if not ray.is_initialized():
-        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+        with TemporaryDirectory() as empty, safe_imports():
+            # Ray lets workers import what lies in the current folder, unless they are given another one to work in.
+            # (Of a job that was submitted to a cluster, the cluster has decided that.)
+            own = {"working_dir": empty, "env_vars": SAFE_IMPORTS} if SUBMITTED not in os.environ else None
+            ray.init(logging_level=logging.ERROR, log_to_driver=False, runtime_env=own)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from polyhead.errors import show_text
+from polyhead.errors import PolyheadError, show_text
 from polyhead.tasks import Answer, Task
 
 Flat = dict[str, Any]
@@ -52,10 +52,32 @@ def tell_answer(answer: Answer) -> str:
     text = ", ".join(text) or "none" if isinstance(text, list) else text
     if "unit" in answer:
         return show_text(f"{text:.4g} {answer['unit']}".strip())
-    return f"{show_text(text)} ({answer['probability']:.2%}{', unsure' if answer['unsure'] else ''})"
+    return show_text(f"{text} ({answer['probability']:.2%}{', unsure' if answer['unsure'] else ''})")
 
 
 def tell_record(record: Answer) -> str:
     """A record as one line: the image and its answers, or why there are none."""
     answers = ", ".join(f"{name}: {tell_answer(answer)}" for name, answer in record["answers"].items())
-    return f"{record['image']}: {record['error'] or answers}"
+    return show_text(f"{record['image']}: {record['error'] or answers}")
+
+
+def name_openly(record: Answer) -> Answer:
+    """A record that may leave the program: its image's name as one line of Unicode, which a file's name need not be.
+
+    Everything that is written or printed of files goes through here, and the files themselves keep their names.
+    """
+    return record if record["image"] is None else {**record, "image": show_text(record["image"])}
+
+
+def write_json(record: Answer) -> str:
+    """A record as a line of JSON.
+
+    Raises:
+        PolyheadError: an answer is not finite, which JSON has no word for.
+    """
+    try:
+        return json.dumps(record, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise PolyheadError(
+            f"{record['image']}: an answer is NaN or infinite, which JSON cannot hold: the model is damaged; train anew"
+        ) from None

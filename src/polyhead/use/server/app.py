@@ -1,9 +1,10 @@
 """What is answered at which address."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -16,13 +17,16 @@ from starlette.routing import Route
 
 from polyhead import __version__
 from polyhead.data.images import ImageError
+from polyhead.errors import show_text
+from polyhead.files import open_regular
 from polyhead.recipe import nearest
 from polyhead.use.predictor import Predictor
 from polyhead.use.server import forms
+from polyhead.use.server.browsers import BrowserSafety
 from polyhead.use.server.limits import Gate, Limits, refuse
 from polyhead.use.server.metering import Meter, Metering
 from polyhead.use.server.service import Service
-from polyhead.use.server.uploads import Upload, discard_body, read_uploads
+from polyhead.use.server.uploads import Upload, discard_body, read_body, split_uploads
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -30,7 +34,6 @@ HEADERS = {
     # The page may load what this server gives it, and nothing else.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
@@ -58,13 +61,19 @@ class Desk:
     examples: Sequence[Path]
 
 
-def create_app(predictor: Predictor, limits: Limits | None = None, examples: Sequence[Path] = ()) -> FastAPI:
+def create_app(
+    predictor: Predictor,
+    limits: Limits | None = None,
+    examples: Sequence[Path] = (),
+    hosts: Collection[str] | None = None,
+) -> FastAPI:
     """The server of one model file, as an ASGI application.
 
     Args:
         predictor: the model file.
         limits: what a request may ask for; the defaults of `Limits`, if absent.
         examples: image files that the page offers to try.
+        hosts: the names that it answers to; any, if absent. See `BrowserSafety`.
     """
     limits = limits or Limits()
     gate = Gate(limits.queue)
@@ -78,8 +87,11 @@ def create_app(predictor: Predictor, limits: Limits | None = None, examples: Seq
 
     # FastAPI's own pages of documentation load scripts from elsewhere; the OpenAPI document itself does not.
     title = f"Polyhead: {predictor.card.name}"
-    app = FastAPI(title=title, version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title=title, version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan
+    )
     app.state.desk = desk
+    app.add_middleware(BrowserSafety, hosts=hosts)
     app.add_middleware(Metering, meter=meter)
     app.add_exception_handler(HTTPException, _tell_refusal)
     app.add_exception_handler(RequestValidationError, _tell_wrong_parameter)
@@ -184,7 +196,11 @@ async def example(request: Request, number: int) -> Response:
     examples = _desk(request).examples
     if not 0 <= number < len(examples):
         raise HTTPException(404)
-    return Response(await asyncio.to_thread(examples[number].read_bytes), headers=HEADERS, media_type="image/jpeg")
+    try:
+        content = await asyncio.to_thread(_read_example, examples[number])
+    except OSError:  # the run has been moved, or made anew
+        raise HTTPException(404) from None
+    return Response(content, headers=HEADERS, media_type="image/jpeg")
 
 
 def _desk(request: Request) -> Desk:
@@ -194,14 +210,16 @@ def _desk(request: Request) -> Desk:
 
 @asynccontextmanager
 async def _uploads(request: Request) -> AsyncIterator[list[Upload]]:
-    """The request's images; it counts as under way until the block ends."""
+    """The request's images; from when they are there until the block ends, it counts as under way."""
     desk = _desk(request)
-    seconds, late = desk.limits.seconds, f"the request did not arrive within {desk.limits.seconds:g} seconds"
+    seconds, limit = desk.limits.seconds, desk.limits.bytes
+    late = (408, f"the request did not arrive within {seconds:g} seconds")
     if desk.gate.full:
-        await _within(seconds, discard_body(request, desk.limits.bytes), (408, late))
-        refuse(503, f"{desk.limits.queue} requests are under way, as many as are let in; try again in a second")
+        await _within(seconds, discard_body(request, limit), late)
+        desk.gate.refuse()
+    body = await _within(seconds, read_body(request, limit), late)
     with desk.gate.enter():
-        yield await _within(seconds, read_uploads(request, desk.limits), (408, late))
+        yield split_uploads(request.headers.get("content-type", ""), body, desk.limits)
 
 
 async def _answer(desk: Desk, work: Awaitable[Given]) -> Given:
@@ -229,17 +247,28 @@ def _check_question(desk: Desk, task: str, label: str | None) -> None:
 
 
 def _page_file(name: str) -> Response:
-    files = {path.name: path for path in PAGE.iterdir()}
+    files = _read_page()
     if name not in files:
         raise HTTPException(404)
-    return Response(files[name].read_bytes(), headers=HEADERS, media_type=TYPES[files[name].suffix])
+    return Response(files[name], headers=HEADERS, media_type=TYPES[Path(name).suffix])
+
+
+@cache
+def _read_page() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in PAGE.iterdir() if path.suffix in TYPES}
+
+
+def _read_example(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read()
 
 
 async def _tell_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    path = show_text(request.scope["path"][:100])  # of the whole URL, the host may be anything
     words = {
-        404: f"there is nothing at {request.url.path[:100]}; /openapi.json says what there is",
-        405: f"{request.method} is not answered at {request.url.path[:100]}; /openapi.json says what is",
+        404: f"there is nothing at {path}; /openapi.json says what there is",
+        405: f"{request.method} is not answered at {path}; /openapi.json says what is",
     }
     detail = words.get(error.status_code, error.detail)
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
@@ -258,4 +287,5 @@ async def _tell_nobody(*_: object) -> Response:
 
 async def _tell_fault(*_: object) -> Response:
     """To a request that met a mistake in this program; uvicorn logs the traceback."""
-    return JSONResponse({"detail": "the server made a mistake; its log says more"}, 500)
+    detail = {"detail": "the server made a mistake; its log says more"}
+    return JSONResponse(detail, 500, {"X-Content-Type-Options": "nosniff"})

@@ -1,10 +1,11 @@
 """Between HTTP and the predictor: batches of those who ask at once, and heat maps. Knows no HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,10 @@ from polyhead.use.server.occlusion import cover_parts, list_covers
 from polyhead.use.server.uploads import Upload
 
 Record = dict[str, Any]
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+NO_ANSWER = "the model has no answer for it"
+logger = logging.getLogger("uvicorn.error")
 
 
 class Service:
@@ -39,7 +44,7 @@ class Service:
     async def running(self) -> AsyncIterator[None]:
         """Answer for as long as the block lasts."""
         blank = np.zeros((BATCH, *self.card.image.size, 3), np.uint8)  # since the first call is slow
-        with suppress(PolyheadError):  # of black images it may give no numbers, and of others some
+        with suppress(PolyheadError):  # those who ask are told
             self._all_cores.run(blank[:1])
             self._one_core.run(blank)
         try:
@@ -56,25 +61,31 @@ class Service:
         """The heat map of one task's answer; see `HeatForm`.
 
         Raises:
-            ImageError: the image cannot be read, or not be answered for.
+            ImageError: the image cannot be read, or the model has no answer for it, or for a part.
         """
         task = self.card.tasks[task_name]
-        pixels = await asyncio.to_thread(self._decode, upload.content)
+        pixels = await self._in_thread(self._decode, upload.content)
         whole = (await self._run(pixels[np.newaxis]))[task_name]
         label = task.main_label(task.decode(whole)[0]) if label is None else label
         value = float(task.support(whole, label)[0])
         covers, shape = list_covers(self.card.image.size)
         parts = await asyncio.gather(*(self._run(part) for part in cover_parts(pixels, covers, BATCH)))
         changes = task.support(np.concatenate([part[task_name] for part in parts]), label).reshape(shape) - value
+        if not np.isfinite(changes).all():
+            raise ImageError(NO_ANSWER)
         found = {"image": upload.name, "task": task_name, "label": label, "value": value}
         return found | {"changes": changes.round(4).tolist()}
 
     async def _run(self, pixels: NDArray[np.uint8]) -> Outputs:
         """On one core, in turn with the batches of others."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._one_core.run, pixels)
-        except PolyheadError:
-            raise ImageError("the model gives no numbers for it") from None
+            return await self._in_thread(self._one_core.run, pixels)
+        except PolyheadError as error:
+            logger.error("%s", error)
+            raise ImageError(NO_ANSWER) from None
+
+    async def _in_thread(self, work: Callable[[Given], Made], given: Given) -> Made:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, given)
 
     def _decode(self, content: bytes) -> NDArray[np.uint8]:
         check_pixels(content, self._limits.pixels)
@@ -85,7 +96,7 @@ class Service:
         accepted = [content for content, error in zip(contents, errors, strict=True) if error is None]
         alone = len(accepted) == 1 and self._batcher.under_way == 1
         with self._meter.seconds_of(len(accepted)):
-            answered = iter(list((self._all_cores if alone else self._one_core).predict(accepted)))
+            answered = iter(self._predict(self._all_cores if alone else self._one_core, accepted))
         records: list[Record] = [
             {"image": None, "error": error, "answers": {}} if error else next(answered) for error in errors
         ]
@@ -93,6 +104,13 @@ class Service:
         self._meter.unreadable.inc(unreadable)
         self._meter.images.inc(len(records) - unreadable)
         return records
+
+    def _predict(self, predictor: Predictor, contents: Sequence[bytes]) -> list[Record]:
+        try:
+            return list(predictor.predict(contents))
+        except PolyheadError as error:  # the model's fault, and not that of those who ask
+            logger.error("%s", error)
+            return [{"image": None, "error": NO_ANSWER, "answers": {}} for _ in contents]
 
     def _refuse(self, content: bytes) -> str | None:
         try:

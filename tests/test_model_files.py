@@ -316,3 +316,30 @@ def test_one_image_without_numbers_does_not_spoil_the_others(model: Path) -> Non
     images = [np.full((16, 16, 3), value, np.uint8) for value in (255, 0, 200)]
     errors = [record["error"] for record in polyhead.load_model(model).predict(images)]
     assert errors == [None, "the model gives no number for brightness", None]
+
+
+def test_a_card_does_not_say_where_images_are_kept_nor_reads_what_is_outside_of_the_data(
+    model: Path, tmp_path: Path
+) -> None:
+    recipe = {"data": {"source": {"kind": "csv", "file": "../secret.csv"}}, "image": {"cache": "/etc"}}
+    write_tiny_model(model, {"image": {"size": [16, 16], "cache": "/etc"}, "recipe": recipe})
+    card = polyhead.load_model(model).card
+    assert card.image.cache == card.recipe["image"]["cache"] == "auto"
+    with pytest.raises(PolyheadError, match=r"outside of the data, data\.source\.file: \.\./secret\.csv"):
+        polyhead.evaluate(model, data=tmp_path, split="all")
+
+
+@pytest.mark.parametrize(
+    ("boxes", "words"),
+    [
+        ([("a", ["a"])], "reads what does not stand before it"),
+        ([("a", []), ("a", ["a"])], "is there twice"),
+        ([("a", []), ("b", [])], "'b' leads nowhere"),
+        ([(f"x{n}", [f"x{k}" for k in range(n)]) for n in range(20)] + [("a", ["x19"])], "too many ways"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_a_diagram_that_is_none_is_refused(boxes: list[tuple[str, list[str]]], words: str, model: Path) -> None:
+    made = [{"name": n, "lines": [], "shape": [1], "layers": 1, "parameters": 1, "inputs": i} for n, i in boxes]
+    write_tiny_model(model, {"diagram": {"boxes": made, "heads": {"color": "a", "brightness": "a"}, "features": []}})
+    assert words in refusal(model)

@@ -197,6 +197,18 @@ def loop() -> onnx.NodeProto:
         (add(helper.make_node("MaxPool", ["shares"], ["x"], kernel_shape=[1, 1], strides=[0, 1])), "out of range"),
         (add(helper.make_node("Conv", ["shares", "w"], ["x"], group=0), w=np.zeros((1, 1, 1, 1), "f")), "Conv: "),
         (add(helper.make_node("Reshape", ["features", "mean"], ["x"])), "Reshape: what it gives cannot be told"),
+        (
+            add(*(helper.make_node("MatMul", ["w", "w"], [f"x{n}"]) for n in range(99)), w=np.zeros((1024, 1024), "f")),
+            "MatMul: reads the same constants over and over",
+        ),
+        (
+            add(
+                helper.make_node("Tile", ["mean", "by"], ["x0"]),
+                *(helper.make_node("Erf", [f"x{n}"], [f"x{n + 1}"]) for n in range(5000)),
+                by=np.array([1, 2**20]),
+            ),
+            "Erf: asks for more than an image of 16x16 is worth",
+        ),
         (lambda proto: proto.functions.add(), "has functions"),
         (lambda proto: proto.training_info.add(), "has training_info"),
         (lambda proto: proto.graph.sparse_initializer.add(), "has sparse_initializer"),

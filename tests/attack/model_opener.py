@@ -16,7 +16,7 @@ import numpy as np
 
 from attack.broken_models import break_model
 from drawn_model import write_model
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, show_text
 from polyhead.use.predictor import Predictor
 from polyhead.use.records import flat_columns, flatten_record, tell_record
 from tiny_model import SIZE, write_tiny_model
@@ -58,7 +58,7 @@ def _ask(path: Path) -> Iterator[str]:
             yield f"{len(records)} records"
         for record in records:
             json.dumps(record, allow_nan=False)
-            if not tell_record(record).isprintable():
+            if tell_record(record) != show_text(tell_record(record)):
                 yield f"no fit line: {tell_record(record)!r}"
             if record["error"] is None and list(flatten_record(record)) != flat_columns(predictor.card.tasks):
                 yield "other columns than those of the table"
@@ -66,7 +66,7 @@ def _ask(path: Path) -> Iterator[str]:
             predictor.run_all(lambda rows: IMAGES[rows % 2], 20)
     except PolyheadError as error:
         text = str(error)
-        if not text.isprintable() or not 20 < len(text) <= 1000:
+        if text != show_text(text) or not 20 < len(text) <= 1000:
             yield f"not one fit line: {text!r}"
     except BaseException as error:
         yield f"{type(error).__name__}: {str(error)[:300]!r}"

@@ -197,6 +197,18 @@ def loop() -> onnx.NodeProto:
         (add(helper.make_node("MaxPool", ["shares"], ["x"], kernel_shape=[1, 1], strides=[0, 1])), "out of range"),
         (add(helper.make_node("Conv", ["shares", "w"], ["x"], group=0), w=np.zeros((1, 1, 1, 1), "f")), "Conv: "),
         (add(helper.make_node("Reshape", ["features", "mean"], ["x"])), "Reshape: what it gives cannot be told"),
+        (
+            add(*(helper.make_node("MatMul", ["w", "w"], [f"x{n}"]) for n in range(99)), w=np.zeros((1024, 1024), "f")),
+            "MatMul: reads the same constants over and over",
+        ),
+        (
+            add(
+                helper.make_node("Tile", ["mean", "by"], ["x0"]),
+                *(helper.make_node("Erf", [f"x{n}"], [f"x{n + 1}"]) for n in range(5000)),
+                by=np.array([1, 2**20]),
+            ),
+            "Erf: asks for more than an image of 16x16 is worth",
+        ),
         (lambda proto: proto.functions.add(), "has functions"),
         (lambda proto: proto.training_info.add(), "has training_info"),
         (lambda proto: proto.graph.sparse_initializer.add(), "has sparse_initializer"),
@@ -316,3 +328,30 @@ def test_one_image_without_numbers_does_not_spoil_the_others(model: Path) -> Non
     images = [np.full((16, 16, 3), value, np.uint8) for value in (255, 0, 200)]
     errors = [record["error"] for record in polyhead.load_model(model).predict(images)]
     assert errors == [None, "the model gives no number for brightness", None]
+
+
+def test_a_card_does_not_say_where_images_are_kept_nor_reads_what_is_outside_of_the_data(
+    model: Path, tmp_path: Path
+) -> None:
+    recipe = {"data": {"source": {"kind": "csv", "file": "../secret.csv"}}, "image": {"cache": "/etc"}}
+    write_tiny_model(model, {"image": {"size": [16, 16], "cache": "/etc"}, "recipe": recipe})
+    card = polyhead.load_model(model).card
+    assert card.image.cache == card.recipe["image"]["cache"] == "auto"
+    with pytest.raises(PolyheadError, match=r"outside of the data, data\.source\.file: \.\./secret\.csv"):
+        polyhead.evaluate(model, data=tmp_path, split="all")
+
+
+@pytest.mark.parametrize(
+    ("boxes", "words"),
+    [
+        ([("a", ["a"])], "reads what does not stand before it"),
+        ([("a", []), ("a", ["a"])], "is there twice"),
+        ([("a", []), ("b", [])], "'b' leads nowhere"),
+        ([(f"x{n}", [f"x{k}" for k in range(n)]) for n in range(20)] + [("a", ["x19"])], "too many ways"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_a_diagram_that_is_none_is_refused(boxes: list[tuple[str, list[str]]], words: str, model: Path) -> None:
+    made = [{"name": n, "lines": [], "shape": [1], "layers": 1, "parameters": 1, "inputs": i} for n, i in boxes]
+    write_tiny_model(model, {"diagram": {"boxes": made, "heads": {"color": "a", "brightness": "a"}, "features": []}})
+    assert words in refusal(model)

@@ -116,6 +116,7 @@ def _load_others(predictor: Predictor, data: Path, overrides: list[str], progres
         recipe = load_recipe(data, overrides)
         root = data_path(recipe)
     else:
+        card.check_places(str(predictor.path))
         values = json.loads(json.dumps(card.recipe))  # a copy
         override_values(values, overrides)
         recipe = check_recipe(values, str(predictor.path))

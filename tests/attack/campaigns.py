@@ -1,7 +1,7 @@
 """All campaigns."""
 
-from attack import images, kills, server
+from attack import images, kills, models, server
 from attack.campaign import Campaign
 
-ALL: tuple[Campaign, ...] = (images.CAMPAIGN, kills.CAMPAIGN, server.CAMPAIGN)
+ALL: tuple[Campaign, ...] = (images.CAMPAIGN, kills.CAMPAIGN, models.CAMPAIGN, server.CAMPAIGN)
 CAMPAIGNS = {campaign.name: campaign for campaign in ALL}

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from polyhead.errors import PolyheadError, show_text
 from polyhead.recipe import RESERVED, TASK_NAME, ImageRecipe
@@ -45,6 +46,18 @@ class Card(BaseModel):
     baseline: Figures = Field({}, description="The same figures of always giving one answer.")
     diagram: Diagram | None = Field(None, description="What the network looks like; older files do not say.")
 
+    @field_validator("image")
+    @classmethod
+    def _no_cache(cls, image: ImageRecipe) -> ImageRecipe:
+        """Where images are kept is the user's affair, here and now."""
+        return image.model_copy(update={"cache": "auto"})
+
+    @field_validator("recipe")
+    @classmethod
+    def _no_cache_either(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        image = recipe.get("image")
+        return recipe | {"image": image | {"cache": "auto"}} if isinstance(image, dict) else recipe
+
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         for name, task in self.tasks.items():
@@ -60,6 +73,22 @@ class Card(BaseModel):
         if self.diagram and set(self.diagram.heads) != set(self.tasks):
             raise ValueError("diagram.heads: are not the tasks'")
         return self
+
+    def check_places(self, where: str) -> None:
+        """Refuse a recipe by which files outside of the data's folder would be read: it may be a stranger's.
+
+        Raises:
+            PolyheadError: with the key; `where` is the model file.
+        """
+        data = self.recipe.get("data")
+        source = data.get("source") if isinstance(data, dict) else None
+        for key in ("file", "images", "image"):
+            named = source.get(key) if isinstance(source, dict) else None
+            if isinstance(named, str) and (PurePath(named).is_absolute() or ".." in PurePath(named).parts):
+                raise PolyheadError(
+                    f"{where}: the recipe in it names a file outside of the data, data.source.{key}: {named}; give a "
+                    "recipe of your own for the data"
+                )
 
     @property
     def digest(self) -> str:

@@ -1,6 +1,12 @@
 """What a network looks like from afar: boxes, and which of them reads which; plain data that a model file carries."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MOST_BOXES = 1000
+MOST_JOINS = 16  # inputs of boxes that read several; a page shows each way to a box by itself
+Number = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 class Box(BaseModel):
@@ -10,9 +16,13 @@ class Box(BaseModel):
 
     name: str
     lines: list[str] = Field(description="What it is made of, in words; what is repeated is counted.")
-    shape: list[int] = Field(description="Of its output, without the batch: [height, width, channels] or [width].")
-    layers: int
-    parameters: int
+    shape: list[Number] = Field(
+        min_length=1,
+        max_length=8,
+        description="Of its output, without the batch: [height, width, channels] or [width].",
+    )
+    layers: Number
+    parameters: Number
     inputs: list[str] = Field(description="The boxes that it reads, by name; none for the image.")
     backbone: str = Field("", description="The backbone that it is a stage of.")
 
@@ -22,6 +32,22 @@ class Diagram(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    boxes: list[Box]
+    boxes: list[Box] = Field(min_length=1, max_length=MOST_BOXES)
     heads: dict[str, str] = Field(description="The box of each task's head, by the task's name, in their order.")
     features: list[str] = Field(description="The boxes whose outputs, one after another, are the feature vector.")
+
+    @model_validator(mode="after")
+    def _leads_from_the_image_to_the_heads(self) -> Self:
+        seen: set[str] = set()
+        read = {name for box in self.boxes for name in box.inputs}
+        for box in self.boxes:
+            if box.name in seen or not seen.issuperset(box.inputs):
+                raise ValueError(f"boxes: {box.name[:80]!r} is there twice, or reads what does not stand before it")
+            if box.name not in read and box.name not in self.heads.values():
+                raise ValueError(f"boxes: {box.name[:80]!r} leads nowhere")
+            seen.add(box.name)
+        if not seen.issuperset(self.features) or not seen.issuperset(self.heads.values()):
+            raise ValueError("heads and features: expected names of boxes")
+        if sum(len(box.inputs) for box in self.boxes) > len(self.boxes) + MOST_JOINS:
+            raise ValueError("boxes: too many ways from the image to the heads")
+        return self

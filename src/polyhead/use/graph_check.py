@@ -15,6 +15,8 @@ IMAGES = 32  # the most of a call
 MOST_AXES = 8
 # For an image of p pixels. The heaviest backbones hold 100 numbers a pixel at a time, and multiply a million.
 HELD = (2048, 2**22)  # numbers that are in memory at a time: 2048 p + 4 million
+MOVE_STEPS = 16  # what it costs to read or write a number, compared with a multiplication
+PACKED = 4  # how often constants are read, on average: ONNX Runtime makes a copy that is fit for each node
 STEPS = (10**8, 10**9)  # multiplications: 100 million p + a billion
 
 
@@ -33,6 +35,8 @@ def check_graph(graph: Graph, size: tuple[int, int]) -> None:
     values["images"] = Value((IMAGES, *size, 3))
     uses = Counter(name for node in graph.nodes for name in node.inputs)
     held, steps = prod(values["images"].shape), 0
+    sizes = {name: prod(tensor.shape) for name, tensor in graph.constants.items()}
+    packed, packed_most = 0, PACKED * sum(sizes.values()) + 2**24
     for place, node in enumerate(graph.nodes):
         where = f"node {place + 1}, {node.operator[:40]}"
         if node.operator not in OPERATORS or node.domain not in ("", "ai.onnx") or SUBGRAPH in node.settings.values():
@@ -44,6 +48,9 @@ def check_graph(graph: Graph, size: tuple[int, int]) -> None:
         values |= made
         steps += cost
         held += sum(prod(value.shape) for value in made.values())
+        packed += sum(sizes.get(name, 0) for name in node.inputs)
+        if packed > packed_most:
+            raise NoModel(f"{where}: reads the same constants over and over")
         if held > held_most or steps > steps_most:
             raise NoModel(f"{where}: asks for more than an image of {size[0]}x{size[1]} is worth, {_tell(held, steps)}")
         for name in (*node.inputs, *made):
@@ -63,7 +70,9 @@ def _work_out(node: Node, values: Mapping[str, Value], most: int) -> tuple[dict[
     if made.numbers is not None and (len(made.numbers) > MOST_NUMBERS or len(made.numbers) != prod(made.shape)):
         made = Value(made.shape)
     largest = max([prod(made.shape), *(prod(value.shape) for value in given.values if value)])
-    cost = max(largest, prod(made.shape) * STEPS_OF[node.operator](given) if node.operator in STEPS_OF else 0)
+    cost = MOVE_STEPS * largest + (
+        prod(made.shape) * STEPS_OF[node.operator](given) if node.operator in STEPS_OF else 0
+    )
     return {name: made if place == 0 else Value(made.shape) for place, name in enumerate(node.outputs) if name}, cost
 
 

@@ -52,9 +52,9 @@ def find_model(path: str | Path) -> Path:
         PolyheadError: there is none.
     """
     found = Path(path)
-    for place in (found, found.parent):
-        restore_replaced(place)  # where a killed process has left it aside; commands have said so before
     try:
+        for place in (found, found.parent):
+            restore_replaced(place)  # where a killed process has left it aside; commands have said so before
         if found.is_dir():
             if (found / "model.onnx").exists():
                 return found / "model.onnx"

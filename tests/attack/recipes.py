@@ -6,11 +6,13 @@ wrong value at one of its keys, a YAML text, a CSV file of labels, a command lin
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
@@ -91,7 +93,9 @@ def attack(numbers: range, folder: Path) -> Iterator[str]:
     kinds: list[Callable[..., None]] = [try_value, try_text, try_labels, try_arguments]
     for number in numbers:
         try:
-            run_case(number, partial(kinds[number % len(kinds)], folder=folder))
+            # `.`, `..` and `~` are folders of the campaign's own, not whatever lies around it.
+            with contextlib.chdir(folder / "images"), patch.dict(os.environ, {"HOME": str(folder)}):
+                run_case(number, partial(kinds[number % len(kinds)], folder=folder))
         except BaseException as error:
             yield f"{number}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
@@ -165,7 +169,7 @@ def try_text(data: st.DataObject, folder: Path) -> None:
     """A YAML text made of pieces of recipes, or of bytes."""
     pieces = data.draw(st.lists(YAML_PIECES | ODD_TEXT, min_size=4, max_size=40))
     content = "".join(pieces).encode("utf-8", "replace") if data.draw(st.booleans()) else data.draw(st.binary())
-    content = content * data.draw(st.sampled_from([1, 1, 1, 3000]))
+    content = content[:1000] * data.draw(st.sampled_from([1, 1, 1, 3000]))
     (folder / "text.yaml").write_bytes(content)
     expect_line(content[:200], lambda: load_recipe(folder / "text.yaml"))
 

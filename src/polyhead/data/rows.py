@@ -109,7 +109,7 @@ def check_columns(wanted: Wanted, columns: Iterable[str], words: str) -> None:
     Raises:
         PolyheadError: with the key that asks for it, the columns that there are, and the nearest of them.
     """
-    counts = Counter(columns)
+    counts = Counter(iter(columns))  # of their names, also where they come with counts of their own
     for column, key in wanted.items():
         if counts[column] != 1:
             wrong = "is twice" if column in counts else "is not"

@@ -113,7 +113,7 @@ def test_a_task_or_label_that_is_not_there_is_one_line(wanted: str, message: str
     [
         ("rarest", "expected rare, common or NAME=NUMBER; got 'rarest'"),
         ("dots=2", "nothing is grouped by 'dots'; there is .*dot.* \\(did you mean 'dot'\\?\\)"),
-        ("dot=-1", "expected a number from 0 up; got '-1'"),
+        ("dot=-1", "expected a number from 0 to 1,000,000; got '-1'"),
     ],
 )
 def test_a_wrong_weight_is_one_line(weight: str, message: str, answers: dict[str, Answers]) -> None:

@@ -1,6 +1,7 @@
 """A recipe says it all, and a mistake in one is a line that names the key."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from polyhead.errors import PolyheadError
 from polyhead.recipe import Recipe
 from polyhead.recipe_file import check_recipe, load_recipe, recipe_values, write_recipe
+from polyhead.recipe_size import check_size
 from polyhead.recipes import built_in_names
 
 
@@ -64,6 +66,46 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("network.branches={color: {blocks: [{filters: 8}]}}", "network.branches: the task category has no branch"),
         ("network.trunk={blocks: [{filters: a}]}", "network.trunk.blocks.0.filters: expected a valid integer"),
         ("epochs", "--set epochs: expected KEY=VALUE, such as training.epochs=5"),
+        ("image.size=wide", "image.size: expected [height, width], or one number for a square; got 'wide'"),
+        ("training.epochs=1e20", "training.epochs: expected a smaller number; got 1e+20"),
+        ("training.batch_size=1000000000000", "training.batch_size: expected less than or equal to 1000000; got 1000"),
+        ("training.learning_rate=.inf", "training.learning_rate: expected a finite number; got inf"),
+        ("training.seed=" + "9" * 6000, "--set training.seed: line 1: a number of 6,000 digits is none"),
+        ("seed=!!int 'abc'", "--set seed: line 1: the tag tag:yaml.org,2002:int makes no value of a recipe"),
+        ("tasks.color.loss_weight=.nan", "tasks.color.loss_weight: expected a finite number; got nan"),
+        ("tasks.color.classes=[red, red]", "tasks.color.classes: 'red' stands there 2 times; once is enough"),
+        ("tasks.color.classes=[null]", "tasks.color.classes.0: expected a valid string; got None"),
+        (
+            'tasks.color.classes=["a\\nb"]',
+            "tasks.color.classes: a name may not hold a control character; got 'a",
+        ),
+        ("tasks.color={kind: multilabel, labels: [a, a]}", "tasks.color.labels: 'a' stands there 2 times"),
+        ("tasks.color={kind: ordinal, levels: [1, 1]}", "tasks.color.levels: '1' stands there 2 times"),
+        ("tasks.color.blank=[x, x]", "tasks.color.blank: 'x' stands there 2 times"),
+        ("tasks.color.values={0: x, '0': y}", "tasks.color: values: two of its keys are the same text"),
+        ("tasks.color={kind: regression, ranges: [3, 1, 2]}", "tasks.color: ranges: expected edges that ascend"),
+        ("tasks.color={kind: regression, ranges: [.nan]}", "tasks.color.ranges.0: expected a finite number; got nan"),
+        ("tasks.color={kind: regression, minimum: 2, maximum: 1}", "tasks.color: minimum is 2, but maximum is 1"),
+        ("tasks={" + "x" * 500 + ": {kind: binary}}", "a name has 200 characters at most; 'xxxx"),
+        ("tasks={1: {kind: binary}}", "tasks.1: expected a key that is text; put '1' between quotes"),
+        ("data.split.stratify=[color, color]", "data.split.stratify: 'color' stands there 2 times"),
+        ("data.split.hold_out=[{color: red}, {color: red}]", "data.split.hold_out: 'color: red' stands there 2 times"),
+        ("data.split.valid=tset", "data.split.valid: expected test; got 'tset' (did you mean 'test'?)"),
+        ("data.source={kind: celeba, drop: [Bald, Bald]}", "data.source.drop: 'Bald' stands there 2 times"),
+        ('data.split.file="a\\0b"', "data.split.file: the path holds a NUL"),
+        ("image.cache=~nosuchuser", "image.cache: there is no user ~nosuchuser"),
+        ("data.path=" + "x" * 300, "data.path: the path has a name of 300 bytes in it; 255 is the most"),
+        (
+            "network.branches.color.blocks=[{filters: 0}]",
+            "blocks.0.filters: expected greater than or equal to 1",
+        ),
+        ("network.branches.color.blocks=[{filters: []}]", "blocks.0.filters: expected at least 1 item; got 0"),
+        (
+            "network.branches.color.blocks=[{filters: 8, kernel: 100000}]",
+            "blocks.0.kernel: expected less than or equal",
+        ),
+        ("network.branches.color.dense=[1000000000]", "network.branches.color.dense.0: expected less than or equal to"),
+        ("training.optimizer=ADAM", "got 'ADAM' (did you mean 'adam'?)"),
         ("image.size=[1, 2", "--set image.size: line 1: "),
     ],
 )
@@ -74,11 +116,21 @@ def test_a_mistake_names_its_key_and_the_nearest_right_word(override: str, messa
     assert "\n" not in str(error.value)
 
 
+LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("tasks: {a: {kind: binary}, a: {kind: binary}}", 'line 1: found duplicate key "a"'),
         ("[1, 2]", "expected a recipe"),
+        ("", "is empty; write a recipe into it, such as what `polyhead init DATA` prints"),
+        ("[" * 3000, "line 1: more than 50 levels lie one in another here"),
+        ("a: &a [*a]", "line 1: *a stands within itself"),
+        ("a: 1\n---\nb: 2", "line 2: a second document begins here"),
+        ("\n".join(f"k{number}: 1" for number in range(60_000)), "line 25000: there are more than 50,000 values"),
+        (LAUGHS, "line 6: there are more than 50,000 values up to here"),
+        ("x" * 2_000_000, "is too large for a recipe: more than 1,048,576 bytes"),
         ("name: [", "line 1: "),
         ("name: x\ntasks: {a: {kind: binary}}\nnetwork: {trunk: {blocks: [{filters: 4}]}}", "data: is missing"),
     ],
@@ -89,6 +141,63 @@ def test_a_file_that_is_no_recipe_is_told_with_its_line(text: str, message: str,
         load_recipe(tmp_path / "my.yaml")
     assert str(error.value).startswith(f"{tmp_path / 'my.yaml'}: ")
     assert message in str(error.value)
+
+
+def test_what_is_no_file_of_text_is_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x07\xff\x00" * 100)
+    (tmp_path / "labels.csv").write_text("image,color\na.png,red\n", encoding="utf-8")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for given, words in (
+        (tmp_path / "model.onnx", "it looks like a model, and a recipe is a YAML file"),
+        (tmp_path / "labels.csv", f"such as `polyhead init {tmp_path / 'labels.csv'}` prints for labelled images"),
+        (tmp_path, f"is a folder, not a recipe; `polyhead init {tmp_path}` proposes one"),
+        (tmp_path / "pipe.yaml", "is empty"),
+        ("/dev/zero", "cannot be read as a recipe: is not a regular file"),
+        ("x" * 300 + ".yaml", "this one has a name of 305 bytes in it"),
+        ("a\0b", "this one holds a NUL"),
+    ):
+        with pytest.raises(PolyheadError) as error:
+            load_recipe(given)
+        assert words in str(error.value)
+
+
+def test_aliases_and_merge_keys_within_bounds_are_read(tmp_path: Path) -> None:
+    text = "name: x\ndata: {source: {kind: csv}}\ntasks: {a: {kind: binary}, b: {kind: binary}}\nnetwork: {branches: "
+    stack = "{blocks: [{filters: 4}]}"
+    (tmp_path / "one.yaml").write_text(f"{text}{{a: &a {stack}, b: {{<<: *a, dense: [8]}}}}}}", encoding="utf-8")
+    (tmp_path / "two.yaml").write_text(
+        f"{text}{{a: {stack}, b: {{blocks: [{{filters: 4}}], dense: [8]}}}}}}", encoding="utf-8"
+    )
+    assert load_recipe(tmp_path / "one.yaml") == load_recipe(tmp_path / "two.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "found"),
+    [
+        ("image.size=96", "image.size=[96, 96]"),
+        ("data.source.pattern={color}-{category}", "data.source.pattern='{color}-{category}'"),
+        ("description=2024-02-30", "description='2024-02-30'"),
+        ("description=a: [b", "description='a: [b'"),
+    ],
+)
+def test_a_value_may_be_written_as_a_person_would(override: str, found: str) -> None:
+    assert load_recipe("fashionnet", [override]) == load_recipe("fashionnet", [found])
+
+
+def test_a_network_that_cannot_fit_is_refused_with_its_largest_part() -> None:
+    huge = load_recipe("fashionnet", ["network.branches.color.dense=[1000000]"])
+    with pytest.raises(PolyheadError, match=r"^network.branches.color.dense: has [\d,]+ weights or more, .* 2.1 GB"):
+        check_size(huge, 100)
+    wide = load_recipe("fashionnet", ["image.size=4096", "training.batch_size=1000000"])
+    wide = wide.model_copy(update={"network": load_recipe("fashionnet-best").network})
+    with pytest.raises(PolyheadError, match=r"a training step of 1,000,000 images needs [\d,.]+ GB of memory or more"):
+        check_size(wide, 1_000_000)
+    check_size(wide, 1)  # a step shows no more images than there are
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_the_recipes_inside_fit(name: str) -> None:
+    check_size(load_recipe(name), 200_000)
 
 
 def test_a_key_of_another_kind_is_told_as_such() -> None:

@@ -1,5 +1,7 @@
 """Labels are read alike from names of files, names of folders and CSV files, and what cannot be read is named."""
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,12 @@ from PIL import Image
 from polyhead.data.rows import Rows
 from polyhead.data.sources import read_rows
 from polyhead.data.table import read_table
+from polyhead.data.text_files import read_lines
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
 from polyhead.recipe import Recipe
 from polyhead.recipe_file import check_recipe
+from polyhead.tasks import KINDS
 
 NAMES = ["red_dress", "red_shirt", "blue_dress", "blue_shirt", "unknown_dress"] * 2  # ten images
 
@@ -253,3 +257,43 @@ def test_a_group_that_the_pattern_lacks_is_named(tmp_path: Path) -> None:
     draw(tmp_path, "red_1.png")
     with pytest.raises(PolyheadError, match=r"data\.split\.group: 'person' is not a field of data\.source\.pattern"):
         read_rows(recipe({"kind": "files", "pattern": "{color}_{}"}, "color", split={"group": "person"}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("image,color\na.png,red\n".encode("utf-16"), "labels.csv: is UTF-16 text; save it in UTF-8"),
+        (b"image,color\na.png,r\0d\n", "labels.csv line 2: holds a NUL"),
+        (b'image,color\na.png,"red\nb.png,red\n', "line 2: is not CSV: a quote is opened and never closed"),
+        (('image,color\na.png,"' + "x" * 200_000).encode(), "line 2: is not CSV: a cell is longer than 131,072"),
+        (("image,color\na.png," + "x" * 2**24).encode(), "line 2: is longer than 16,777,216 characters"),
+        (b"image,color,color\na.png,red,red\n", "tasks.color: 'color' is twice a column of labels.csv"),
+    ],
+)
+def test_a_file_that_is_no_csv_is_told_with_its_line(content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(content)
+    trunk = {"blocks": [{"filters": 4}]}
+    values = {"name": "x", "data": {"source": {"kind": "csv", "file": "labels.csv"}}, "network": {"trunk": trunk}}
+    recipe = check_recipe(values | {"tasks": {"color": {"kind": "categorical"}}}, "recipe")
+    with pytest.raises(PolyheadError) as error:
+        read_table(recipe, tmp_path, SILENT)
+    assert words in str(error.value)
+
+
+def test_a_pipe_is_no_file_of_labels(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(PolyheadError, match="cannot be read: is not a regular file"):
+        list(read_lines(tmp_path / "labels.csv", ","))
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "words"),
+    [
+        ({"kind": "regression"}, "1e300", "expected a number that 32 bits can hold, 3.4e+38 at most; got 1e300"),
+        ({"kind": "categorical"}, "a\x1b[2J", "a name may not hold a control character"),
+        ({"kind": "categorical"}, "x" * 5000, "a name has 200 characters at most"),
+    ],
+)
+def test_what_no_answer_could_say_is_no_label(task: dict[str, str], text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        KINDS[task["kind"]].model_validate(task).read(text)

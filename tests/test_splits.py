@@ -283,7 +283,7 @@ def test_a_name_that_two_images_have_says_no_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, r"data\.split\.file: .*parts\.txt cannot be read"),
+        (None, r"data\.split\.file: .*parts\.txt: cannot be read"),
         ("a.png\n", r"parts\.txt line 1: expected an image and its split; got 'a\.png'"),
         ("a.png 0\na.png 1\n", r"parts\.txt line 2: a\.png is named twice"),
     ],

@@ -5,15 +5,17 @@ what it needs, so that `--help` and `recipes` answer at once.
 """
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from polyhead.cli_arguments import ClickException, path_option, read_path, read_text, tell_usage
 from polyhead.cli_use import Force, Model, commands
 from polyhead.errors import PolyheadError
 from polyhead.run_folder import RunFolder
@@ -28,16 +30,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A built-in recipe, or a file.")]
-Data = Annotated[Path | None, typer.Option("--data", help="The folder (or CSV) of the data; the recipe's, if absent.")]
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", parser=read_text, help="A built-in recipe, or a file.")]
+Data = Annotated[
+    Path | None,
+    path_option("--data", "The folder (or CSV) of the data; the recipe's, if absent."),
+]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Another seed than the recipe's.")]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", parser=read_path, help="A run folder.")]
 
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Where to put the data and the run.")] = Path("demo"),
+    out: Annotated[Path, path_option("--out", "Where to put the data and the run.")] = Path("demo"),
     force: Force = False,
 ) -> None:
     """Draw a data set of garments, train on it, judge, report: the whole way in under two minutes."""
@@ -67,7 +72,9 @@ def recipes(
 
 @app.command()
 def init(
-    source: Annotated[str, typer.Argument(metavar="DIR_OR_CSV|RECIPE", help="Data, or a built-in recipe.")],
+    source: Annotated[
+        str, typer.Argument(metavar="DIR_OR_CSV|RECIPE", parser=read_text, help="Data, or a built-in recipe.")
+    ],
 ) -> None:
     """Look at data and print a recipe that trains on it, or print a built-in recipe to edit."""
     from polyhead import workflow
@@ -78,7 +85,7 @@ def init(
 @app.command()
 def explore(
     recipe: RecipeName,
-    out: Annotated[Path, typer.Option("--out", help="Where to put the page.")],
+    out: Annotated[Path, path_option("--out", "Where to put the page.")],
     data: Data = None,
     settings: Settings = None,
     force: Force = False,
@@ -94,7 +101,7 @@ def explore(
 @app.command()
 def train(
     recipe: RecipeName,
-    out: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
+    out: Annotated[Path, path_option("--out", "The run folder to make.")],
     data: Data = None,
     settings: Settings = None,
     seed: Seed = None,
@@ -131,7 +138,8 @@ def evaluate(
     ] = None,
     settings: Settings = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Where to put evaluation.json, predictions.csv, report/.")
+        Path | None,
+        path_option("--out", "Where to put evaluation.json, predictions.csv, report/."),
     ] = None,
     force: Force = False,
 ) -> None:
@@ -148,7 +156,7 @@ def evaluate(
 @app.command()
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete them all.")] = False,
-    path: Annotated[str, typer.Option("--path", help="Another cache folder than the user's own.")] = "auto",
+    path: Annotated[str, path_option("--path", "Another cache folder than the user's own.", read_text)] = "auto",
 ) -> None:
     """Where decoded images are kept, and how much; or clear them."""
     from polyhead.data.cache import cache_root, clear_caches, list_caches
@@ -221,7 +229,28 @@ def main() -> None:
     """Run the command line."""
     warnings.filterwarnings("ignore", module="PIL")  # of odd metadata in images that it reads all the same
     try:
-        app()
+        code = app(prog_name="polyhead", standalone_mode=False)
+        sys.stdout.flush()
+    except ClickException as error:
+        if error.format_message().startswith("Usage:"):  # there are no arguments at all
+            print(error.format_message(), file=sys.stderr)
+            sys.exit(2)
+        _fail(tell_usage(error))
     except PolyheadError as error:
-        print(f"polyhead: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
+    except BrokenPipeError:  # who read the answers, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    # What follows is a net for what no check foresaw.
+    except MemoryError:
+        _fail("there is not enough memory for this; give fewer or smaller images, or a smaller training.batch_size")
+    except RecursionError:
+        _fail("something given is nested too deeply to be read")
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+    sys.exit(code or 0)
+
+
+def _fail(words: str, code: int = 2) -> NoReturn:
+    print(f"polyhead: {PolyheadError(words)}", file=sys.stderr)
+    sys.exit(code)

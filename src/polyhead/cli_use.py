@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from polyhead.cli_arguments import images_argument, path_option, read_new_file, read_path
 from polyhead.errors import PolyheadError, show_text
 from polyhead.screen import Screen
 
 commands = typer.Typer()
 
-Model = Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="A run folder, or a model.onnx.")]
+Model = Annotated[Path, typer.Argument(metavar="RUN|MODEL", parser=read_path, help="A run folder, or a model.onnx.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 METHOD_HELP = "kmeans, agglomerative, spectral, birch, dbscan, optics, hdbscan; several are compared."
 
@@ -23,24 +24,28 @@ def predict(
     model: Model,
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="Images; or what holds, matches or lists them."),
+        images_argument("Images; or what holds, matches or lists them."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line an image.")] = False,
     csv: Annotated[
-        Path | None, typer.Option("--csv", help="Write a CSV file; one that was begun is gone on with.")
+        Path | None,
+        path_option("--csv", "Write a CSV file; one that was begun is gone on with.", "FILE", read_new_file),
     ] = None,
-    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")] = None,
+    parquet: Annotated[Path | None, path_option("--parquet", "Write a Parquet file.", "FILE", read_new_file)] = None,
     annotate: Annotated[
-        Path | None, typer.Option("--annotate", metavar="DIR", help="Write each image with its answers drawn on.")
+        Path | None,
+        path_option("--annotate", "Write each image with its answers drawn on.", "DIR"),
     ] = None,
     engine: Annotated[
         Literal["threads", "ray"], typer.Option("--engine", help="This machine's threads, or a Ray cluster.")
     ] = "threads",
     answers: Annotated[
-        Path | None, typer.Option("--answers", metavar="QUESTION.csv", help="Answer FashionAI's question file instead.")
+        Path | None,
+        path_option("--answers", "Answer FashionAI's question file instead.", "QUESTION.csv"),
     ] = None,
     gallery: Annotated[
-        Path | None, typer.Option("--gallery", metavar="DIR", help="Make a page to look through them instead.")
+        Path | None,
+        path_option("--gallery", "Make a page to look through them instead.", "DIR"),
     ] = None,
 ) -> None:
     """Answer for images. Ends in 1 where some images could not be answered."""
@@ -111,10 +116,16 @@ def export(
     ],
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="What to try it on, instead of the run's."),
+        images_argument("What to try it on, instead of the run's."),
     ] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="The labelled images, if they were moved.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write it; beside the model, if absent.")] = None,
+    data: Annotated[
+        Path | None,
+        path_option("--data", "The labelled images, if they were moved."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        path_option("--out", "Where to write it; beside the model, if absent."),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Write a model for another runtime, and tell how far its answers are from the original's."""
@@ -173,9 +184,12 @@ def cluster(
     model: Model,
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", help="Images; or what holds, matches, lists them."),
+        images_argument("Images; or what holds, matches, lists them."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Where to put the page, clusters.csv, clusters.json.")],
+    out: Annotated[
+        Path,
+        path_option("--out", "Where to put the page, clusters.csv, clusters.json."),
+    ],
     task: Annotated[list[str] | None, typer.Option(metavar="TASK[=LABEL,...]", help="What to group by; all.")] = None,
     on: Annotated[str, typer.Option(metavar="WHAT", help="probabilities, answers or features.")] = "probabilities",
     method: Annotated[list[str] | None, typer.Option(metavar="NAME", help=METHOD_HELP)] = None,

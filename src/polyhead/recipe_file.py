@@ -42,7 +42,8 @@ def recipe_text(recipe: str | Path) -> str:
         text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or f"is not UTF-8 text ({shorten(str(error.args[-1]), 60)})"
-        raise PolyheadError(f"{path}: cannot be read as a recipe: {reason}{_hint(path)}") from None
+        hint = _hint(path) if path.exists() else ""
+        raise PolyheadError(f"{path}: cannot be read as a recipe: {reason}{hint}") from None
     if len(content) > LONGEST:
         raise PolyheadError(f"{path}: is too large for a recipe: more than {LONGEST:,} bytes{_hint(path)}")
     if not text.strip():
@@ -69,7 +70,8 @@ def _read_bytes(path: Path) -> bytes:
 def _hint(path: Path) -> str:
     if path.suffix.lower() == ".onnx":
         return "; it looks like a model, and a recipe is a YAML file"
-    return f"; a recipe is a YAML file, such as `polyhead init {path.parent}` prints for a folder of labelled images"
+    data = path if path.suffix.lower() in (".csv", ".tsv") else path.parent
+    return f"; a recipe is a YAML file, such as `polyhead init {data}` prints for labelled images"
 
 
 def load_recipe(recipe: str | Path, overrides: Iterable[str] = (), **also: Any) -> Recipe:
@@ -200,7 +202,8 @@ def _explain(error: ValidationError, raw: Any) -> str:
     wanted = re.sub(r"^\w+ should (be|have) ", "", first["msg"]).replace("a valid dictionary", "keys")
     if kind == "int_parsing_size":
         wanted = "a smaller number"
-    return f"{key}: expected {wanted.partition(' or instance of')[0]}; got {_short(given)}"
+    wanted = re.sub(" or (instance of|object to) .*", "", wanted)
+    return f"{key}: expected {wanted}; got {_short(given)}"
 
 
 def _choose(errors: Sequence[Any], raw: Any) -> Any:
@@ -209,7 +212,8 @@ def _choose(errors: Sequence[Any], raw: Any) -> Any:
     alike = [error for error in errors if _keys(error["loc"], raw)[: len(place)] == place]
 
     def telling(error: Any) -> tuple[int, bool]:
-        return len(_keys(error["loc"], raw)), error["type"] == "literal_error" and isinstance(error["input"], str)
+        likely = "literal_error" if isinstance(error["input"], str) else "too_short"
+        return len(_keys(error["loc"], raw)), error["type"] == likely
 
     return max(alike, key=telling)
 

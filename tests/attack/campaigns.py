@@ -1,7 +1,7 @@
 """All campaigns."""
 
-from attack import images, kills, models, server
+from attack import images, kills, models, recipes, server
 from attack.campaign import Campaign
 
-ALL: tuple[Campaign, ...] = (images.CAMPAIGN, kills.CAMPAIGN, models.CAMPAIGN, server.CAMPAIGN)
+ALL: tuple[Campaign, ...] = (images.CAMPAIGN, kills.CAMPAIGN, models.CAMPAIGN, recipes.CAMPAIGN, server.CAMPAIGN)
 CAMPAIGNS = {campaign.name: campaign for campaign in ALL}

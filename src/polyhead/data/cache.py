@@ -187,7 +187,7 @@ def _fill(store: Store, wanted: dict[str, Path], settings: ImageSettings, progre
 def cache_root(cache: str = "auto") -> Path:
     """Say where caches lie: in the path given, or for `auto` in $POLYHEAD_CACHE, or else the user's cache folder."""
     automatic = os.environ.get("POLYHEAD_CACHE") or user_cache_dir("polyhead", appauthor=False)
-    return Path(automatic if cache == "auto" else cache).expanduser()
+    return Path(os.path.expanduser(automatic if cache == "auto" else cache))
 
 
 @dataclass(frozen=True)

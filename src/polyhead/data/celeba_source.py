@@ -1,16 +1,17 @@
 """Labels from CelebA's list of attributes, as text or as CSV, for the images of one folder."""
 
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from polyhead.data.images import find_images
 from polyhead.data.rows import NO_FILE, Rejected, Rows, Wanted, check_columns, data_folder, find_label_file
-from polyhead.data.text_files import open_text, read_records
-from polyhead.errors import PolyheadError
+from polyhead.data.text_files import find_repeated, open_lines, read_records
+from polyhead.errors import PolyheadError, shorten
 from polyhead.recipe import CelebaSource
 
 FILES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
@@ -24,7 +25,11 @@ def read_celeba(source: CelebaSource, data: Path, wanted: Wanted) -> Rows:
     file, known = find_label_file(source.file, data, FILES), _find_images(source, data_folder(data))
     lines = _read_list(file)
     names = next(lines)
-    check_columns(wanted, _choose(source, names, file), f"an attribute of {file.name}")
+    try:
+        check_columns(wanted, _choose(source, names, file), f"an attribute of {file.name}")
+    except PolyheadError:
+        lines.close()  # and with it the file, which the traceback would keep open
+        raise
     places = [names.index(column) + 1 for column in wanted]
     cells: dict[str, list[str]] = {}
     rejected: Rejected = []
@@ -50,13 +55,14 @@ def list_celeba_texts(source: CelebaSource, data: Path) -> tuple[Path, dict[str,
 def _choose(source: CelebaSource, names: Sequence[str], file: Path) -> list[str]:
     for key in ("keep", "drop"):
         check_columns(dict.fromkeys(getattr(source, key), f"data.source.{key}"), names, f"an attribute of {file.name}")
-    return [name for name in names if name not in source.drop and (not source.keep or name in source.keep)]
+    drop, keep = set(source.drop), set(source.keep)
+    return [name for name in names if name not in drop and (not keep or name in keep)]
 
 
 def _find_images(source: CelebaSource, root: Path) -> dict[str, str]:
     """The images of the folder by their paths in it, and by bare names that one of them alone has; from the root."""
     folder = root / source.images
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise PolyheadError(f"data.source.images: there is no folder {folder}")
     inside = [path.as_posix().removeprefix(f"{folder.as_posix()}/") for path in find_images(folder)]
     start = "" if folder == root else f"{PurePosixPath(source.images)}/"
@@ -65,7 +71,7 @@ def _find_images(source: CelebaSource, root: Path) -> dict[str, str]:
     return {name: paths[path] for path in inside if alone[name := path.rpartition("/")[2]] == 1} | paths
 
 
-def _read_list(file: Path) -> Iterator[list[str]]:
+def _read_list(file: Path) -> Generator[list[str], None, None]:
     """The names of the attributes; then, for each image, its name and as many values.
 
     Raises:
@@ -73,9 +79,11 @@ def _read_list(file: Path) -> Iterator[list[str]]:
     """
     rows = _read_csv(file) if file.suffix.lower() == ".csv" else _read_text(file)
     number, names = next(rows)
-    twice = [name for name in names if names.count(name) > 1]
-    if not names or twice:
-        fault = f"the attribute {twice[0]!r} is named twice" if twice else "expected the names of the attributes"
+    twice = find_repeated(names)
+    if not names or twice is not None:
+        fault = "expected the names of the attributes"
+        if twice is not None:
+            fault = f"the attribute {shorten(twice, 60)!r} is named twice"
         raise PolyheadError(f"{file} line {number}: {fault}")
     yield names
     for number, cells in rows:
@@ -99,13 +107,13 @@ def _read_csv(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _read_text(file: Path) -> Iterator[tuple[int, list[str]]]:
-    with open_text(file) as stream:
-        count = stream.readline().strip()
-        if not count.isdecimal():
-            raise PolyheadError(f"{file} line 1: expected the number of images; got {count[:40]!r}")
-        yield 2, stream.readline().split()
+    with open_lines(file) as lines:
+        count = next(lines, "").strip()
+        if not (count.isdecimal() and len(count) < 20):
+            raise PolyheadError(f"{file} line 1: expected the number of images; got {shorten(count, 60)!r}")
+        yield 2, next(lines, "").split()
         rows = 0
-        for number, line in enumerate(stream, 3):
+        for number, line in enumerate(lines, 3):
             if cells := line.split():
                 rows += 1
                 yield number, cells

@@ -93,9 +93,12 @@ def _read_images(source: CsvSource, file: Path, data: Path, columns: Wanted) -> 
     _, header = next(lines)
     # Literal text and names of columns in turn: `images/{id}.jpg` is "images/", "id", ".jpg".
     template = re.split("{([^{}]*)}", source.image) if "{" in source.image else ["", source.image, ""]
-    check_columns(
-        dict.fromkeys(template[1::2], "data.source.image") | dict(columns), header, f"a column of {file.name}"
-    )
+    asked = dict.fromkeys(template[1::2], "data.source.image") | dict(columns)
+    try:
+        check_columns(asked, header, f"a column of {file.name}")
+    except PolyheadError:
+        lines.close()  # and with it the file, which the traceback would keep open
+        raise
     parts = [header.index(text) if place % 2 else text for place, text in enumerate(template)]
     base = os.path.abspath(data_folder(data))
     folders = dict.fromkeys((os.path.abspath(file.parent), base))

@@ -14,6 +14,7 @@ from polyhead.data.table import Table, read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import Progress
 from polyhead.recipe import Recipe
+from polyhead.recipe_size import check_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +51,12 @@ def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = T
             cannot be made stop it: all rows then have a blank one, and the reason is said.
 
     Raises:
-        PolyheadError: no image can be used; or, under `check`, too few can, or the split cannot be made.
+        PolyheadError: no image can be used; or, under `check`, too few can, the split cannot be made, or the network
+            cannot fit.
     """
     table = read_table(recipe, data, progress)
+    if check:
+        check_size(recipe, len(table.frame))  # before images are decoded, which may take long
     images = _open(recipe, table, progress)
     reasons = [images.failures.get(row, "") for row in range(len(table.frame))]
     digests = [digest or "" for digest in images.digests]

@@ -20,7 +20,7 @@ from polyhead.data.rows import (
     find_label_file,
 )
 from polyhead.data.text_files import read_records
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.recipe import FashionaiSource
 
 FILES = ("Annotations/label.csv", "label.csv")  # where the published set has it, and beside the folder of images
@@ -104,13 +104,13 @@ def _count_classes(lines: Sequence[Line]) -> dict[str, int]:
 
 def _find_fault(letters: str) -> str:
     if not letters or set(letters) - set("ynm"):
-        return f"expected letters y, n and m; got {letters!r}"
-    return "" if letters.count("y") == 1 else f"expected one y; got {letters!r}"
+        return f"expected letters y, n and m; got {shorten(letters, 60)!r}"
+    return "" if letters.count("y") == 1 else f"expected one y; got {shorten(letters, 60)!r}"
 
 
 def _read_letters(letters: str, classes: int) -> tuple[str, str]:
     """The place of the `y` as text, for `m`, maybe, counts as not; or the letters and what is wrong with them."""
     fault = _find_fault(letters)
     if not fault and len(letters) != classes:
-        fault = f"expected {classes} letters, as in the other rows of its attribute; got {letters!r}"
+        fault = f"expected {classes} letters, as in the other rows of its attribute; got {shorten(letters, 60)!r}"
     return letters if fault else str(letters.index("y")), fault

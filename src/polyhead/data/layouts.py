@@ -12,7 +12,7 @@ from polyhead.data.evidence import Finding, judge_column, tell_counts
 from polyhead.data.images import find_images
 from polyhead.data.rows import Rows, data_folder
 from polyhead.data.sources import READERS, TEXTS
-from polyhead.data.text_files import read_lines
+from polyhead.data.text_files import open_lines, read_lines
 from polyhead.errors import PolyheadError
 from polyhead.recipe import (
     CelebaSource,
@@ -21,9 +21,11 @@ from polyhead.recipe import (
     FilesSource,
     FoldersSource,
     Source,
+    list_words,
     pattern_fields,
 )
 
+MOST_COLUMNS = 1000  # of a CSV file that is looked through
 SAMPLE = 200  # rows looked at for the column of images
 SEPARATORS = "_-. "
 PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv")  # CelebA's
@@ -204,11 +206,12 @@ def _number(pattern: str) -> str:
 
 def _look_into_csv(file: Path, root: Path) -> Sight:
     separator = _guess_separator(file)
-    header, *lines = (cells for _, cells in read_lines(file, separator))
+    header, *lines = (cells for _, cells in _within_bounds(file, read_lines(file, separator)))
     image = _find_template(header, lines, file, root)
     source = CsvSource(file=file.relative_to(root).as_posix(), image=image, separator=separator)
     used = pattern_fields(image) or [image]
-    columns = [name for name in header if name and header.count(name) == 1]
+    counts = Counter(header)
+    columns = [name for name in header if name and counts[name] == 1]
     rows = READERS["csv"](source, root, dict.fromkeys(columns, "data.source.file"))
     findings = [judge_column(column, list(rows.cells[column])) for column in columns if column not in used]
     return Sight(source, rows, findings, f"column of {file.name}")
@@ -221,12 +224,20 @@ def _check_tasks(sight: Sight, file: Path) -> Sight:
     return sight
 
 
+def _within_bounds(file: Path, lines: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a file whose columns a person can look through."""
+    for number, cells in lines:
+        if len(cells) > MOST_COLUMNS:
+            raise PolyheadError(
+                f"{file}: has {len(cells):,} columns, and init looks through {MOST_COLUMNS:,} at most; leave out those "
+                "that are no labels, or write the recipe by hand"
+            )
+        yield number, cells
+
+
 def _guess_separator(file: Path) -> str:
-    try:
-        with file.open(encoding="utf-8-sig", errors="replace") as stream:
-            line = stream.readline()
-    except OSError as error:
-        raise PolyheadError(f"{file}: cannot be read: {error.strerror}") from None
+    with open_lines(file) as lines:
+        line = next(lines, "")
     return max(",;\t|", key=line.count)
 
 
@@ -249,5 +260,5 @@ def _find_template(header: Sequence[str], lines: Sequence[Sequence[str]], file: 
                 votes[f"{before}/{{{column}}}{behind}".lstrip("/")] += 1
     best, rows = votes.most_common(1)[0] if votes else ("", 0)
     if rows < len(sample) / 2:
-        raise PolyheadError(f"{file}: none of its columns ({', '.join(header[:20])}) names images in {root}")
+        raise PolyheadError(f"{file}: none of its columns ({list_words(header)}) names images in {root}")
     return best

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from polyhead.data.rows import Entry, Rejected, Rows, Wanted
+from polyhead.errors import shorten
 
 
 def gather_entries(entries: Iterable[Entry], file: Path, wanted: Wanted, rejected: Rejected) -> Rows:
@@ -27,7 +28,11 @@ def gather_entries(entries: Iterable[Entry], file: Path, wanted: Wanted, rejecte
         reason = entry.reason
         if entry.text and not reason:
             before = row.setdefault(entry.column, sys.intern(entry.text))  # few texts, in many rows
-            reason = "" if before == entry.text else f"a row before this one says {before!r}; got {entry.text!r}"
+            reason = (
+                ""
+                if before == entry.text
+                else f"a row before this one says {shorten(before, 60)!r}; got {shorten(entry.text, 60)!r}"
+            )
         if reason:
             mistakes.append(entry._replace(reason=f"{reason} ({file.name} line {entry.line})"))
     rows = [[row.get(column, "") for column in wanted] for row in cells.values()]

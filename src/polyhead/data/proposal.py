@@ -51,7 +51,7 @@ def propose_recipe(data: Path) -> str:
     Raises:
         PolyheadError: there is no such path, no image, or no label that can be seen.
     """
-    data = Path(os.path.abspath(data.expanduser()))
+    data = Path(os.path.abspath(os.path.expanduser(data)))
     root, sight = data_folder(data), look_at(data)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", data.stem).strip("-") or "mine"
     source = {"kind": sight.source.kind} | sight.source.model_dump(exclude_defaults=True)

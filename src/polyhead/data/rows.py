@@ -1,6 +1,7 @@
 """What every reader of labels ends in, and what they all need: the data's folder, its files, its images."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from polyhead.errors import PolyheadError
-from polyhead.recipe import nearest
+from polyhead.errors import PolyheadError, shorten
+from polyhead.recipe import list_words, nearest
 
 # With pyarrow installed, pandas would keep text in a form that file names which are no Unicode do not go into.
 pd.options.mode.string_storage = "python"
@@ -55,7 +56,7 @@ def data_folder(data: Path) -> Path:
     Raises:
         PolyheadError: there is no such folder or file.
     """
-    if not data.exists():
+    if not os.path.exists(data):  # which asks without raising, whatever the path
         raise PolyheadError(f"{data}: there is no such folder or file; check data.path or --data")
     return data if data.is_dir() else data.parent
 
@@ -76,7 +77,7 @@ def find_label_file(named: str | None, data: Path, usual: Sequence[str] = ()) ->
         missing = f"there is no {' or '.join(usual)} in {data}" if usual else "is missing"
         raise PolyheadError(f"data.source.file: {missing}; say which file in {data} holds the labels")
     file = root / named
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise PolyheadError(f"data.source.file: there is no file {file}")
     if not data.is_dir() and not file.samefile(data):
         raise PolyheadError(f"data.source.file: is {named}, but the data's path is the file {data}; give one")
@@ -108,9 +109,11 @@ def check_columns(wanted: Wanted, columns: Iterable[str], words: str) -> None:
     Raises:
         PolyheadError: with the key that asks for it, the columns that there are, and the nearest of them.
     """
-    columns = list(columns)
+    counts = Counter(iter(columns))  # of their names, also where they come with counts of their own
     for column, key in wanted.items():
-        if columns.count(column) != 1:
-            names = ", ".join(columns[:50]) + (" and more" if len(columns) > 50 else "")
-            wrong = "is twice" if column in columns else "is not"
-            raise PolyheadError(f"{key}: {column!r} {wrong} {words}; there are {names}{nearest(column, columns)}")
+        if counts[column] != 1:
+            wrong = "is twice" if column in counts else "is not"
+            shown = shorten(column, 60)
+            raise PolyheadError(
+                f"{key}: {shown!r} {wrong} {words}; there are {list_words(counts)}{nearest(column, counts)}"
+            )

@@ -6,7 +6,6 @@ whole) and the lot's rows of the other split are left out: test before valid bef
 """
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polyhead.data.rows import Rows
-from polyhead.errors import PolyheadError
-from polyhead.recipe import Recipe, SplitRecipe, nearest
+from polyhead.data.text_files import open_lines
+from polyhead.errors import PolyheadError, shorten
+from polyhead.recipe import Recipe, SplitRecipe, list_words, nearest
 
 GROUP = "split.group"  # a column of the frame that no task can be called
 JUDGES = ("train", "valid", "test")  # the later, the more it judges
@@ -180,8 +180,8 @@ def _match_held_out(frame: pd.DataFrame, recipe: Recipe) -> NDArray[np.bool_]:
             if not any(label in labels for labels in found.values()):
                 known = sorted(set().union(*found.values()))
                 raise PolyheadError(
-                    f"data.split.hold_out: no image has the {name} {label!r}{nearest(label, known)}; "
-                    f"there are {', '.join(known[:20])}"
+                    f"data.split.hold_out: no image has the {name} {shorten(label, 60)!r}{nearest(label, known)}; "
+                    f"there are {list_words(known)}"
                 )
             matches &= (
                 frame[name].map(lambda text, label=label, found=found: label in found.get(text, ())).to_numpy(bool)
@@ -218,7 +218,7 @@ def _explain_word(word: str, plan: SplitRecipe, place: str) -> str:
     if word in plan.values:
         return ""
     return (
-        f"{place} calls its split {word!r}; data.split.values has {', '.join(plan.values)}"
+        f"{place} calls its split {shorten(word, 60)!r}; data.split.values has {list_words(plan.values)}"
         if word
         else (f"{place} does not say its split")
     )
@@ -238,18 +238,28 @@ def _read_split_file(file: Path, paths: Iterable[str], folder: str) -> list[str]
 
 
 def _read_lines(file: Path) -> dict[str, str]:
-    try:
-        lines = [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except OSError as error:
-        raise PolyheadError(f"data.split.file: {file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise PolyheadError(f"data.split.file: {file} is not UTF-8 text") from None
     said: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        cells = next(csv.reader([line])) if re.search(r",[^,]*$", line) else line.rsplit(None, 1)
-        if len(cells) != 2:
-            raise PolyheadError(f"data.split.file: {file} line {number}: expected an image and its split; got {line!r}")
-        image, word = (cell.strip() for cell in cells)
-        if said.setdefault(image.removeprefix("./"), word) != word:
-            raise PolyheadError(f"data.split.file: {file} line {number}: {image} is named twice, with two splits")
+    try:
+        with open_lines(file) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    image, word = _read_split(line.strip(), f"{file} line {number}")
+                    if said.setdefault(image, word) != word:
+                        raise PolyheadError(
+                            f"{file} line {number}: {shorten(image, 200)} is named twice, with two splits"
+                        )
+    except PolyheadError as error:
+        raise PolyheadError(f"data.split.file: {error}") from None
     return said
+
+
+def _read_split(line: str, where: str) -> tuple[str, str]:
+    """The image and the split that a line names."""
+    try:
+        cells = next(csv.reader([line])) if "," in line else line.rsplit(None, 1)
+    except csv.Error as error:
+        raise PolyheadError(f"{where}: is not CSV: {error}") from None
+    if len(cells) != 2:
+        raise PolyheadError(f"{where}: expected an image and its split; got {shorten(line, 60)!r}")
+    image, word = (cell.strip() for cell in cells)
+    return image.removeprefix("./"), word

@@ -1,7 +1,6 @@
 """The one thing that every source ends in: a row an image, a column a task, and a list of what was left out."""
 
 import csv
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ import pandas as pd
 from polyhead.data.rows import Rows, data_folder
 from polyhead.data.sources import complete_recipe, read_rows
 from polyhead.data.splits import GROUP, read_fixed_splits
-from polyhead.errors import PolyheadError, show_text
+from polyhead.errors import PolyheadError, shorten, show_text
 from polyhead.files import write_beside
 from polyhead.progress import Progress
 from polyhead.recipe import Recipe
 from polyhead.tasks import Task
 
+HEAVIEST = 1_000_000_000  # weight of a row: sums of them are 32-bit floats
 WEIGHT = "data.weight"  # a column of the frame that no task can be called
 FIXED_COLUMNS = ["path", "split", "content"]
 REJECTED_COLUMNS = ["path", "task", "value", "reason"]
@@ -129,11 +129,11 @@ def _read_weights(cells: Iterable[str], reasons: list[str]) -> list[str]:
     texts = [cell.strip() or "1" for cell in cells]
     for row, text in enumerate(texts):
         try:
-            right = 0 <= float(text) < math.inf
+            right = 0 <= float(text) <= HEAVIEST
         except ValueError:
             right = False
         if not right:
-            reasons[row] = reasons[row] or f"its weight is no number of 0 or more: {text!r}"
+            reasons[row] = reasons[row] or f"its weight is no number from 0 to {HEAVIEST:,}: {shorten(text, 60)!r}"
     return texts
 
 

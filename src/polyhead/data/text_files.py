@@ -1,28 +1,57 @@
 """Text files line by line; a file that cannot be read is one clear error, with its name."""
 
+import codecs
 import csv
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
 
 from polyhead.errors import PolyheadError
+from polyhead.files import open_regular
+
+LONGEST_LINE = 2**24  # characters: what is longer is no table, and would fill the memory
+LONGEST_CELL = csv.field_size_limit()
+OTHER_ENCODINGS = {  # by the mark that a file begins with; the longer ones first
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 
 
 @contextmanager
-def open_text(file: Path) -> Iterator[TextIO]:
-    """Open a UTF-8 text file; its lines keep the ends that they have.
+def open_lines(file: Path) -> Iterator[Iterator[str]]:
+    """The lines of a UTF-8 text file, with the ends that they have.
 
     Raises:
-        PolyheadError: it cannot be read, or is not UTF-8.
+        PolyheadError: it cannot be read, is not UTF-8, or a line is no line of text.
     """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            yield stream
+        with open_regular(file) as stream:
+            start = stream.read(4)
+            stream.seek(0)
+            for mark, name in OTHER_ENCODINGS.items():
+                if start.startswith(mark):
+                    raise PolyheadError(f"{file}: is {name} text; save it in UTF-8")
+            with TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+                yield _read_lines(text, file)
     except UnicodeDecodeError as error:
         raise PolyheadError(f"{file}: is not UTF-8 text ({error.reason}); save it in UTF-8") from None
     except OSError as error:
         raise PolyheadError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _read_lines(stream: TextIOWrapper, file: Path) -> Iterator[str]:
+    number = 0
+    while line := stream.readline(LONGEST_LINE):
+        number += 1
+        if len(line) == LONGEST_LINE:
+            raise PolyheadError(f"{file} line {number}: is longer than {LONGEST_LINE:,} characters; is it a table?")
+        if "\0" in line:
+            raise PolyheadError(f"{file} line {number}: holds a NUL, so it is no text in UTF-8; save it as that")
+        yield line
 
 
 def read_records(file: Path, separator: str = ",") -> Iterator[tuple[int, list[str]]]:
@@ -33,16 +62,27 @@ def read_records(file: Path, separator: str = ",") -> Iterator[tuple[int, list[s
     """
     if separator in '"\r\n':
         raise PolyheadError(f"data.source.separator: {separator!r} cannot separate columns; try ',' or ';'")
-    with open_text(file) as stream:
-        reader = csv.reader(stream, delimiter=separator, strict=True)
+    begun = 1  # the line where the row begins, of which its last line may be far away
+    with open_lines(file) as lines:
+        reader = csv.reader(lines, delimiter=separator, strict=True)
         try:
-            for cells in filter(None, reader):
-                yield reader.line_num, cells
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, cells
+                begun = reader.line_num + 1
         except csv.Error as error:
-            raise PolyheadError(f"{file} line {reader.line_num}: is not CSV: {error}") from None
+            raise PolyheadError(f"{file} line {begun}: {_explain(str(error))}") from None
 
 
-def read_lines(file: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _explain(words: str) -> str:
+    if "field limit" in words:
+        return f"is not CSV: a cell is longer than {LONGEST_CELL:,} characters; is a quote opened and never closed?"
+    if "end of data" in words:
+        return "is not CSV: a quote is opened and never closed"
+    return f"is not CSV: {words}"
+
+
+def read_lines(file: Path, separator: str) -> Generator[tuple[int, list[str]], None, None]:
     """The same for a CSV file with a header, which comes first; a row that stops early is filled up with blanks.
 
     Raises:
@@ -53,7 +93,7 @@ def read_lines(file: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
     for line, cells in read_records(file, separator):
         if header and len(cells) > len(header):
             raise PolyheadError(
-                f"{file} line {line}: {len(cells)} cells, but there are {len(header)} columns; "
+                f"{file} line {line}: {len(cells):,} cells, but there are {len(header):,} columns; "
                 f"put text that holds {separator!r} between double quotes"
             )
         rows += bool(header)
@@ -61,3 +101,8 @@ def read_lines(file: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
         yield line, cells + [""] * (len(header) - len(cells)) if rows else header
     if not rows:
         raise PolyheadError(f"{file}: expected a line of column names and a row for each image; there is no row")
+
+
+def find_repeated(names: Iterable[str]) -> str | None:
+    """A name that stands there twice, if there is one."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)

@@ -7,6 +7,7 @@ makes files that ONNX Runtime refuses, and a backend cannot be changed once Kera
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping

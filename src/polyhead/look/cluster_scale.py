@@ -8,6 +8,7 @@ import numpy as np
 
 from polyhead.errors import PolyheadError
 from polyhead.look.answers import Answers
+from polyhead.look.grouping import check_weight
 from polyhead.recipe import nearest
 from polyhead.tasks import Array, Task
 
@@ -120,7 +121,8 @@ def weigh(scale: Scale, answers: Mapping[str, Answers], weights: Iterable[str]) 
             raise PolyheadError(
                 f"--weight {text}: nothing is grouped by {name!r}; there is {', '.join(known)}{nearest(name, known)}"
             )
-        factors[matches] *= _read_weight(text, number)
+        check_weight(text)
+        factors[matches] *= float(number)
     return Scale(scale.points * factors, scale.columns, factors.tolist())
 
 
@@ -133,16 +135,6 @@ def _weigh_by_rule(columns: Sequence[Column], answers: Mapping[str, Answers], ra
             information[place] = -math.log2(share if rare else 1 - share)
     known = ~np.isnan(information)
     return np.where(known, information / (information[known].mean() if known.any() else 1), 1.0)
-
-
-def _read_weight(text: str, number: str) -> float:
-    try:
-        weight = float(number)
-    except ValueError:
-        weight = -1
-    if not 0 <= weight < math.inf:
-        raise PolyheadError(f"--weight {text}: expected a number from 0 up; got {number!r}")
-    return weight
 
 
 def reduce_features(features: Array, seed: int) -> Array:

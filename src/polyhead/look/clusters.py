@@ -121,7 +121,7 @@ def find_groups(points: Array, method: str, k: int | None, settings: Mapping[str
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore", UserWarning)  # of groups not found: what is found is counted and measured
             found = estimator.fit_predict(points)
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise PolyheadError(f"{method}: {' '.join(str(error).split())}") from None
     return number_by_size(found)
 

@@ -1,14 +1,17 @@
 """What a user asks of grouping: which answers, how weighted, by which methods, into how many groups; and its checks."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.look.clusters import METHODS
 from polyhead.recipe import nearest
 
 ONS = ("probabilities", "answers", "features")
+HEAVIEST = 1_000_000  # times that a difference can count
+MOST_TRIES = 1000  # numbers of groups
 USUAL = (2, 20)  # how many groups are tried where nobody says
 
 
@@ -42,15 +45,23 @@ class Grouping:
             PolyheadError: in one line.
         """
         if self.on not in ONS:
-            raise PolyheadError(f"--on: expected {', '.join(ONS)}; got {self.on!r}{nearest(self.on, ONS)}")
+            raise PolyheadError(f"--on: expected {', '.join(ONS)}; got {shorten(self.on, 60)!r}{nearest(self.on, ONS)}")
         for method in self.methods:
             if method not in METHODS:
                 raise PolyheadError(
-                    f"--method: expected {', '.join(METHODS)}; got {method!r}{nearest(method, METHODS)}"
+                    f"--method: expected {', '.join(METHODS)}; got {shorten(method, 60)!r}{nearest(method, METHODS)}"
                 )
-        low, _ = self.bounds
+        low, high = self.bounds
         if low < 2:
             raise PolyheadError(f"--k {self.k}: two groups are the fewest")
+        if high - low > MOST_TRIES:
+            raise PolyheadError(f"--k {self.k}: is a range of {high - low:,} numbers; {MOST_TRIES:,} can be tried")
+        if not 0 <= self.seed < 2**32:
+            raise PolyheadError(f"--seed: expected a number from 0 to {2**32 - 1:,}; got {shorten(str(self.seed), 40)}")
+        for text in self.weights:
+            check_weight(text)
+        for key, value in self.settings.items():
+            check_finite(key, value)
         if self.k is not None and self.methods and not any(METHODS[method].counts for method in self.methods):
             raise PolyheadError(f"--k {self.k}: {self.methods[0]} finds a number of groups of its own; leave --k out")
         if self.on == "features" and (self.tasks or self.weights):
@@ -62,8 +73,10 @@ class Grouping:
         if self.k is None:
             return USUAL
         low, _, high = str(self.k).partition("..")
-        if not (low.isdecimal() and (high or low).isdecimal() and int(low) <= int(high or low)):
-            raise PolyheadError(f"--k: expected a number such as 8, or a range such as 2..50; got {str(self.k)!r}")
+        numbers = all(text.isdecimal() and len(text) < 10 for text in (low, high or low))
+        if not numbers or int(low) > int(high or low):
+            shown = shorten(str(self.k), 60)
+            raise PolyheadError(f"--k: expected a number such as 8, or a range such as 2..50; got {shown!r}")
         return int(low), int(high or low)
 
     def tried(self, count: int, different: int) -> dict[str, Sequence[int]]:
@@ -101,16 +114,45 @@ def read_settings(texts: Iterable[str]) -> dict[str, Any]:
     Raises:
         PolyheadError: one of them is not of that form.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from polyhead.recipe_yaml import read_yaml
 
     settings = {}
     for text in texts:
         key, sign, value = text.partition("=")
-        try:
-            settings[key.strip()] = YAML(typ="safe", pure=True).load(value)
-        except YAMLError:
-            sign = ""
         if not sign or not key.strip():
-            raise PolyheadError(f"--set {text}: expected PARAMETER=VALUE, such as eps=0.3")
+            raise PolyheadError(f"--set {shorten(text, 60)}: expected PARAMETER=VALUE, such as eps=0.3")
+        settings[key.strip()] = read_yaml(value, f"--set {shorten(key, 60)}")
     return settings
+
+
+def check_weight(text: str) -> None:
+    """Refuse a number of `NAME=NUMBER` that weighs nothing; what it is of, only a model can say.
+
+    Raises:
+        PolyheadError: it is no number from 0 up.
+    """
+    name, sign, number = text.rpartition("=")
+    if not sign:
+        return
+    try:
+        right = name and 0 <= float(number) <= HEAVIEST
+    except ValueError:
+        right = False
+    if not right:
+        shown = shorten(number, 60)
+        raise PolyheadError(f"--weight {shorten(text, 60)}: expected a number from 0 to {HEAVIEST:,}; got {shown!r}")
+
+
+def check_finite(key: str, value: Any) -> None:
+    """Refuse infinite numbers and NaN, also within lists and keys.
+
+    Raises:
+        PolyheadError: with the parameter.
+    """
+    if isinstance(value, Mapping):
+        value = [*value.values()]
+    if isinstance(value, list | tuple):
+        for inner in value:
+            check_finite(key, inner)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise PolyheadError(f"--set {shorten(key, 60)}: expected a finite number; got {value}")

@@ -306,5 +306,5 @@ def keys_as_text(values: Mapping[Any, Any]) -> dict[Any, Any]:
     """
     found = {number_as_text(key): value for key, value in values.items()}
     if len(found) < len(values):
-        raise ValueError("two of its keys are the same text; take one out")
+        raise ValueError("values: two of its keys are the same text; take one out")
     return found

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.files import open_regular, write_beside
 from polyhead.progress import SILENT, Progress
-from polyhead.recipe import nearest
+from polyhead.recipe import list_words, nearest
 from polyhead.tasks import Array, Task
 from polyhead.use.predictor import Predictor
 
@@ -94,10 +94,10 @@ def _read_questions(file: Path, tasks: Mapping[str, Task]) -> list[Question]:
         image, attribute, start = _read_row(f"{file} line {number}", text)
         if attribute not in answering:
             raise PolyheadError(
-                f"{file} line {number}: the model has no classes for {attribute!r}; it answers "
-                f"{', '.join(answering)}{nearest(attribute, answering)}"
+                f"{file} line {number}: the model has no classes for {shorten(attribute, 60)!r}; it answers "
+                f"{list_words(answering)}{nearest(attribute, answering)}"
             )
-        inside = (folder / image).is_file() or not (folder.parent / image).is_file()
+        inside = os.path.isfile(folder / image) or not os.path.isfile(folder.parent / image)
         path = (folder if inside else folder.parent) / image
         questions.append(Question(start, line[len(text) :], path, answering[attribute]))
     if not questions:

@@ -157,13 +157,14 @@ def test_what_is_no_image_or_is_not_read_is_counted(
         assert f"{folder}/a/zero.jpg: is not a regular file" in lines
 
 
-@pytest.mark.parametrize("target", [".", "", "photos", "photos/"])
+@pytest.mark.parametrize("target", [".", "photos", "photos/"])
 def test_a_folder_is_no_csv(
     target: str, model: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder.parent)
     assert call("predict", model, "photos", "--csv", target) == 2
-    assert capsys.readouterr().err == f"polyhead: {Path(target)}: is a folder; name a file in it\n"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"polyhead: predict: --csv: {target} is a folder; name a file in it")
 
 
 def test_a_csv_goes_through_links_and_to_devices(model: Path, folder: Path, tmp_path: Path) -> None:

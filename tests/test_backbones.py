@@ -130,12 +130,6 @@ def test_a_file_that_is_no_weights_of_this_network_is_told_in_a_line(tmp_path: P
         assert "not" in str(error.value)
 
 
-@pytest.mark.parametrize("weights", ["x" * 300, "a\0b"])
-def test_what_can_be_no_files_name_is_no_file(weights: str) -> None:
-    with pytest.raises(PolyheadError, match=r"network\.backbone\.weights: there is no file"):
-        Backbone(name="MobileNetV2", weights=weights).find_weights()
-
-
 def test_imagenet_weights_that_are_damaged_are_told_with_their_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

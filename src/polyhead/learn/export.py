@@ -7,7 +7,6 @@ makes files that ONNX Runtime refuses, and a backend cannot be changed once Kera
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -74,13 +73,10 @@ def call_child(module: str, *arguments: str) -> str:
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode < 0:
-        raise PolyheadError(
-            f"exporting failed: its process was ended by {signal.Signals(-done.returncode).name}; is there enough "
-            "memory? The weights are kept, and it can be done again"
-        )
+        raise PolyheadError("exporting failed: its process was killed: most likely the memory is full")
     if done.returncode:
-        *_, reason = done.stderr.strip().splitlines() or ["its process says no reason"]
-        raise PolyheadError(f"exporting failed: {reason}") from RuntimeError(done.stderr)
+        lines = done.stderr.strip().splitlines() or ["it does not say why"]
+        raise PolyheadError(f"exporting failed: {lines[-1]}") from RuntimeError(done.stderr)
     return done.stdout
 
 

@@ -13,7 +13,7 @@ from conftest import TINY_RECIPE
 from polyhead.learn import WEIGHTS
 from polyhead.learn.batches import Lesson
 from polyhead.learn.features import precompute
-from polyhead.learn.history import learnt_by_heart
+from polyhead.learn.history import find_overfitted
 from polyhead.learn.network import build_network
 from polyhead.learn.training import train_network
 from polyhead.progress import SILENT
@@ -151,7 +151,7 @@ def test_a_runs_recipe_says_the_momentum_that_was_taken(shapes: Path, tmp_path: 
     assert (again / "evaluation.json").read_bytes() == (run / "evaluation.json").read_bytes()
 
 
-def test_what_was_learnt_by_heart_alone_is_known_by_its_figures() -> None:
+def test_what_was_find_overfitted_alone_is_known_by_its_figures() -> None:
     rows = [{"a.accuracy": 0.9, "b.accuracy": 0.9, "c.accuracy": 0.45, "d.mae": 1.0, "e.mae": 1.0, "f.accuracy": None}]
     valid = {
         "a": {"n": 9, "accuracy": 0.3, "baseline": {"accuracy": 0.3}},
@@ -162,5 +162,5 @@ def test_what_was_learnt_by_heart_alone_is_known_by_its_figures() -> None:
         "f": {"n": 9, "accuracy": 0.3, "baseline": {"accuracy": 0.3}},
         "g": {"n": 0},
     }
-    assert learnt_by_heart(rows, valid) == ["a", "d"]
-    assert learnt_by_heart([], valid) == []
+    assert find_overfitted(rows, valid) == ["a", "d"]
+    assert find_overfitted([], valid) == []

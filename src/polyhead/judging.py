@@ -17,7 +17,7 @@ from polyhead.data.table import Table, read_csv
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside, write_text
 from polyhead.learn.divergence import read_divergence
-from polyhead.learn.history import Row, kept_epoch, learnt_by_heart
+from polyhead.learn.history import Row, kept_epoch, find_overfitted
 from polyhead.look.evaluation import answers_frame, combine, evaluate_split
 from polyhead.look.parts import DataPart, Judged, Report, ResultPart, TrainingPart
 from polyhead.look.report import write_report
@@ -246,9 +246,9 @@ def _read_history(run: RunFolder) -> list[Row]:
 
 
 def warn_of_learning(run: RunFolder, evaluation: Evaluation) -> list[str]:
-    """What a user should know of how a run learnt, in sentences: see `learnt_by_heart`."""
+    """What a user should know of how a run learnt, in sentences: see `find_overfitted`."""
     tasks = evaluation.get("valid", {}).get("tasks", {})
-    names = learnt_by_heart(_read_history(run), tasks)
+    names = find_overfitted(_read_history(run), tasks)
     if not names:
         return []
     return [

@@ -23,7 +23,6 @@ import numpy as np
 
 from attack.campaign import Campaign
 from conftest import TINY_RECIPE, draw_shapes
-from polyhead.use.predictor import Predictor
 from tiny_model import write_tiny_model
 
 SEED = 11
@@ -173,8 +172,6 @@ def _compare(expected: Path, place: Path) -> None:
     for name in wanted:
         if name.endswith("history.csv") and _history(wanted[name]) != _history(found[name]):
             raise Failure(f"{name} differs")
-        if name.endswith("model.onnx") and _answers(wanted[name]) != _answers(found[name]):
-            raise Failure(f"{name} answers otherwise")
         if _is_compared(name) and wanted[name].read_bytes() != found[name].read_bytes():
             raise Failure(f"{name} differs")
 
@@ -187,16 +184,9 @@ def _list_files(place: Path) -> dict[str, Path]:
 def _is_compared(name: str) -> bool:
     """Whether a file's bytes are the same each time: not where seconds are told, or an archive holds the time."""
     return Path(name).name in (
-        *("table.csv", "rejected.csv", "predictions.csv", "evaluation.json", "recipe.yaml"),
+        *("table.csv", "rejected.csv", "predictions.csv", "evaluation.json", "recipe.yaml", "model.onnx"),
         *("out.csv", "clusters.csv", "clusters.json", "int8.onnx", "data.js"),
     )
-
-
-def _answers(model: Path) -> tuple[str, dict[str, bytes]]:
-    """What a model file says of itself, and its outputs; tf2onnx may call its tensors otherwise."""
-    predictor = Predictor(model)
-    pixels = np.random.default_rng(SEED).integers(0, 256, (4, *predictor.card.image.size, 3), np.uint8)
-    return predictor.card.model_dump_json(), {name: value.tobytes() for name, value in predictor.run(pixels).items()}
 
 
 def _history(file: Path) -> str:

@@ -109,6 +109,7 @@ def write_onnx(model: keras.Model, path: Path) -> None:
         import tf2onnx
 
     from polyhead.learn.folding import fold_norms
+    from polyhead.learn.graph_names import name_by_order
 
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")]
     function = tf.function(lambda images: model(images, training=False), input_signature=signature, autograph=False)
@@ -120,6 +121,7 @@ def write_onnx(model: keras.Model, path: Path) -> None:
     finally:
         tf.config.run_functions_eagerly(False)
     fold_norms(proto)
+    name_by_order(proto.graph)
     path.write_bytes(proto.SerializeToString())
 
 

@@ -1,4 +1,4 @@
-"""What a run's history says, without Keras: which epoch is the best, and what was learnt by heart alone."""
+"""What a run's history says, without Keras: which epoch is the best, and which tasks are overfitted."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,17 +20,17 @@ def kept_epoch(rows: Sequence[Row], chooses: bool) -> int:
     return (best_epoch(rows) if chooses else None) or len(rows)
 
 
-def learnt_by_heart(rows: Sequence[Row], valid: Mapping[str, Any]) -> list[str]:
-    """The tasks that training images were answered clearly better for than by one constant answer, others not at all.
+def find_overfitted(rows: Sequence[Row], valid: Mapping[str, Any]) -> list[str]:
+    """The tasks answered clearly better than by one constant answer on training images, and no better on others.
 
     Args:
         rows: the history.
         valid: the figures of the kept weights on validation images by task, each with its `baseline`.
     """
-    return [name for name, found in valid.items() if found["n"] and rows and _only_by_heart(name, found, rows[-1])]
+    return [name for name, found in valid.items() if found["n"] and rows and _is_overfitted(name, found, rows[-1])]
 
 
-def _only_by_heart(name: str, found: Mapping[str, Any], last: Row) -> bool:
+def _is_overfitted(name: str, found: Mapping[str, Any], last: Row) -> bool:
     """By the share of right answers, or by the mean error of a number."""
     baseline = found["baseline"]
     right, wrong = _finite(last.get(f"{name}.accuracy")), _finite(last.get(f"{name}.mae"))

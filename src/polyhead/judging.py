@@ -17,7 +17,7 @@ from polyhead.data.table import Table, read_csv
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside, write_text
 from polyhead.learn.divergence import read_divergence
-from polyhead.learn.history import Row, kept_epoch, find_overfitted
+from polyhead.learn.history import Row, find_overfitted, kept_epoch
 from polyhead.look.evaluation import answers_frame, combine, evaluate_split
 from polyhead.look.parts import DataPart, Judged, Report, ResultPart, TrainingPart
 from polyhead.look.report import write_report

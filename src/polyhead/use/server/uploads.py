@@ -1,22 +1,26 @@
 """From an HTTP request to the bytes of its images. What is wrong with it becomes a 4xx answer with a sentence."""
 
-import re
-from collections.abc import Iterator
-from itertools import takewhile
-from typing import NamedTuple
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from polyhead.errors import shorten, show_text
 from polyhead.use.server.limits import Limits, refuse
 
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
 LONGEST_NAME = 255  # characters
-LONGEST_HEAD = 8192  # bytes before the content of a form's part
-LONGEST_BOUNDARY = 70  # characters, by RFC 2046
-CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
-PARAMETER = re.compile(r""";\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)""", re.DOTALL)
-QUOTED = re.compile(r'\\(["\\])')
+CHARSETS = (b"utf-8", b"utf8", b"us-ascii", b"ascii")
+
+
+class _Part(NamedTuple):
+    """A part of a form: its headers, by names in lower case, and its content."""
+
+    headers: dict[bytes, bytes]
+    content: bytearray
 
 
 class Upload(NamedTuple):
@@ -68,67 +72,78 @@ def split_uploads(content_type: str, body: bytes, limits: Limits) -> list[Upload
         if not body:
             refuse(422, "the request is empty; send an image file as its body, or several as a multipart form")
         return [Upload(None, body)]
-    return [_read_part(part) for part in _split_form(content_type, body, limits.images)]
+    return [_read_part(part) for part in _read_form(content_type, body, limits.images)]
 
 
-def _split_form(content_type: str, body: bytes, most: int) -> list[bytes]:
-    """The parts of a form (RFC 7578), each with its head."""
-    boundary = _find_boundary(content_type)
-    # As many splits as show that there are too many parts, so that a body of boundaries costs no memory.
-    _, *pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, most + 2)
-    parts = list(takewhile(lambda piece: not piece.startswith(b"--"), pieces))
-    if len(parts) > most:
-        refuse(413, f"the request holds more than {most} images, the most that are read at once")
-    if (body and not pieces) or not all(part.lstrip(b" \t").startswith(b"\r\n") for part in parts):
-        refuse(400, "the body is no multipart form with the boundary that its Content-Type names")
-    if not parts:
-        refuse(422, "the form holds no file; send each image as one")
-    if len(parts) == len(pieces):
-        refuse(422, "the form is cut off: no file of it is read, as it does not end with its boundary and --")
-    return parts
+class _Form:
+    """The parts of a form, as python-multipart comes upon them."""
+
+    def __init__(self, most: int) -> None:
+        self.parts: list[_Part] = []
+        self.is_whole = False
+        self._most = most
+        self._header, self._value = bytearray(), bytearray()
+
+    def callbacks(self) -> "MultipartCallbacks":
+        """What python-multipart is to call."""
+        return {
+            "on_part_begin": self._begin_part,
+            "on_header_field": self._read_field,
+            "on_header_value": self._read_value,
+            "on_header_end": self._end_header,
+            "on_part_data": self._read_data,
+            "on_end": self._end,
+        }
+
+    def _begin_part(self) -> None:
+        if len(self.parts) == self._most:
+            refuse(413, f"the request holds more than {self._most} images, the most that are read at once")
+        self.parts.append(_Part({}, bytearray()))
+
+    def _read_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _read_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        self.parts[-1].headers[bytes(self._header).lower()] = bytes(self._value)
+        self._header.clear()
+        self._value.clear()
+
+    def _read_data(self, data: bytes, start: int, end: int) -> None:
+        self.parts[-1].content.extend(memoryview(data)[start:end])
+
+    def _end(self) -> None:
+        self.is_whole = True
 
 
-def _find_boundary(content_type: str) -> bytes:
-    parameters = _read_parameters(content_type)
-    boundary = parameters.get("boundary", "").encode("latin-1", "replace")
-    if not 0 < len(boundary) <= LONGEST_BOUNDARY:
-        refuse(400, f"the form's Content-Type names no boundary of 1 to {LONGEST_BOUNDARY} characters")
-    if parameters.get("charset", CHARSETS[0]).lower() not in CHARSETS:
+def _read_form(content_type: str, body: bytes, most: int) -> list[_Part]:
+    """The parts of a form (RFC 7578)."""
+    _, parameters = parse_options_header(content_type)
+    if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
         refuse(400, "the form's charset is not read, but UTF-8 alone; leave it out")
-    return boundary
+    form = _Form(most)
+    try:
+        MultipartParser(parameters.get(b"boundary", b""), form.callbacks()).write(body)
+    except FormParserError:
+        refuse(400, "the body is no multipart form with the boundary that its Content-Type names")
+    if not form.parts:
+        refuse(422, "the form holds no file; send each image as one")
+    if not form.is_whole:
+        refuse(422, "the form is cut off: no file of it is read, as it does not end with its boundary and --")
+    return form.parts
 
 
-def _read_part(part: bytes) -> Upload:
-    head, separator, content = part.partition(b"\r\n\r\n")
-    if not separator or len(head) > LONGEST_HEAD:
-        refuse(400, f"a part of the multipart form has no head of at most {LONGEST_HEAD:,} bytes")
-    parameters: dict[str, str] = {}
-    for name, value in _read_lines(head):
-        if name == "content-disposition":
-            parameters = _read_parameters(value)
-    if "name" not in parameters:
+def _read_part(part: _Part) -> Upload:
+    _, parameters = parse_options_header(part.headers.get(b"content-disposition"))
+    if b"name" not in parameters:
         refuse(400, 'a part of the multipart form has no name; it needs Content-Disposition: form-data; name="image"')
-    if "filename" not in parameters:
-        field = shorten(show_text(parameters["name"]), 40)
-        refuse(422, f"the form's field {field!r} is not a file; send each image as a file")
-    return Upload(shorten(show_text(parameters["filename"]), LONGEST_NAME) or None, content)
+    if b"filename" not in parameters:
+        refuse(422, f"the form's field {_show(parameters[b'name'], 40)!r} is not a file; send each image as a file")
+    return Upload(_show(parameters[b"filename"], LONGEST_NAME) or None, bytes(part.content))
 
 
-def _read_lines(head: bytes) -> Iterator[tuple[str, str]]:
-    """The lines of a part's head; what is no UTF-8 in them is replaced."""
-    for line in head.decode("utf-8", "replace").split("\r\n"):
-        name, _, value = line.partition(":")
-        yield name.strip().lower(), value
-
-
-def _read_parameters(value: str) -> dict[str, str]:
-    """Of a header such as `form-data; name="image"; filename="a.jpg"`."""
-    found: dict[str, str] = {}
-    for name, text in PARAMETER.findall(value):
-        if text.startswith('"'):
-            found[name.lower()] = QUOTED.sub(r"\1", text[1:-1])
-        elif name.endswith("*"):  # RFC 5987: charset'language'text
-            found[name[:-1].lower()] = unquote(text.rpartition("'")[2].strip())
-        else:
-            found[name.lower()] = text.strip()
-    return found
+def _show(name: bytes, longest: int) -> str:
+    """A client's name for something as one line of text, whatever its bytes are."""
+    return shorten(show_text(name.decode("utf-8", "replace")), longest)

@@ -115,7 +115,7 @@ class _Bounds:
         if event.anchor:
             self.anchors[event.anchor] = (1, 1)
         huge = event.style is None and HUGE_NUMBER.fullmatch(event.value)
-        return f"a number of {len(event.value):,} digits is none; put a text between quotes" if huge else ""
+        return f"a number of {len(event.value):,} digits is more than a recipe holds" if huge else ""
 
     def _note_levels(self, levels: int) -> None:
         if self.opened:

@@ -13,7 +13,7 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(RUN) pytest -n auto --maxprocesses 4 --dist worksteal
 
-# All hostile inputs of tests/attack: an hour or two. `make attack ATTACK=images` runs one campaign.
+# All hostile inputs of tests/attack, in half an hour. `make attack ATTACK=images` runs one campaign.
 attack: $(VENV)/.ready
 	PYTHONPATH=tests $(RUN) attack $(ATTACK)
 

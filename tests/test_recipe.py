@@ -70,7 +70,10 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("training.epochs=1e20", "training.epochs: expected a smaller number; got 1e+20"),
         ("training.batch_size=1000000000000", "training.batch_size: expected less than or equal to 1000000; got 1000"),
         ("training.learning_rate=.inf", "training.learning_rate: expected a finite number; got inf"),
-        ("training.seed=" + "9" * 6000, "--set training.seed: line 1: a number of 6,000 digits is more than a recipe holds"),
+        (
+            "training.seed=" + "9" * 6000,
+            "--set training.seed: line 1: a number of 6,000 digits is more than",
+        ),
         ("seed=!!int 'abc'", "--set seed: line 1: the tag tag:yaml.org,2002:int makes no value of a recipe"),
         ("tasks.color.loss_weight=.nan", "tasks.color.loss_weight: expected a finite number; got nan"),
         ("tasks.color.classes=[red, red]", "tasks.color.classes: 'red' stands there 2 times; once is enough"),

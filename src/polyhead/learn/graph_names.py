@@ -14,8 +14,13 @@ COUNTED = re.compile(r"__\d+")
 def name_by_order(graph: onnx.GraphProto) -> None:
     """Number anew what tf2onnx has counted, in the order of the nodes; call constants by the node that uses them first.
 
-    Names of inputs and outputs stay. Constants are sorted by their first use.
+    Names of inputs and outputs stay; their open dimension, which is the number of images, is called n. Constants are
+    sorted by their first use.
     """
+    for value in (*graph.input, *graph.output):
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.dim_param:
+                dimension.dim_param = "n"
     constants = {entry.name: entry for entry in graph.initializer}
     names = {value.name: value.name for value in (*graph.input, *graph.output)}
     taken = set(names)

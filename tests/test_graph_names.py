@@ -19,8 +19,8 @@ def write(counts: Iterable[int], kept: str) -> onnx.ModelProto:
         helper.make_node("Add", [f"a/Relu__{second}:0", kept], ["color"], name=f"a/Add__{second}"),
     ]
     constants = [
-        numpy_helper.from_array(np.float32(0.5), kept),
-        numpy_helper.from_array(np.float32(9), f"idle__{first}"),
+        numpy_helper.from_array(np.array(0.5, np.float32), kept),
+        numpy_helper.from_array(np.array(9, np.float32), f"idle__{first}"),
     ]
     values = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [f"unk__{batch}", 2]) for name in ("images", "color")

@@ -116,11 +116,10 @@ def lock_run(run: RunFolder) -> Iterator[None]:
     run.state.mkdir(exist_ok=True)
     lock = FileLock(run.lock)
     try:
-        lock.acquire(blocking=False)
+        with suppress(NotImplementedError):  # a file system without locks
+            lock.acquire(blocking=False)
     except Timeout:
         raise PolyheadError(f"{run.path}: another process is training it; wait until it ends, or stop it") from None
-    except NotImplementedError:  # a file system without locks: then nobody can be told apart
-        lock = FileLock(run.lock)
     try:
         yield
     finally:

@@ -112,6 +112,7 @@ class BoundedRequests(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Parse what has come, and end the connection where it is no HTTP or more than is read."""
         self._silent += len(data)
         if self._deaf:
             if self._silent > self.arrivals.longest:

@@ -28,7 +28,7 @@ def measure(name: str) -> str:
 
     from polyhead.export.onnx import export_network
     from polyhead.training.backbones import set_trainable
-    from polyhead.training.multi_task import Learner
+    from polyhead.training.multi_task import MultiTaskModel
     from polyhead.training.network import build_network
 
     smallest = SMALLEST.get(name, 32)
@@ -48,7 +48,7 @@ def measure(name: str) -> str:
     times = [time.process_time()]
     network = build_network(recipe, tasks, pretrained=True)
     set_trainable(network.backbone, backbone, True)
-    learner = Learner(network, recipe)
+    learner = MultiTaskModel(network, recipe)
     learner.compile(optimizer=keras.optimizers.Adam())
     for _ in range(2):
         times.append(time.process_time())

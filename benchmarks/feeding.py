@@ -74,12 +74,12 @@ def read_feed(folder: Path, batch: int = 32, seconds: float = 3) -> float:
     from polyhead.training import choose_backend
 
     choose_backend()
-    from polyhead.training.batches import Batches, Lesson
+    from polyhead.training.batches import Batches, TrainingData
 
     with tempfile.TemporaryDirectory() as cache:
         images = open_images(find_images(folder), ImageSettings(SIZE, "stretch", cache))
         targets = {"task": np.zeros((len(images), 1), np.float32)}
-        batches = Batches(Lesson(images.read, targets, np.arange(len(images)), np.arange(0)), batch, 0)
+        batches = Batches(TrainingData(images.read, targets, np.arange(len(images)), np.arange(0)), batch, 0)
         begun, step = time.monotonic(), 0
         while time.monotonic() - begun < seconds:
             batches[step]

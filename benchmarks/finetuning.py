@@ -58,7 +58,7 @@ def train(count: int, training: dict[str, Any]) -> tuple[list[float], float]:
     import keras
 
     from polyhead.progress import SILENT
-    from polyhead.training.batches import Lesson
+    from polyhead.training.batches import TrainingData
     from polyhead.training.fit import train_network
 
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +68,7 @@ def train(count: int, training: dict[str, Any]) -> tuple[list[float], float]:
             weights
         )
         recipe, tasks, pixels, targets = make_data(count, training, weights)
-        lesson = Lesson(lambda rows: pixels[rows], targets, np.arange(count), np.arange(0))
+        lesson = TrainingData(lambda rows: pixels[rows], targets, np.arange(count), np.arange(0))
         begun = time.monotonic()
         train_network(recipe, tasks, lesson, Path(folder), SILENT)
         seconds = time.monotonic() - begun

@@ -27,7 +27,7 @@ SPLIT = "data.split={test: 0.3, valid: 0.2}"
 
 def train(recipe: Recipe, data: Path) -> tuple[int, float, float]:
     """The epoch that is kept, its validation loss, and its accuracy on test images, meaned over the tasks with one."""
-    from polyhead.training.batches import Lesson
+    from polyhead.training.batches import TrainingData
     from polyhead.training.fit import train_network
     from polyhead.training.network import build_network
 
@@ -38,7 +38,7 @@ def train(recipe: Recipe, data: Path) -> tuple[int, float, float]:
     recipe = recipe.model_copy(update={"network": recipe.network.settle(steps)})
     targets = {name: task.encode(list(frame[name])) for name, task in tasks.items()}
     with tempfile.TemporaryDirectory() as folder:
-        lesson = Lesson(dataset.pixels, targets, rows, dataset.rows_of("valid"))
+        lesson = TrainingData(dataset.pixels, targets, rows, dataset.rows_of("valid"))
         train_network(recipe, tasks, lesson, Path(folder), SILENT)
         losses = pd.read_csv(Path(folder) / "history.csv")["val_loss"]
         network = build_network(recipe, tasks)

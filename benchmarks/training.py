@@ -45,13 +45,13 @@ def train_polyhead(name: str, count: int) -> float:
     """Images/s of `train_network`, from the history that it writes."""
     choose_backend()
     from polyhead.progress import SILENT
-    from polyhead.training.batches import Lesson
+    from polyhead.training.batches import TrainingData
     from polyhead.training.fit import train_network
 
     recipe, tasks, pixels, labels = make_data(name, count)
     targets = {task: tasks[task].encode(labels[task]) for task in tasks}
     with tempfile.TemporaryDirectory() as folder:
-        lesson = Lesson(lambda rows: pixels[rows], targets, np.arange(count), np.arange(0))
+        lesson = TrainingData(lambda rows: pixels[rows], targets, np.arange(count), np.arange(0))
         train_network(recipe, tasks, lesson, Path(folder), SILENT)
         rows = (Path(folder) / "history.csv").read_text().splitlines()
     seconds = [float(row.rpartition(",")[2]) for row in rows[2:]]

@@ -84,7 +84,7 @@ def draw_images(folder: Path, count: int) -> list[str]:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `model.onnx` and 90 images in `images`."""
-    folder = tmp_path_factory.mktemp("pile")
+    folder = tmp_path_factory.mktemp("image_set")
     make_model(folder / "model.onnx")
     draw_images(folder / "images", 90)
     return folder

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pages import Page
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import combine, evaluate_split
-from polyhead.report.report import DataPart, Judged, Report, ResultPart, TrainingPart, write_report
+from polyhead.report.report import DataPart, EvaluatedSplit, Report, ResultPart, TrainingPart, write_report
 from polyhead.tasks import Array, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
 from polyhead.tasks.published import Published
 
@@ -92,7 +92,7 @@ def make_report() -> Report:
         places = np.flatnonzero(table["split"] == split)
         rows = table.iloc[places].reset_index(drop=True)
         outputs = {name: answer_wrongly(task, rows[name].tolist()) for name, task in tasks.items()}
-        splits[split] = Judged(rows, outputs, partial(draw_those, places))
+        splits[split] = EvaluatedSplit(rows, outputs, partial(draw_those, places))
     found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in splits.items()}
     history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2, 1], "val_loss": [3.0, 2.5, 2.75], "seconds": 10.0})
     history["color.loss"] = history["val_color.loss"] = [0.3, 0.2, 0.1]
@@ -296,7 +296,7 @@ def test_a_large_data_set_makes_a_small_page(tmp_path: Path) -> None:
     report = Report(
         "large",
         data=DataPart(table, rejected, tasks, repeats, draw_pixels),
-        results=ResultPart(found, tasks, {"test": Judged(table, outputs, draw_pixels)}),
+        results=ResultPart(found, tasks, {"test": EvaluatedSplit(table, outputs, draw_pixels)}),
     )
 
     page = Page(write_report(tmp_path / "report", report))

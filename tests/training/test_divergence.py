@@ -16,11 +16,11 @@ from polyhead.progress import Silent
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.training import TrainingRecipe
 from polyhead.training import WEIGHTS
-from polyhead.training.batches import Lesson
+from polyhead.training.batches import TrainingData
 from polyhead.training.divergence import DIVERGED, read_divergence
 from polyhead.training.fit import HISTORY, STATE, train_network
 from polyhead.training.history import best_epoch, kept_epoch
-from polyhead.training.multi_task import Learner
+from polyhead.training.multi_task import MultiTaskModel
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
 LABELS = {"color": ["red", "blue", "green"] * 4, "width": [str(number) for number in range(12)]}
@@ -57,8 +57,8 @@ def train(
     targets = {name: task.encode(labels[name]) for name, task in tasks.items()}
     weighed = None if weights is None else np.array(weights, np.float32)
     sayings = Sayings()
-    lesson = Lesson(lambda wanted: IMAGES[wanted], targets, train_rows, valid_rows, weighed)
-    train_network(recipe, tasks, lesson, folder, sayings)
+    training_data = TrainingData(lambda wanted: IMAGES[wanted], targets, train_rows, valid_rows, weighed)
+    train_network(recipe, tasks, training_data, folder, sayings)
     return sayings.lines
 
 
@@ -236,7 +236,7 @@ def test_memory_that_runs_out_is_told_in_a_line(tmp_path: Path, monkeypatch: pyt
         def fail(*_: object, error: Exception = error, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr(Learner, "fit", fail)
+        monkeypatch.setattr(MultiTaskModel, "fit", fail)
         with pytest.raises(PolyheadError, match="too little memory to train; try a lower"):
             train(tmp_path / "run")
 

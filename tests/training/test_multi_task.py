@@ -14,8 +14,8 @@ from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.schema import Recipe
 from polyhead.recipe.training import Augment
 from polyhead.training.augmentation import RandomChange
-from polyhead.training.batches import Batches, Lesson, OneEpoch
-from polyhead.training.multi_task import Learner
+from polyhead.training.batches import Batches, OneEpoch, TrainingData
+from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import build_network
 
 LABELS = {
@@ -45,23 +45,23 @@ def recipe(tmp_path: Path) -> Recipe:
     return make_recipe(tmp_path)
 
 
-def make_learner(recipe: Recipe) -> Learner:
+def make_learner(recipe: Recipe) -> MultiTaskModel:
     keras.utils.set_random_seed(1)
     tasks = {name: task.learn(name, LABELS[name]) for name, task in recipe.tasks.items()}
-    learner = Learner(build_network(recipe, tasks), recipe)
+    learner = MultiTaskModel(build_network(recipe, tasks), recipe)
     learner(np.zeros((1, 16, 16, 3), np.uint8))
     learner.compile(optimizer=keras.optimizers.SGD(1.0))
     return learner
 
 
-def encode(learner: Learner, labels: dict[str, list[str]]) -> dict[str, np.ndarray]:
+def encode(learner: MultiTaskModel, labels: dict[str, list[str]]) -> dict[str, np.ndarray]:
     return {name: head.task.encode(labels[name]) for name, head in learner.heads.items()}
 
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8)
 
 
-class WithoutBlanks(Learner):
+class WithoutBlanks(MultiTaskModel):
     """A learner whose loss is written without the blank terms: each task over its known rows, cut out by hand."""
 
     def compute_loss(
@@ -146,8 +146,8 @@ def test_a_rows_weight_is_how_often_it_counts_in_losses_and_no_weight_is_in_a_me
     weights, repeated = np.array([2, 1, 0, 1, 0, 3], "float32"), np.array([0, 0, 1, 3, 5, 5, 5])
 
     def evaluate(rows: np.ndarray, weights: np.ndarray | None = None) -> dict[str, float]:
-        lesson = Lesson(lambda wanted: IMAGES[wanted], targets, rows, rows, weights)
-        return dict(learner.evaluate(OneEpoch(lesson, rows, 4), return_dict=True, verbose=0))
+        training_data = TrainingData(lambda wanted: IMAGES[wanted], targets, rows, rows, weights)
+        return dict(learner.evaluate(OneEpoch(training_data, rows, 4), return_dict=True, verbose=0))
 
     found, expected, plain = evaluate(np.arange(6), weights), evaluate(repeated), evaluate(np.arange(6))
     for name, value in found.items():
@@ -173,7 +173,7 @@ def test_the_order_of_rows_is_a_function_of_seed_epoch_and_step() -> None:
     targets = {"t": np.arange(10, dtype="float32")[:, None]}
 
     def batches(start: int = 0, seed: int = 3) -> Batches:
-        made = Batches(Lesson(lambda wanted: wanted.astype("uint8"), targets, rows, rows[:0]), 4, seed)
+        made = Batches(TrainingData(lambda wanted: wanted.astype("uint8"), targets, rows, rows[:0]), 4, seed)
         made.start = start
         return made
 

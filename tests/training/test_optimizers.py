@@ -13,7 +13,7 @@ from conftest import TINY_RECIPE
 from polyhead.progress import SILENT, Silent
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.training import TrainingRecipe
-from polyhead.training.batches import Lesson
+from polyhead.training.batches import TrainingData
 from polyhead.training.fit import STATE, train_network
 
 NAMES = typing.get_args(TrainingRecipe.model_fields["optimizer"].annotation)
@@ -48,13 +48,15 @@ def test_an_optimiser_trains_and_goes_on_exactly_after_a_stop(name: str, tmp_pat
     tasks = {"color": recipe.tasks["color"].learn("color", labels)}
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
     rows = np.arange(8)
-    lesson = Lesson(lambda wanted: images[wanted], {"color": tasks["color"].encode(labels)}, rows, rows[:0])
+    training_data = TrainingData(
+        lambda wanted: images[wanted], {"color": tasks["color"].encode(labels)}, rows, rows[:0]
+    )
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
-    train_network(recipe, tasks, lesson, whole, CopyAtEpoch(whole, broken))
+    train_network(recipe, tasks, training_data, whole, CopyAtEpoch(whole, broken))
     before = variables(broken)
-    train_network(recipe, tasks, lesson, broken, SILENT)
+    train_network(recipe, tasks, training_data, broken, SILENT)
     expected, found = variables(whole), variables(broken)
     for key, array in expected.items():
         np.testing.assert_array_equal(array, found[key], err_msg=key)

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from polyhead.training.batches import Batches, Lesson
+from polyhead.training.batches import Batches, TrainingData
 from polyhead.training.sampling import BalancedDraw
 
 NAN = np.nan
@@ -45,14 +45,14 @@ def test_each_task_has_an_equal_say() -> None:
     assert BalancedDraw([labels]).chances == pytest.approx(chances)  # and so has each label of a multilabel task
 
 
-def lesson(**more: object) -> Lesson:
+def training_data(**more: object) -> TrainingData:
     targets = {"t": np.arange(40, dtype="float32")[:, None]}
     rows = np.arange(0, 40, 2)
-    return Lesson(lambda wanted: wanted.astype("uint8"), targets, rows, np.arange(0), **more)  # type: ignore[arg-type]
+    return TrainingData(lambda wanted: wanted.astype("uint8"), targets, rows, np.arange(0), **more)  # type: ignore[arg-type]
 
 
 def test_a_balanced_order_is_a_function_of_seed_epoch_and_step() -> None:
-    given = lesson(strata={"t": column(34, 6, 0)})
+    given = training_data(strata={"t": column(34, 6, 0)})
 
     def batches(start: int = 0, seed: int = 3) -> Batches:
         made = Batches(given, 8, seed)
@@ -72,6 +72,6 @@ def test_a_balanced_order_is_a_function_of_seed_epoch_and_step() -> None:
 
 def test_a_batch_brings_its_rows_weights() -> None:
     weights = np.arange(40, dtype="float32") / 10
-    images, _, found = Batches(lesson(weights=weights), 8, 0)[0]
+    images, _, found = Batches(training_data(weights=weights), 8, 0)[0]
     assert found.tolist() == pytest.approx((images / 10).tolist())
-    assert len(Batches(lesson(), 8, 0)[0]) == 2
+    assert len(Batches(training_data(), 8, 0)[0]) == 2

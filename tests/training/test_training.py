@@ -14,7 +14,7 @@ from polyhead.progress import SILENT
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.network import NetworkRecipe
 from polyhead.training import WEIGHTS
-from polyhead.training.batches import Lesson
+from polyhead.training.batches import TrainingData
 from polyhead.training.features import precompute
 from polyhead.training.fit import train_network
 from polyhead.training.history import find_overfitted
@@ -42,8 +42,8 @@ def train(folder: Path, reader: Reader, *settings: str) -> list[NDArray[np.float
     plain = ["tasks={color: {kind: categorical}}", "image.size=[32, 32]", *settings]
     recipe = load_recipe(folder / "tiny.yaml", plain)
     tasks = {"color": recipe.tasks["color"].learn("color", COLORS)}
-    lesson = Lesson(reader, {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12))
-    train_network(recipe, tasks, lesson, folder, SILENT)
+    training_data = TrainingData(reader, {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12))
+    train_network(recipe, tasks, training_data, folder, SILENT)
     found: dict[str, NDArray[np.float32]] = {}
     with h5py.File(folder / WEIGHTS) as file:
         file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
@@ -67,8 +67,8 @@ def test_the_vectors_of_a_frozen_backbone_are_those_that_the_network_itself_read
     assert network.trunk is not None
     assert network.top is not None
     rows = np.array([7, 2, 9])
-    lesson = Lesson(lambda rows: IMAGES[rows], {}, np.arange(8), np.arange(8, 12))
-    vectors = precompute(network.trunk, lesson, tmp_path / "features", SILENT).pixels(rows)
+    training_data = TrainingData(lambda rows: IMAGES[rows], {}, np.arange(8), np.arange(8, 12))
+    vectors = precompute(network.trunk, training_data, tmp_path / "features", SILENT).pixels(rows)
     whole = network.core(IMAGES[rows].astype("float32"))
     np.testing.assert_allclose(vectors, keras.ops.convert_to_numpy(whole["features"]), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(

@@ -12,7 +12,7 @@ from conftest import TINY_RECIPE
 from polyhead.progress import Silent
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.schema import Recipe
-from polyhead.training.batches import Lesson
+from polyhead.training.batches import TrainingData
 from polyhead.training.fit import HISTORY, train_network
 from polyhead.training.weighting import average_weights
 
@@ -67,8 +67,8 @@ def train(recipe: Recipe, folder: Path, steps: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (ROWS, 16, 16, 3), np.uint8)
     tasks = {name: task.learn(name, LABELS[name]) for name, task in recipe.tasks.items()}
     targets = {name: task.encode(LABELS[name]) for name, task in tasks.items()}
-    lesson = Lesson(lambda rows: pixels[rows], targets, np.arange(16), np.arange(16, ROWS))
-    train_network(recipe, tasks, lesson, folder, Stopper(steps))
+    training_data = TrainingData(lambda rows: pixels[rows], targets, np.arange(16), np.arange(16, ROWS))
+    train_network(recipe, tasks, training_data, folder, Stopper(steps))
 
 
 def history(folder: Path) -> list[dict[str, str]]:

@@ -19,7 +19,7 @@ from polyhead.clustering.methods import (
 from polyhead.clustering.page import ClusterPage, write_cluster_page
 from polyhead.clustering.record import Made, record_grouping, tell_grouping, write_record
 from polyhead.clustering.scale import Column, Scale, choose_tasks, place_answers, weigh
-from polyhead.clustering.summary import GroupedPile, name_groups, summarize_groups
+from polyhead.clustering.summary import GroupedImages, name_groups, summarize_groups
 from polyhead.errors import PolyheadError, show_text
 from polyhead.evaluation.answers import read_answers
 from polyhead.evaluation.features import reduce_features
@@ -28,7 +28,7 @@ from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.card import Card
 from polyhead.model.predictor import Predictor
 from polyhead.prediction.gather import gather_files
-from polyhead.prediction.image_set import Pile, answer_pile
+from polyhead.prediction.image_set import ImageSet, answer_images
 from polyhead.progress import SILENT, Progress
 from polyhead.report.gallery.gallery import FOLDER, Gallery, GroupPart, write_gallery, write_gallery_files
 from polyhead.report.gallery.image_map import map_points
@@ -66,9 +66,9 @@ def cluster(
     chosen = choose_tasks(predictor.card.tasks, grouping.tasks)
     files = gather_files(images).paths
     with claim_folder(Path(out), "clusters.json", force, progress) as folder:
-        pile = answer_pile(predictor, files, folder, progress)
-        made = group_pile(predictor.card, pile, chosen, grouping, progress)
-        return _write(folder, predictor.card, pile, made, progress)
+        image_set = answer_images(predictor, files, folder, progress)
+        made = group_images(predictor.card, image_set, chosen, grouping, progress)
+        return _write(folder, predictor.card, image_set, made, progress)
 
 
 def predict_to_gallery(
@@ -79,25 +79,25 @@ def predict_to_gallery(
     predictor = Predictor(model)
     files = gather_files(images).paths
     with claim_folder(Path(out), PAGE, force=False, progress=progress) as folder:
-        pile = answer_pile(predictor, files, folder, progress)
-        for image, error in pile.unreadable:
+        image_set = answer_images(predictor, files, folder, progress)
+        for image, error in image_set.unreadable:
             progress.say(f"{image}: {error}")
-        gallery = _make_gallery(predictor.card, pile, f"Answers of {predictor.card.name}")
+        gallery = _make_gallery(predictor.card, image_set, f"Answers of {predictor.card.name}")
         write_gallery(folder / PAGE, gallery, progress)
-    return Path(out) / PAGE, len(pile.unreadable)
+    return Path(out) / PAGE, len(image_set.unreadable)
 
 
-def group_pile(
-    card: Card, pile: Pile, chosen: Mapping[str, Sequence[str]], grouping: Grouping, progress: Progress
+def group_images(
+    card: Card, image_set: ImageSet, chosen: Mapping[str, Sequence[str]], grouping: Grouping, progress: Progress
 ) -> Made:
-    """Group a pile of answered images.
+    """Group a set of answered images.
 
     Raises:
         PolyheadError: it cannot be grouped so.
     """
-    answers = {name: read_answers(task, pile.outputs[name]) for name, task in card.tasks.items()}
+    answers = {name: read_answers(task, image_set.outputs[name]) for name, task in card.tasks.items()}
     if grouping.on == "features":
-        scale = Scale(reduce_features(pile.outputs["features"], grouping.seed), [Column("features", None)], [1.0])
+        scale = Scale(reduce_features(image_set.outputs["features"], grouping.seed), [Column("features", None)], [1.0])
     else:
         hard = grouping.on == "answers"
         scale = weigh(place_answers(card.tasks, answers, chosen, hard), answers, grouping.weights)
@@ -115,30 +115,32 @@ def group_pile(
     labels = find_groups(points, method, k, settings.get(method, {}), grouping.seed)
     if not labels.any():
         raise PolyheadError(f"{method}: all images are noise to it; try other parameters (--set), or another --method")
-    names = [show_text(image) for image in pile.images]
-    grouped = GroupedPile(names, pile.pixels, answers, chosen, points, place_in_groups(points, labels))
+    names = [show_text(image) for image in image_set.images]
+    grouped = GroupedImages(names, image_set.pixels, answers, chosen, points, place_in_groups(points, labels))
     parameters = default_settings(method, len(points)) | settings.get(method, {})
     return Made(grouped, scale, method, k, parameters, choice, grouping)
 
 
-def _write(folder: Path, card: Card, pile: Pile, made: Made, progress: Progress) -> dict[str, Any]:
+def _write(folder: Path, card: Card, image_set: ImageSet, made: Made, progress: Progress) -> dict[str, Any]:
     """The page, the files and what the page needs; clusters.json last."""
-    seed, groups = made.grouping.seed, made.pile.groups
+    seed, groups = made.grouping.seed, made.image_set.groups
     (folder / "images").mkdir()
-    summaries = summarize_groups(made.pile, folder / "images", seed, progress)
+    summaries = summarize_groups(made.image_set, folder / "images", seed, progress)
     progress.say("drawing the map")
-    maps = map_points(made.pile.points, seed)
-    part = GroupPart(groups.labels, groups.distances, name_groups(made.pile), made.pile.colours(), maps)
-    gallery = _make_gallery(card, pile, f"{len(groups.centres)} groups of {show_count(len(pile.images))} images", part)
+    maps = map_points(made.image_set.points, seed)
+    part = GroupPart(groups.labels, groups.distances, name_groups(made.image_set), made.image_set.colours(), maps)
+    gallery = _make_gallery(
+        card, image_set, f"{len(groups.centres)} groups of {show_count(len(image_set.images))} images", part
+    )
     write_gallery_files(folder / FOLDER, gallery, progress)
     if made.choice:
         from plotly.offline import get_plotlyjs
 
         write_text(folder / PLOTLY, get_plotlyjs())
-    unreadable = [(show_text(image), error) for image, error in pile.unreadable]
+    unreadable = [(show_text(image), error) for image, error in image_set.unreadable]
     facts, remarks = tell_grouping(made, unreadable)
     facts.append(("model", f"{card.name} ({card.fingerprint})"))
-    page = ClusterPage(gallery.title, card.note, facts, remarks, made.pile, summaries, made.choice, gallery)
+    page = ClusterPage(gallery.title, card.note, facts, remarks, made.image_set, summaries, made.choice, gallery)
     write_cluster_page(folder / PAGE, page)
     record = {"model": {"name": card.name, "fingerprint": card.fingerprint, "version": card.version}}
     record |= record_grouping(made, summaries, maps, unreadable)
@@ -146,11 +148,11 @@ def _write(folder: Path, card: Card, pile: Pile, made: Made, progress: Progress)
     return record
 
 
-def _make_gallery(card: Card, pile: Pile, title: str, groups: GroupPart | None = None) -> Gallery:
-    paths = [os.path.abspath(image) for image in pile.images]
+def _make_gallery(card: Card, image_set: ImageSet, title: str, groups: GroupPart | None = None) -> Gallery:
+    paths = [os.path.abspath(image) for image in image_set.images]
     root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
     names = [Path(path).relative_to(root).as_posix() for path in paths]
-    return Gallery(title, names, card.tasks, pile.outputs, pile.pixels, root, groups=groups)
+    return Gallery(title, names, card.tasks, image_set.outputs, image_set.pixels, root, groups=groups)
 
 
-__all__ = ["Grouping", "cluster", "group_pile", "predict_to_gallery"]
+__all__ = ["Grouping", "cluster", "group_images", "predict_to_gallery"]

@@ -1,4 +1,4 @@
-"""What a group is, in words: how often each answer is given in it, beside how often in the whole pile."""
+"""What a group is, in words: how often each answer is given in it, beside how often in the whole set."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ Wanted = Mapping[str, Collection[str]]  # the labels of each task that count; al
 
 @dataclass(frozen=True)
 class Frequency:
-    """How an answer stands in a group, and in the whole pile.
+    """How an answer stands in a group, and in the whole set.
 
     Attributes:
         task: its task.
         label: the label; None where the answer is a number.
         inside: the share of the group's images that have it, from 0 to 1; or the group's mean number.
-        overall: the same of the whole pile.
+        overall: the same of the whole set.
         apart: how far the two are apart: the difference of the shares; or of the means, over the width that the
-            middle nine tenths of the pile's numbers span.
+            middle nine tenths of the image_set's numbers span.
         words: as a person reads it: `Blond_Hair 94 % (+79)`.
         several: whether the task may answer several labels at once.
     """
@@ -42,7 +42,7 @@ class Frequency:
 
 
 def count_answers(answers: Mapping[str, Answers], rows: NDArray[np.intp]) -> list[Frequency]:
-    """Every answer in the images `rows` of a pile, and in the whole pile; in the order of tasks and labels."""
+    """Every answer in the images `rows` of a set of images, and in the whole set; in the order of tasks and labels."""
     found: list[Frequency] = []
     for task, columns in answers.items():
         if columns.numbers is not None:

@@ -11,7 +11,7 @@ from polyhead.clustering.charts import draw_comparison
 from polyhead.clustering.choice import Choice
 from polyhead.clustering.methods import NOISE
 from polyhead.clustering.names import Wanted
-from polyhead.clustering.summary import TYPICAL, GroupedPile, Summary, find_doubtful
+from polyhead.clustering.summary import TYPICAL, GroupedImages, Summary, find_doubtful
 from polyhead.report.gallery.gallery import Gallery
 from polyhead.report.rendering import write_page
 from polyhead.report.words import MINUS, NOTHING, show_count, show_number, show_percent
@@ -31,7 +31,7 @@ class ClusterPage:
     note: str
     facts: Sequence[tuple[str, str]]
     remarks: Sequence[str]
-    pile: GroupedPile
+    image_set: GroupedImages
     summaries: Sequence[Summary]
     choice: Choice | None
     gallery: Gallery
@@ -43,17 +43,17 @@ def write_cluster_page(path: Path, page: ClusterPage) -> None:
     parts = page.gallery.groups
     assert parts is not None  # a page of groups has a gallery with groups
     groups = [
-        _describe_group(summary, page.pile, places) | {"colour": parts.colours[summary["group"]]}
+        _describe_group(summary, page.image_set, places) | {"colour": parts.colours[summary["group"]]}
         for summary in page.summaries
     ]
     context = {"page": page, "groups": groups, "maps": list(parts.maps), "comparison": _describe_choice(page.choice)}
     write_page(path, "clusters.html", context)
 
 
-def _describe_group(summary: Summary, pile: GroupedPile, places: Mapping[int, int] | Any) -> Context:
+def _describe_group(summary: Summary, image_set: GroupedImages, places: Mapping[int, int] | Any) -> Context:
     number = summary["group"]
-    typical = pile.groups.members(number)[:TYPICAL]
-    doubtful = find_doubtful(pile.groups, number)
+    typical = image_set.groups.members(number)[:TYPICAL]
+    doubtful = find_doubtful(image_set.groups, number)
     return {
         "number": number,
         "title": "Noise" if number == NOISE else f"Group {number}",
@@ -64,14 +64,14 @@ def _describe_group(summary: Summary, pile: GroupedPile, places: Mapping[int, in
         "share": show_percent(summary["share"]),
         "tightness": f"{summary['tightness']:.2f}".replace("-", MINUS),
         "silhouette": NOTHING if summary["silhouette"] is None else show_number(summary["silhouette"]),
-        "typical": [(int(places[row]), pile.images[row]) for row in typical],
+        "typical": [(int(places[row]), image_set.images[row]) for row in typical],
         "doubtful": [
-            (int(places[row]), f"{pile.images[row]}: nearer to group {pile.groups.others[row]}")
-            if pile.groups.fits[row] < 0
-            else (int(places[row]), f"{pile.images[row]}: next is group {pile.groups.others[row]}")
+            (int(places[row]), f"{image_set.images[row]}: nearer to group {image_set.groups.others[row]}")
+            if image_set.groups.fits[row] < 0
+            else (int(places[row]), f"{image_set.images[row]}: next is group {image_set.groups.others[row]}")
             for row in doubtful
         ],
-        "frequencies": _list_frequencies(summary, pile.chosen),
+        "frequencies": _list_frequencies(summary, image_set.chosen),
         "eigenface": summary["eigenface"],
     }
 

@@ -13,7 +13,7 @@ from polyhead.clustering.choice import Choice
 from polyhead.clustering.grouping import Grouping
 from polyhead.clustering.methods import METHODS
 from polyhead.clustering.scale import Scale
-from polyhead.clustering.summary import GroupedPile, Summary
+from polyhead.clustering.summary import GroupedImages, Summary
 from polyhead.files import write_beside, write_text
 from polyhead.report.words import show_count
 from polyhead.tasks import Array
@@ -24,7 +24,7 @@ class Made:
     """Groups, the scale that they were made on, the method with its number of groups and parameters, what they were
     chosen from (if anything was compared), and what was asked for."""
 
-    pile: GroupedPile
+    image_set: GroupedImages
     scale: Scale
     method: str
     k: int | None
@@ -35,10 +35,10 @@ class Made:
 
 def tell_grouping(made: Made, unreadable: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:
     """Names and values for the top of a page, and sentences that a reader should know."""
-    count, grouping = len(made.pile.images), made.grouping
+    count, grouping = len(made.image_set.images), made.grouping
     facts = [
         ("images", show_count(count)),
-        ("groups", str(len(made.pile.groups.centres))),
+        ("groups", str(len(made.image_set.groups.centres))),
         ("method", made.method),
         ("grouped on", grouping.on),
         ("seed", str(grouping.seed)),
@@ -76,7 +76,7 @@ def record_grouping(
     made: Made, summaries: Sequence[Summary], maps: Mapping[str, Array], unreadable: Sequence[tuple[str, str]]
 ) -> dict[str, Any]:
     """Everything that the page shows, ready for JSON."""
-    groups, choice = made.pile.groups, made.choice
+    groups, choice = made.image_set.groups, made.choice
     columns = zip(made.scale.columns, made.scale.weights, strict=True)
     return {
         "on": made.grouping.on,
@@ -97,16 +97,16 @@ def record_grouping(
                 "fit": float(groups.fits[row]),
                 "maps": {name: plane[row].astype(float).tolist() for name, plane in maps.items()},
             }
-            for row, image in enumerate(made.pile.images)
+            for row, image in enumerate(made.image_set.images)
         ],
     }
 
 
 def write_record(folder: Path, made: Made, record: Mapping[str, Any]) -> None:
     """Write clusters.csv (image, group, distance) and clusters.json, each whole or not at all."""
-    groups = made.pile.groups
+    groups = made.image_set.groups
     with write_beside(folder / "clusters.csv") as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "group", "distance"])
-        writer.writerows(zip(made.pile.images, groups.labels, np.round(groups.distances, 6), strict=True))
+        writer.writerows(zip(made.image_set.images, groups.labels, np.round(groups.distances, 6), strict=True))
     write_text(folder / "clusters.json", json.dumps(record, indent=1, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""What each group of a pile of images is: its name, size, tightness, frequencies, eigenface, most and least typical."""
+"""What each group of a set of images is: its name, size, tightness, frequencies, eigenface, most and least typical."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +26,7 @@ Summary = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class GroupedPile:
+class GroupedImages:
     """n images and their groups: paths, pictures, answers by task, the labels grouped by (see `choose_tasks`), the
     points (n, columns) that were grouped, and where they ended."""
 
@@ -47,55 +47,59 @@ class GroupedPile:
         return ["var(--series-rest)", *hues]
 
 
-def summarize_groups(pile: GroupedPile, folder: Path, seed: int, progress: Progress) -> list[Summary]:
+def summarize_groups(image_set: GroupedImages, folder: Path, seed: int, progress: Progress) -> list[Summary]:
     """Each group, the largest first and noise last, ready for JSON.
 
     Args:
-        pile: the images and their groups.
+        image_set: the images and their groups.
         folder: where the pictures of the eigenfaces go.
         seed: of the sample of 5,000 that silhouettes are measured on, where there are more images.
     """
-    rows = sample_rows(len(pile.points), MEASURED, seed)
-    silhouettes = measure_silhouettes(pile.points[rows], pile.groups.labels[rows])
-    tightness = measure_tightness(pile.points, pile.groups)
-    advance = progress.track("Drawing groups", len(pile.groups.numbers))
+    rows = sample_rows(len(image_set.points), MEASURED, seed)
+    silhouettes = measure_silhouettes(image_set.points[rows], image_set.groups.labels[rows])
+    tightness = measure_tightness(image_set.points, image_set.groups)
+    advance = progress.track("Drawing groups", len(image_set.groups.numbers))
     summaries = []
-    for number in pile.groups.numbers:
-        measured = silhouettes[pile.groups.labels[rows] == number]
+    for number in image_set.groups.numbers:
+        measured = silhouettes[image_set.groups.labels[rows] == number]
         summaries.append(
-            _summarize(pile, number)
+            _summarize(image_set, number)
             | {"tightness": tightness[number]}
             | {"silhouette": float(measured.mean()) if number != NOISE and len(measured) else None}
-            | {"eigenface": _draw_eigenface(pile, number, folder)}
+            | {"eigenface": _draw_eigenface(image_set, number, folder)}
         )
         advance(1)
     return summaries
 
 
-def name_groups(pile: GroupedPile) -> list[str]:
+def name_groups(image_set: GroupedImages) -> list[str]:
     """A short name for each group, noise first: its number, and the words of its name without figures."""
     names = ["noise"]
-    for number in range(1, len(pile.groups.centres) + 1):
-        said = name_group(count_answers(pile.answers, pile.groups.members(number)), pile.chosen)
+    for number in range(1, len(image_set.groups.centres) + 1):
+        said = name_group(count_answers(image_set.answers, image_set.groups.members(number)), image_set.chosen)
         short = [words.rpartition(" (")[0].rsplit(" ", 1)[0] for words in said]
         names.append(f"{number} {', '.join(short) or LIKE_ALL}")
     return names
 
 
-def _summarize(pile: GroupedPile, number: int) -> Summary:
-    members = pile.groups.members(number)
-    frequencies = count_answers(pile.answers, members)
+def _summarize(image_set: GroupedImages, number: int) -> Summary:
+    members = image_set.groups.members(number)
+    frequencies = count_answers(image_set.answers, members)
     return {
         "group": number,
         "noise": number == NOISE,
-        "name": ", ".join(name_group(frequencies, pile.chosen)) or LIKE_ALL,
+        "name": ", ".join(name_group(frequencies, image_set.chosen)) or LIKE_ALL,
         "images": len(members),
-        "share": len(members) / len(pile.images),
+        "share": len(members) / len(image_set.images),
         "frequencies": [asdict(frequency) for frequency in frequencies],
-        "typical": [pile.images[row] for row in members[:TYPICAL]],
+        "typical": [image_set.images[row] for row in members[:TYPICAL]],
         "doubtful": [
-            {"image": pile.images[row], "fit": float(pile.groups.fits[row]), "nearest": int(pile.groups.others[row])}
-            for row in find_doubtful(pile.groups, number)
+            {
+                "image": image_set.images[row],
+                "fit": float(image_set.groups.fits[row]),
+                "nearest": int(image_set.groups.others[row]),
+            }
+            for row in find_doubtful(image_set.groups, number)
         ],
     }
 
@@ -108,8 +112,8 @@ def find_doubtful(groups: Groups, number: int) -> NDArray[np.intp]:
     return members[np.argsort(groups.fits[members], kind="stable")][:DOUBTFUL]
 
 
-def _draw_eigenface(pile: GroupedPile, number: int, folder: Path) -> Summary:
-    face = find_eigenface(pile.pixels, np.sort(pile.groups.members(number)))
+def _draw_eigenface(image_set: GroupedImages, number: int, folder: Path) -> Summary:
+    face = find_eigenface(image_set.pixels, np.sort(image_set.groups.members(number)))
     stem = f"group-{number}"
     Image.fromarray((255 * face.mean).round().astype(np.uint8)).save(folder / f"{stem}-mean.png")
     components = []

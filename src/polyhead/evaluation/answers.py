@@ -1,4 +1,4 @@
-"""The answers to a pile of images as columns: what a table, a gallery or a group's frequencies are made of."""
+"""The answers to a set of images as columns: what a table, a gallery or a group's frequencies are made of."""
 
 from dataclasses import dataclass
 

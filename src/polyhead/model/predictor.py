@@ -14,7 +14,7 @@ from polyhead.data.images.decode import ImageError
 from polyhead.errors import PolyheadError
 from polyhead.model.file import find_model, open_model
 from polyhead.model.inputs import Given, Images, name_image, read_pixels, split_images
-from polyhead.model.ordered_map import map_ahead
+from polyhead.model.ordered_map import map_ordered
 from polyhead.model.records import flat_columns, flatten_record
 from polyhead.tasks import Answer
 
@@ -84,7 +84,7 @@ class Predictor:
         else:
             run = partial(self._run_portion, self._stream)
             # One more than there are cores: while a thread waits for Python's lock, another has its core.
-            yield from map_ahead(run, chain(begun, portions), self._cores + 1)
+            yield from map_ordered(run, chain(begun, portions), self._cores + 1)
 
     def predict(self, images: Images) -> Iterator[Answer]:
         """One record for each image, in order.
@@ -127,7 +127,7 @@ class Predictor:
     def _join(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
         stream = self._stream
         batches = (np.arange(at, min(at + self._batch, count)) for at in range(0, count, self._batch))
-        parts = list(map_ahead(lambda rows: self._require(self._run(stream, pixels(rows))), batches, self._cores))
+        parts = list(map_ordered(lambda rows: self._require(self._run(stream, pixels(rows))), batches, self._cores))
         return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
 
     def _run(self, session: Any, pixels: NDArray[np.uint8]) -> Outputs:

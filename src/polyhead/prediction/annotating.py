@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from polyhead.data.images.decode import read_upright, tell_reason
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside
-from polyhead.model.ordered_map import map_ahead
+from polyhead.model.ordered_map import map_ordered
 from polyhead.model.predictor import count_cores
 from polyhead.model.records import tell_answer
 from polyhead.progress import Progress
@@ -77,7 +77,7 @@ def annotate_images(records: Iterable[Answer], root: Path, out: Path, progress: 
                 progress.say(f"{record['image']}: cannot be drawn on: {tell_reason(error)}")
         return record
 
-    return map_ahead(write, map(place, records), count_cores())
+    return map_ordered(write, map(place, records), count_cores())
 
 
 def _write(record: Answer, target: Path) -> None:

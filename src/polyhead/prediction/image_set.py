@@ -1,4 +1,4 @@
-"""A pile of images answered once: every output, and a small picture of each, kept on the disk and not in memory."""
+"""A set of images answered once: every output, and a small picture of each, kept on the disk and not in memory."""
 
 import tempfile
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ LONGEST = 96  # pixels of a small picture's longer side
 
 
 @dataclass(frozen=True, eq=False)
-class Pile:
+class ImageSet:
     """n images that could be answered.
 
     Attributes:
@@ -37,8 +37,8 @@ class Pile:
         return self.pictures[rows]
 
 
-def answer_pile(predictor: Predictor, images: Sequence[Path], folder: Path, progress: Progress) -> Pile:
-    """Answer for images; the pictures lie in a file of `folder` that has no name, and is gone with the pile.
+def answer_images(predictor: Predictor, images: Sequence[Path], folder: Path, progress: Progress) -> ImageSet:
+    """Answer for images; the pictures lie in a file of `folder` that has no name, and is gone with the set.
 
     Raises:
         PolyheadError: none of the images can be read, or the pictures cannot be kept.
@@ -67,7 +67,7 @@ def answer_pile(predictor: Predictor, images: Sequence[Path], folder: Path, prog
             first = f", such as {unreadable[0][0]}: {unreadable[0][1]}" if unreadable else ""
             raise PolyheadError(f"none of the {len(images)} images can be read{first}")
         pictures = np.memmap(file, np.uint8, "r", shape=(len(names), size[1], size[0], 3))
-    return Pile(
+    return ImageSet(
         names, unreadable, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, pictures
     )
 

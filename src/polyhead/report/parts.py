@@ -43,7 +43,7 @@ class TrainingPart:
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedSplit:
     """A split that was judged: rows with `path` and a column a task, the outputs (n, width) a task, the images."""
 
     rows: pd.DataFrame
@@ -57,7 +57,7 @@ class ResultPart:
 
     evaluation: Mapping[str, Any]
     tasks: Mapping[str, Task]
-    splits: Mapping[str, Judged]
+    splits: Mapping[str, EvaluatedSplit]
     held_out: Sequence[Mapping[str, str]] = ()
 
 

@@ -8,7 +8,7 @@ from polyhead.errors import PolyheadError
 from polyhead.folders import clear_beside, put_in_place, restore_replaced, work_beside
 from polyhead.report.album import Album
 from polyhead.report.gallery.gallery import FOLDER, Gallery, write_gallery
-from polyhead.report.parts import DataPart, Judged, Pixels, Report, ResultPart, TrainingPart
+from polyhead.report.parts import DataPart, EvaluatedSplit, Pixels, Report, ResultPart, TrainingPart
 from polyhead.report.rendering import write_page
 from polyhead.report.sections.data import describe_data
 from polyhead.report.sections.network import describe_network
@@ -77,4 +77,4 @@ def _write_gallery(folder: Path, title: str, part: ResultPart) -> dict[str, Any]
     return {"page": GALLERY, "images": show_count(len(images)), "split": words}
 
 
-__all__ = ["DataPart", "Judged", "Pixels", "Report", "ResultPart", "TrainingPart", "write_report"]
+__all__ = ["DataPart", "EvaluatedSplit", "Pixels", "Report", "ResultPart", "TrainingPart", "write_report"]

@@ -22,7 +22,7 @@ from polyhead.model.predictor import Outputs, Predictor
 from polyhead.prediction.gather import gather_files
 from polyhead.progress import SILENT, Progress
 from polyhead.run_folder import RunFolder
-from polyhead.runs.judging import judged_data, note_figures
+from polyhead.runs.judging import find_labelled_data, record_metrics
 from polyhead.training import WEIGHTS
 
 Format = Literal["litert", "saved_model", "openvino", "onnx-int8"]
@@ -130,7 +130,7 @@ def _choose_images(
         return None, given
     if RunFolder(predictor.path.parent).table.exists():
         try:
-            dataset = judged_data(predictor, data, "test", progress)
+            dataset = find_labelled_data(predictor, data, "test", progress)
             split = next(name for name in ("test", "valid", "train") if len(dataset.rows_of(name)))
             own = _take(dataset, "train", CALIBRATED) if calibrates else None
             return given or own, _take(dataset, split, COMPARED)
@@ -139,7 +139,7 @@ def _choose_images(
                 raise
             progress.say(f"without the run's images ({error})")
     if data:
-        labelled = _take(judged_data(predictor, data, "all", progress), "all", COMPARED)
+        labelled = _take(find_labelled_data(predictor, data, "all", progress), "all", COMPARED)
         return (given, labelled) if given or not calibrates else (labelled.every_other(1), labelled.every_other(0))
     if not given:
         raise PolyheadError(f"{predictor.path}: what is it to be tried on? give images, --data, or its run folder")
@@ -183,7 +183,7 @@ def _write(predictor: Predictor, kind: Format, made: Path, ranges: Sample | None
     quantize_model(predictor.path, card, made, ranges.pixels)
     outputs = Predictor(made).run(sample.pixels)
     if sample.labels is not None and sample.held_out:
-        note_figures(made, {"test": evaluate_split(card.tasks, sample.labels, outputs)})
+        record_metrics(made, {"test": evaluate_split(card.tasks, sample.labels, outputs)})
     return outputs
 
 

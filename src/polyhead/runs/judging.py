@@ -22,7 +22,7 @@ from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress
 from polyhead.recipe.loading import check_recipe, load_recipe, override_values
 from polyhead.recipe.schema import SPLITS, Recipe, SplitRecipe
-from polyhead.report.parts import DataPart, Judged, Report, ResultPart, TrainingPart
+from polyhead.report.parts import DataPart, EvaluatedSplit, Report, ResultPart, TrainingPart
 from polyhead.report.report import write_report
 from polyhead.run_folder import RunFolder
 from polyhead.tasks import Task
@@ -59,7 +59,7 @@ def data_path(recipe: Recipe) -> Path:
     return Path(recipe.data.path)
 
 
-def judged_data(
+def find_labelled_data(
     predictor: Predictor,
     data: str | Path | None,
     split: str | None,
@@ -139,7 +139,9 @@ def _load_others(predictor: Predictor, data: Path, overrides: list[str], progres
     return replace(dataset, table=replace(dataset.table, frame=dataset.table.frame.assign(**blank)))
 
 
-def judge(predictor: Predictor, dataset: Dataset, splits: Sequence[str]) -> tuple[Evaluation, dict[str, Judged]]:
+def judge(
+    predictor: Predictor, dataset: Dataset, splits: Sequence[str]
+) -> tuple[Evaluation, dict[str, EvaluatedSplit]]:
     """The figures of `evaluation.json`, and the outputs behind them, for splits that have images."""
     tasks = predictor.card.tasks
     judged = {}
@@ -150,12 +152,12 @@ def judge(predictor: Predictor, dataset: Dataset, splits: Sequence[str]) -> tupl
             return dataset.pixels(rows[places])
 
         frame = dataset.table.frame.iloc[rows].reset_index(drop=True)
-        judged[split] = Judged(frame, predictor.run_all(pixels, len(rows)), pixels)
+        judged[split] = EvaluatedSplit(frame, predictor.run_all(pixels, len(rows)), pixels)
     found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in judged.items()}
     return combine(found), judged
 
 
-def note_figures(model: Path, evaluation: Evaluation) -> None:
+def record_metrics(model: Path, evaluation: Evaluation) -> None:
     """Write into a model file how good it is on the test images, so that it can say so wherever it is used."""
     judged = {name: task for name, task in evaluation.get("test", {}).get("tasks", {}).items() if task["n"]}
     figures = {name: _numbers(task) for name, task in judged.items()}
@@ -169,7 +171,7 @@ def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
 
 
 def report_run(
-    run: RunFolder, predictor: Predictor, dataset: Dataset, evaluation: Evaluation, judged: dict[str, Judged]
+    run: RunFolder, predictor: Predictor, dataset: Dataset, evaluation: Evaluation, judged: dict[str, EvaluatedSplit]
 ) -> None:
     """Write evaluation.json, predictions.csv and the report into a folder; the report last."""
     tasks, card = predictor.card.tasks, predictor.card

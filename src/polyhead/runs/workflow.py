@@ -22,9 +22,9 @@ from polyhead.run_folder import RunFolder
 from polyhead.runs.judging import (
     calibrate,
     data_path,
+    find_labelled_data,
     judge,
-    judged_data,
-    note_figures,
+    record_metrics,
     report_data,
     report_run,
     warn_of_learning,
@@ -123,7 +123,7 @@ def evaluate(
 
     Args:
         model: a run folder or a model file.
-        data: where the run's labelled images are now, if they were moved; or others: see `judged_data`.
+        data: where the run's labelled images are now, if they were moved; or others: see `find_labelled_data`.
         split: train, valid, test or unseen: of the run; or `all`, every image of `data`. If absent: test of the run, or
             all of other images.
         overrides: changes to the recipe by which the labels of other images are read.
@@ -134,7 +134,7 @@ def evaluate(
     """
     restore_replaced(Path(model), progress)
     predictor = Predictor(model)
-    dataset = judged_data(predictor, data, split, progress, overrides)
+    dataset = find_labelled_data(predictor, data, split, progress, overrides)
     split = split or ("all" if "all" in set(dataset.table.frame["split"]) else "test")
     if not len(dataset.rows_of(split)):
         raise PolyheadError(f"split: there are no {split} images to judge")
@@ -266,7 +266,7 @@ def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str,
     evaluation, judged = judge(predictor, dataset, splits)
     for warning in warn_of_learning(run, evaluation):
         progress.say(warning)
-    note_figures(run.model, evaluation)
+    record_metrics(run.model, evaluation)
     report_run(run, predictor, dataset, evaluation, judged)
 
 
@@ -284,7 +284,7 @@ def _train_and_export(
 ) -> None:
     from polyhead.export.agreement import TOLERANCE
     from polyhead.export.onnx import export_network
-    from polyhead.training.batches import Lesson
+    from polyhead.training.batches import TrainingData
     from polyhead.training.fit import train_network
 
     frame, rows, plan = dataset.table.frame, dataset.rows_of("train"), recipe.training
@@ -294,8 +294,8 @@ def _train_and_export(
     weights = frame[WEIGHT].to_numpy("float32") if WEIGHT in frame else None
     shown = [plan.sampler_task] if plan.sampler_task else list(tasks) if plan.sampler == "balanced" else []
     strata = {name: tasks[name].strata(labels[name]) for name in shown}
-    lesson = Lesson(dataset.pixels, targets, rows, valid, weights, strata)
-    train_network(recipe, tasks, lesson, run.path, progress)
+    training_data = TrainingData(dataset.pixels, targets, rows, valid, weights, strata)
+    train_network(recipe, tasks, training_data, run.path, progress)
     _note_divergence(run)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}

@@ -14,7 +14,7 @@ Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8] | NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingData:
     """What there is to learn from.
 
     Attributes:
@@ -47,13 +47,13 @@ class Batches(keras.utils.PyDataset):
     that were told of a new epoch would be told at no certain moment.
     """
 
-    def __init__(self, lesson: Lesson, size: int, seed: int) -> None:
+    def __init__(self, training_data: TrainingData, size: int, seed: int) -> None:
         super().__init__()
-        self.lesson, self.size, self.seed, self.start = lesson, size, seed, 0
-        self.steps = -(-len(lesson.train) // size)
-        strata = [part[lesson.train] for part in lesson.strata.values()]
+        self.training_data, self.size, self.seed, self.start = training_data, size, seed, 0
+        self.steps = -(-len(training_data.train) // size)
+        strata = [part[training_data.train] for part in training_data.strata.values()]
         self._balanced = BalancedDraw(strata) if strata else None
-        self._order: tuple[int, NDArray[np.intp]] = (-1, lesson.train)
+        self._order: tuple[int, NDArray[np.intp]] = (-1, training_data.train)
 
     @property
     def num_batches(self) -> None:
@@ -64,23 +64,23 @@ class Batches(keras.utils.PyDataset):
         epoch, step = divmod(self.start + index, self.steps)
         if self._order[0] != epoch:
             self._order = (epoch, self._draw(np.random.default_rng((self.seed, epoch))))
-        return self.lesson.read(self._order[1][step * self.size : (step + 1) * self.size])
+        return self.training_data.read(self._order[1][step * self.size : (step + 1) * self.size])
 
     def _draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
-        rows = self.lesson.train
+        rows = self.training_data.train
         return rows[self._balanced.draw(rng)] if self._balanced else rng.permutation(rows)
 
 
 class OneEpoch(keras.utils.PyDataset):
     """Some rows once, in order."""
 
-    def __init__(self, lesson: Lesson, rows: NDArray[np.intp], size: int) -> None:
+    def __init__(self, training_data: TrainingData, rows: NDArray[np.intp], size: int) -> None:
         super().__init__()
-        self.lesson, self.rows, self.size = lesson, rows, size
+        self.training_data, self.rows, self.size = training_data, rows, size
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.size)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         """What one batch is judged by."""
-        return self.lesson.read(self.rows[index * self.size : (index + 1) * self.size])
+        return self.training_data.read(self.rows[index * self.size : (index + 1) * self.size])

@@ -1,6 +1,6 @@
 """What a run keeps to go on from: one file, written whole or not at all; and the one before it, should it be damaged.
 
-It holds every variable of the learner and its optimiser (weights, moments, seeds, the sums of the epoch's metrics),
+It holds every variable of the model and its optimiser (weights, moments, seeds, the sums of the epoch's metrics),
 where training stood, and the history so far. What depends on the history alone (the best epoch, the patience) is
 worked out from it.
 """
@@ -20,7 +20,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import write_beside
 from polyhead.progress import Progress
 from polyhead.training import backend
-from polyhead.training.multi_task import Learner
+from polyhead.training.multi_task import MultiTaskModel
 
 BEFORE = "before.npz"  # beside the last state, the one that it replaced
 HDF5_ROOM = 8192  # bytes that it needs besides, for an array
@@ -37,7 +37,7 @@ class Position:
     kept: str = ""  # a digest of the file of the weights that are kept; none are, or an older version kept them
 
 
-def save(path: Path, learner: Learner, position: Position) -> None:
+def save(path: Path, learner: MultiTaskModel, position: Position) -> None:
     """Write the state beside `path`, then put it in its place."""
     backend.settle(learner)
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(learner).items()}
@@ -50,15 +50,15 @@ def save(path: Path, learner: Learner, position: Position) -> None:
             os.replace(path, path.with_name(BEFORE))
 
 
-def is_finite(learner: Learner) -> bool:
+def is_finite(learner: MultiTaskModel) -> bool:
     """Whether the weights, and what the optimiser keeps of them, are finite; a sum of the metrics need not be."""
     backend.settle(learner)
     variables = [variable for name, variable in _variables(learner).items() if not name.startswith("metric")]
     return all(np.isfinite(keras.ops.convert_to_numpy(variable)).all() for variable in variables)
 
 
-def load(path: Path, learner: Learner, with_optimizer: bool) -> Position:
-    """Set the learner's variables, and its optimiser's if it is not a new stage's, to what `path` holds.
+def load(path: Path, learner: MultiTaskModel, with_optimizer: bool) -> Position:
+    """Set the model's variables, and its optimiser's if it is not a new stage's, to what `path` holds.
 
     Raises:
         PolyheadError: the file is damaged, or of another network.
@@ -113,7 +113,7 @@ def _read_whole(file: Path) -> Position | None:
         return None
 
 
-def keep_weights(path: Path, learner: Learner) -> str:
+def keep_weights(path: Path, learner: MultiTaskModel) -> str:
     """Write the network's weights, whole or not at all; the file's digest."""
     core = learner.core
     with write_beside(path) as beside:
@@ -143,6 +143,6 @@ def check_kept(file: Path, position: Position) -> None:
         raise PolyheadError(f"{file}: is damaged; train again with --force to replace the run")
 
 
-def _variables(learner: Learner) -> dict[str, Any]:
+def _variables(learner: MultiTaskModel) -> dict[str, Any]:
     parts = {"model": learner.variables, "optimizer": learner.optimizer.variables, "metric": learner.metrics_variables}
     return {f"{part}{at}": variable for part, variables in parts.items() for at, variable in enumerate(variables)}

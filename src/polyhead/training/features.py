@@ -8,25 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyhead.progress import Progress
-from polyhead.training.batches import Lesson
+from polyhead.training.batches import TrainingData
 
 BATCH = 64  # images a call
 
 
-def precompute(trunk: keras.Model, lesson: Lesson, path: Path, progress: Progress) -> Lesson:
-    """A lesson that gives the trunk's vectors, float32 (n, width), in the images' place.
+def precompute(trunk: keras.Model, training_data: TrainingData, path: Path, progress: Progress) -> TrainingData:
+    """A training_data that gives the trunk's vectors, float32 (n, width), in the images' place.
 
     They are written to `path`, row after row, and read from there: they need not fit into memory. The file is of use
-    while the lesson is, and no longer.
+    while the training_data is, and no longer.
 
     Args:
         trunk: from float pixels (n, height, width, 3), 0 to 255, to vectors (n, width).
     """
-    rows = np.concatenate([lesson.train, lesson.valid])
+    rows = np.concatenate([training_data.train, training_data.valid])
     advance = progress.track("features", len(rows))
     with path.open("wb") as file:
         for at in range(0, len(rows), BATCH):
-            pixels = lesson.pixels(rows[at : at + BATCH]).astype(np.float32)
+            pixels = training_data.pixels(rows[at : at + BATCH]).astype(np.float32)
             file.write(np.asarray(trunk.predict_on_batch(pixels), np.float32).tobytes())
             advance(len(pixels))
     vectors = np.memmap(path, np.float32, "r", shape=(len(rows), trunk.output_shape[-1]))
@@ -36,4 +36,4 @@ def precompute(trunk: keras.Model, lesson: Lesson, path: Path, progress: Progres
     def read(wanted: NDArray[np.intp]) -> NDArray[np.float32]:
         return np.asarray(vectors[places[wanted]])
 
-    return replace(lesson, pixels=read)
+    return replace(training_data, pixels=read)

@@ -19,12 +19,12 @@ from polyhead.recipe.training import Augment, Stage
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, backend, checkpoint
 from polyhead.training.backbones import set_trainable
-from polyhead.training.batches import Batches, Lesson, OneEpoch
+from polyhead.training.batches import Batches, OneEpoch, TrainingData
 from polyhead.training.devices import use_devices
 from polyhead.training.divergence import explain_divergence, note_divergence, read_divergence
 from polyhead.training.features import precompute
 from polyhead.training.history import best_epoch, kept_epoch
-from polyhead.training.multi_task import Learner
+from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
 
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
@@ -35,7 +35,9 @@ STATE, HISTORY = "state/last.npz", "history.csv"
 FEATURES = "state/features.f32"
 
 
-def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, folder: Path, progress: Progress) -> None:
+def train_network(
+    recipe: Recipe, tasks: Mapping[str, Task], training_data: TrainingData, folder: Path, progress: Progress
+) -> None:
     """Train, or go on with, the network of a run folder, until WEIGHTS in it are those to ship.
 
     Writes HISTORY and `state/`. Two runs of one recipe on one machine are equal, and so are a run that was broken off
@@ -48,8 +50,8 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, fol
     """
     (folder / "state").mkdir(exist_ok=True)
     position = checkpoint.read_position(folder / STATE, progress)
-    lesson = _leave_out_unlabelled(recipe, tasks, lesson, progress)
-    chooses = recipe.keeps == "best" and len(lesson.valid) > 0
+    training_data = _leave_out_unlabelled(recipe, tasks, training_data, progress)
+    chooses = recipe.keeps == "best" and len(training_data.valid) > 0
     diverged = read_divergence(folder)
     if diverged and not diverged.kept:
         raise diverged.error()
@@ -61,54 +63,62 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, fol
         backend.start(recipe.seed, recipe.training.precision, progress)
         use_devices(recipe.training, progress)
         network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists())
-        learner = Learner(network, recipe)
+        learner = MultiTaskModel(network, recipe)
         learner(np.zeros((1, *recipe.image.size, 3), np.uint8))
-        keeper = Keeper(learner, recipe, folder, position, progress)
-        keeper.chooses = chooses
+        checkpoints = CheckpointCallback(learner, recipe, folder, position, progress)
+        checkpoints.chooses = chooses
         for stage, start, end in _list_stages(recipe):
-            if position.epoch < end and not keeper.is_over():
-                keeper.stage_begins = start
-                _train_stage(network, stage, end, lesson, keeper)
-        keeper.write_history()
+            if position.epoch < end and not checkpoints.is_over():
+                checkpoints.stage_begins = start
+                _train_stage(network, stage, end, training_data, checkpoints)
+        checkpoints.write_history()
     checkpoint.check_kept(folder / WEIGHTS, position)
     (folder / FEATURES).unlink(missing_ok=True)
     if chooses and best_epoch(position.rows) is None:
         progress.say("no epoch has a finite validation loss to be chosen by: the last epoch's weights are kept")
 
 
-def _leave_out_unlabelled(recipe: Recipe, tasks: Mapping[str, Task], lesson: Lesson, progress: Progress) -> Lesson:
-    """The lesson without its validation images, where none of their labels would count in the loss."""
-    rows = lesson.valid if lesson.weights is None else lesson.valid[lesson.weights[lesson.valid] > 0]
-    counted = [lesson.targets[name][rows] for name, task in tasks.items() if task.loss_weight]
-    if not len(lesson.valid) or any(not np.isnan(targets).all() for targets in counted):
-        return lesson
+def _leave_out_unlabelled(
+    recipe: Recipe, tasks: Mapping[str, Task], training_data: TrainingData, progress: Progress
+) -> TrainingData:
+    """The training_data without its validation images, where none of their labels would count in the loss."""
+    rows = (
+        training_data.valid
+        if training_data.weights is None
+        else training_data.valid[training_data.weights[training_data.valid] > 0]
+    )
+    counted = [training_data.targets[name][rows] for name, task in tasks.items() if task.loss_weight]
+    if not len(training_data.valid) or any(not np.isnan(targets).all() for targets in counted):
+        return training_data
     progress.say("no validation image has a label that counts: the last epoch's weights are kept")
-    return replace(lesson, valid=lesson.valid[:0])
+    return replace(training_data, valid=training_data.valid[:0])
 
 
-def _train_stage(network: Network, stage: Stage, end: int, lesson: Lesson, keeper: "Keeper") -> None:
+def _train_stage(
+    network: Network, stage: Stage, end: int, training_data: TrainingData, checkpoints: "CheckpointCallback"
+) -> None:
     """Train until `end` epochs are over in all."""
-    learner, recipe, position = keeper.learner, keeper.recipe, keeper.position
+    learner, recipe, position = checkpoints.learner, checkpoints.recipe, checkpoints.position
     if network.backbone is not None and recipe.network.backbone is not None:
         set_trainable(network.backbone, recipe.network.backbone, stage.train == "all")
     if network.trunk is not None and stage.train == "heads" and recipe.training.augment == Augment():
-        lesson = precompute(network.trunk, lesson, keeper.folder / FEATURES, keeper.progress)
-    batches = Batches(lesson, recipe.training.batch_size, recipe.seed)
-    valid = OneEpoch(lesson, lesson.valid, recipe.training.batch_size)
-    keeper.steps = batches.steps
+        training_data = precompute(network.trunk, training_data, checkpoints.folder / FEATURES, checkpoints.progress)
+    batches = Batches(training_data, recipe.training.batch_size, recipe.seed)
+    valid = OneEpoch(training_data, training_data.valid, recipe.training.batch_size)
+    checkpoints.steps = batches.steps
     _compile(learner, recipe, stage, batches.steps)
-    while position.epoch < end and not keeper.is_over():
+    while position.epoch < end and not checkpoints.is_over():
         # An epoch that was broken off is finished by a fit of its own. Whatever the last fit ended with (Keras then
         # puts averages in the weights' place), this one goes on from what was saved.
-        keeper.restored = False
+        checkpoints.restored = False
         batches.start = position.epoch * batches.steps + position.step
         learner.fit(
             batches,
             steps_per_epoch=batches.steps - position.step,
             initial_epoch=position.epoch,
             epochs=position.epoch + 1 if position.step else end,
-            validation_data=valid if len(lesson.valid) else None,
-            callbacks=keeper.callbacks(),
+            validation_data=valid if len(training_data.valid) else None,
+            callbacks=checkpoints.callbacks(),
             shuffle=False,
             verbose=0,
         )
@@ -121,8 +131,8 @@ def _list_stages(recipe: Recipe) -> list[tuple[Stage, int, int]]:
     return list(zip(stages, [0, *ends], ends, strict=False))
 
 
-def _compile(learner: Learner, recipe: Recipe, stage: Stage, steps: int) -> None:
-    """Give the learner an optimiser of the stage's own."""
+def _compile(learner: MultiTaskModel, recipe: Recipe, stage: Stage, steps: int) -> None:
+    """Give the model an optimiser of the stage's own."""
     averages = {"use_ema": True, "ema_momentum": recipe.training.ema} if recipe.training.ema else {}
     optimizer = OPTIMIZERS[recipe.training.optimizer](learning_rate=_schedule(stage, steps), **averages)
     optimizer.build(learner.trainable_variables)
@@ -141,7 +151,7 @@ def _schedule(stage: Stage, steps: int) -> Any:
     return rate
 
 
-class Keeper(keras.callbacks.Callback):
+class CheckpointCallback(keras.callbacks.Callback):
     """Saves the state, keeps the best weights, stops early, tells how it goes."""
 
     chooses: bool
@@ -149,7 +159,7 @@ class Keeper(keras.callbacks.Callback):
     stage_begins: int  # the epochs before the stage
 
     def __init__(
-        self, learner: Learner, recipe: Recipe, folder: Path, position: checkpoint.Position, progress: Progress
+        self, learner: MultiTaskModel, recipe: Recipe, folder: Path, position: checkpoint.Position, progress: Progress
     ) -> None:
         super().__init__()
         self.learner, self.recipe, self.folder, self.position = learner, recipe, folder, position

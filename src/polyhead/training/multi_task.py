@@ -20,7 +20,7 @@ from polyhead.training.network import Network
 from polyhead.training.weighting import BALANCES
 
 
-class Learner(keras.Model):
+class MultiTaskModel(keras.Model):
     """What `fit` trains; its variables are the network's, the seeds' and the metrics'.
 
     Logs hold `loss` (the sum of the tasks' losses by the recipe's weights, whatever balances them), and `TASK.loss`,

@@ -19,7 +19,7 @@ TEMPERATURE = 2.0  # of the dynamic average, as in its paper
 
 
 class Balance(keras.layers.Layer, ABC):
-    """What every way does. A layer only so that its variables are the learner's: trained, saved and gone on with.
+    """What every way does. A layer only so that its variables are the model's: trained, saved and gone on with.
 
     Args:
         weights: the recipe's `loss_weight` of each task.

@@ -1,4 +1,4 @@
-"""A gallery: every image of a pile to look through, filter and sort by its answers, from disk and without a network.
+"""A gallery: many images to look through, filter and sort by its answers, from disk and without a network.
 
 What the page needs lies beside it in `gallery/`: `data.js` (the answers; a script, since a page on the disk may not
 read other files), `neighbours.js` (read when an image is first opened) and sheets of thumbnails.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from polyhead.report.album import Album
-from polyhead.report.parts import Judged
+from polyhead.report.parts import EvaluatedSplit
 from polyhead.report.words import show_count, show_percent
 from polyhead.tasks import Answer, Task
 
@@ -17,7 +17,7 @@ DIFFERENCES = 4  # wrong labels named of one answer
 Context = dict[str, Any]
 
 
-def show_examples(tasks: Mapping[str, Task], judged: Judged, book: tuple[Album, str]) -> list[Context]:
+def show_examples(tasks: Mapping[str, Task], judged: EvaluatedSplit, book: tuple[Album, str]) -> list[Context]:
     """Tiles of 24 images at random (the same in every run): a line a task, each with its mark.
 
     Args:
@@ -38,7 +38,7 @@ def show_examples(tasks: Mapping[str, Task], judged: Judged, book: tuple[Album, 
     ]
 
 
-def show_mistakes(name: str, task: Task, judged: Judged, book: tuple[Album, str]) -> Context:
+def show_mistakes(name: str, task: Task, judged: EvaluatedSplit, book: tuple[Album, str]) -> Context:
     """Tiles of the 12 worst mistakes of a task, worst first; arguments are those of `show_examples`."""
     sizes = task.mistakes(judged.rows[name].tolist(), judged.outputs[name])
     sizes = np.where(np.isnan(sizes), 0, sizes)
@@ -55,7 +55,7 @@ def show_mistakes(name: str, task: Task, judged: Judged, book: tuple[Album, str]
     }
 
 
-def _compare(name: str, task: Task, judged: Judged, rows: list[int]) -> list[Context]:
+def _compare(name: str, task: Task, judged: EvaluatedSplit, rows: list[int]) -> list[Context]:
     """For each of `rows`: `answer`, `truth` (blank where unknown), `mark`, `unsure`, `detail`: how sure or far off."""
     labels, outputs = task.regroup(judged.rows[name].iloc[rows].tolist()), judged.outputs[name][rows]
     sizes = task.mistakes(labels, outputs)

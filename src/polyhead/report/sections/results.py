@@ -11,7 +11,7 @@ import numpy as np
 from polyhead.evaluation.evaluate import measure_joint
 from polyhead.report.album import Album
 from polyhead.report.charts.charts import CLASSES, POINTS, draw_confusion, draw_ranges, draw_scatter
-from polyhead.report.parts import Judged, ResultPart
+from polyhead.report.parts import EvaluatedSplit, ResultPart
 from polyhead.report.sections.certainty import describe_certainty
 from polyhead.report.sections.examples import show_examples, show_mistakes
 from polyhead.report.sections.label_table import list_labels
@@ -148,7 +148,7 @@ def _describe_split(part: ResultPart, split: str, album: Album) -> Context:
     }
 
 
-def _describe_task(task: Task, judged: Judged, name: str, figures: Numbers) -> Context:
+def _describe_task(task: Task, judged: EvaluatedSplit, name: str, figures: Numbers) -> Context:
     shown: Context = dict.fromkeys(("per_class", "confusion", "per_label", "ranges", "scatter"))
     shown |= {"name": name, "kind": task.kind, "n": show_count(figures["n"])}
     if not figures["n"]:

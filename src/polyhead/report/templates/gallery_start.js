@@ -1,7 +1,7 @@
 // Begins once data.js is there; pictures that the page holds places for are put in as they come near.
 document.addEventListener("DOMContentLoaded", () => {
   const box = document.querySelector("#gallery");
-  const gallery = new Gallery(box, new Pile(globalThis.polyheadGallery));
+  const gallery = new Gallery(box, new ImageSet(globalThis.polyheadGallery));
   globalThis.gallery = gallery;
   const map = document.querySelector("#map");
   if (map) gallery.map = new ImageMap(map, gallery);

@@ -7,7 +7,7 @@ function unpack(text, Kind) {
   return new Kind(bytes.buffer);
 }
 
-class Pile {
+class ImageSet {
   constructor(data) {
     this.names = data.names;
     this.count = data.names.length;

@@ -197,8 +197,12 @@ def _tell_evaluation(evaluation: dict[str, Any]) -> None:
         if joint.get("labels") and len(found["tasks"]) > 1:
             mean, baseline = joint["mean_accuracy"], joint["mean_accuracy_baseline"]
             print(f"{split}  mean accuracy: {mean:.3f} (baseline {baseline:.3f}) of {joint['labels']} labels")
-    if "combinations" in evaluation:
-        print("combinations  " + ", ".join(f"{key} {value:.3f}" for key, value in evaluation["combinations"].items()))
+    # Of one split alone only its own half is known.
+    combinations = [
+        f"{key} {value:.3f}" for key, value in evaluation.get("combinations", {}).items() if value is not None
+    ]
+    if combinations:
+        print(f"combinations  {', '.join(combinations)}")
 
 
 def _main_figures(task: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from polyhead.fields import (
     check_different,
     check_name,
 )
+from polyhead.recipe.editing import EditableRecipe
 from polyhead.recipe.network import SMALLEST, Block, NetworkRecipe, Stack
 from polyhead.recipe.sources import (
     CelebaSource,
@@ -134,8 +135,12 @@ class ImageRecipe(Part):
     )
 
 
-class Recipe(Part):
-    """One YAML file that says it all."""
+class Recipe(EditableRecipe):
+    """One YAML file that says it all: where images and labels are, the questions, the network, the training.
+
+    It is checked when it is made and never changes. `polyhead.load_recipe` reads one, also from a dict, and says what
+    is wrong with it in one line; the constructor raises pydantic's own `ValidationError`.
+    """
 
     name: Name = Field(description="The recipe's name.")
     description: str = Field("", max_length=10_000, description="What it answers, in a line.")

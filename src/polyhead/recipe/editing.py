@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class EditableRecipe(Part):
     """A recipe is never changed in place: what changes it gives another one.
 
-    `load` reads one, also from a dict, and says what is wrong with it in one line; the constructor raises pydantic's own
-    `ValidationError`.
+    `load` reads one, also from a dict, and says what is wrong with it in one line; the constructor raises pydantic's
+    own `ValidationError`.
     """
 
     @staticmethod

@@ -56,7 +56,7 @@ class CsvAnswers:
             return list(images)
         for other in sorted(self.path.parent.glob(self._begun)):
             if other != self.part:
-                raise PolyheadError(f"{other}: was begun with another model; delete it, or give another --csv")
+                raise PolyheadError(f"{other}: was begun with another model; delete it, or give another `csv`")
         if not os.path.lexists(self.part):
             return list(images)
         if not self.part.is_file():
@@ -73,7 +73,7 @@ class CsvAnswers:
         if unasked := +done:
             raise PolyheadError(
                 f"{self.part}: was begun with other images, such as {next(iter(unasked))}; "
-                "delete it, or give another --csv"
+                "delete it, or give another `csv`"
             )
         return left
 

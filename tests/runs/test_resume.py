@@ -28,7 +28,7 @@ from polyhead.runs import workflow
 from polyhead.training import choose_backend
 from polyhead.progress import Silent
 choose_backend()
-from polyhead.training import fit as training
+from polyhead.training import checkpoint_callback as training
 training.SAVE_EVERY = 0.0
 
 class Killer(Silent):
@@ -143,7 +143,7 @@ def test_a_damaged_state_is_replaced_by_the_one_before(whole: Path, tmp_path: Pa
             said.append(words)
 
     workflow.resume(run, progress=Heard())
-    assert f"{run / STATE}: is damaged; going on from the state before it" in said
+    assert f"{run / STATE}: is damaged; resuming from the state before it" in said
     assert history(run) == history(whole)
     for name in ("model.onnx", "evaluation.json", "predictions.csv"):
         assert (run / name).read_bytes() == (whole / name).read_bytes()

@@ -4,7 +4,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, WrapValidator
 
@@ -13,6 +13,8 @@ from polyhead.files import find_path_fault
 
 LONGEST_NAME = 200  # characters of the name of a task, a label, a recipe
 
+# A value such as YAML and JSON hold.
+Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 

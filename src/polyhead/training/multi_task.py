@@ -113,7 +113,7 @@ def _take_own_loss(name: str, head: Head) -> None:
     """Give a head the function that its task's `loss` names, and see that it gives a value for each that is learnt."""
     key = f"tasks.{name}.loss"
     head.own_loss = import_part(head.task.loss, key)
-    targets, logits = ops.zeros((2, head.task.width)), ops.zeros((2, head.units))
+    targets, logits = ops.convert_to_tensor(head.task.encode(["", ""])), ops.zeros((2, head.units))
     with own_failures(key, f"calling {head.task.loss}"):
         values, known = head.loss(targets, logits)
         found, expected = tuple(ops.shape(values)), tuple(ops.shape(known))

@@ -57,7 +57,7 @@ def as_bytes(pixels: Pixels, form: str = "PNG") -> bytes:
 )
 def test_an_image_in_any_form_has_the_same_answer(give: Callable[[Path], object], model: Path, tmp_path: Path) -> None:
     image = give(tmp_path)
-    (record,) = polyhead.load_model(model).predict(image)  # type: ignore[arg-type]
+    (record,) = polyhead.load_model(model).predict(image)
     assert record["image"] == (str(image) if isinstance(image, str | Path) else None)
     assert record["answers"]["color"]["answer"] == "blue"
     assert record["answers"]["brightness"]["answer"] == pytest.approx(100 * (50 + 70 + 220) / 3 / 255, abs=1e-3)
@@ -129,7 +129,7 @@ def test_what_the_images_raise_is_raised(model: Path) -> None:
 )
 def test_an_unreadable_image_costs_one_row(broken: object, reason: str, model: Path) -> None:
     images = [paint("red")] * 9 + [broken] + [paint("green")] * 9
-    records = list(polyhead.load_model(model).predict(images))  # type: ignore[arg-type]
+    records = list(polyhead.load_model(model).predict(images))
     assert [record["answers"].get("color", {}).get("answer") for record in records] == (
         ["red"] * 9 + [None] + ["green"] * 9
     )

@@ -16,7 +16,7 @@ from polyhead.fields import Plain
 from polyhead.model.inputs import Given as ImageLike
 from polyhead.model.predictor import Predictor
 from polyhead.prediction.gather import gather_files
-from polyhead.progress import Progress, warn
+from polyhead.progress import Progress, show_progress, warn
 
 if TYPE_CHECKING:
     import datasets
@@ -109,9 +109,19 @@ class Model(Predictor):
         progress: Progress | bool = True,
     ) -> Evaluation:
         """How good its answers are; see `polyhead.evaluate`, which does the same for a path."""
-        from polyhead.runs.evaluate import evaluate
+        from polyhead.runs.workflow import evaluate
 
-        return evaluate(self.path, data=data, split=split, overrides=overrides, out=out, force=force, progress=progress)
+        with show_progress(progress) as shown:
+            found = evaluate(
+                self.path,
+                data=data,
+                split=split,
+                overrides=overrides,
+                out=out,
+                force=force,
+                progress=shown,  # type: ignore[arg-type]
+            )
+        return Evaluation(found)
 
     def __repr__(self) -> str:
         tasks = list_words(f"{name} ({task.kind})" for name, task in self.tasks.items())

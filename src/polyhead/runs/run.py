@@ -64,7 +64,7 @@ class Run(os.PathLike[str]):
         weights = self.path / WEIGHTS
         if not weights.is_file():
             raise PolyheadError(f"{weights}: is missing; without it there is no Keras model, but model.onnx")
-        network = build_network(self.recipe, self.model.tasks)
+        network = build_network(self.recipe, self.model.tasks, folder=self.path)
         network.core.load_weights(weights)
         return network.answering()
 

@@ -79,10 +79,8 @@ class MemoryTable:
         rows = [row for row, _ in zip(self.rows(), range(LOOKED_AT), strict=False)]
         for place, name in enumerate(self.columns):
             cells = [cell for row in rows if not is_blank(cell := row[place])]
-            if cells and all(map(_holds_image, cells)):
-                held.append(name)
-            elif cells and all(map(_names_image, cells)):
-                named.append(name)
+            if cells and all(_holds_image(cell) or _names_image(cell) for cell in cells):
+                (held if any(map(_holds_image, cells)) else named).append(name)
         return held or named
 
     def list_images(self, named: str | None = None) -> Iterator[ImageCell | None]:
@@ -118,7 +116,7 @@ def write_memory(table: MemoryTable, folder: Path, wish: Wish) -> None:
     """
     (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     with write_beside(folder / LABELS) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file, lineterminator="\r\n")  # for then it quotes both
         writer.writerow(table.columns)
         for number, row in enumerate(table.rows()):
             cells = []

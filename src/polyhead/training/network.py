@@ -12,7 +12,7 @@ from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Task
 from polyhead.training import backend
 from polyhead.training.backbones import build_backbone
-from polyhead.training.heads import HEADS, Head
+from polyhead.training.heads import Head, make_head
 from polyhead.training.losses import Tensor
 from polyhead.training.own_backbone import list_inner
 
@@ -68,7 +68,7 @@ def build_network(
         pooled = _pool(backbone(_see(pixels, recipe.network.backbone)), recipe.network.backbone)
         vectors["trunk"] = _add_dense(pooled, recipe.network.backbone.ending, momentum)
     vectors |= {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
-    heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
+    heads = {name: make_head(name, task) for name, task in tasks.items()}
     logits = {}
     for name, head in heads.items():
         x = vectors.get(f"branches.{name}", vectors.get("trunk"))

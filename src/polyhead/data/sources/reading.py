@@ -48,6 +48,23 @@ def complete_recipe(recipe: Recipe, data: Path) -> Recipe:
     return check_recipe(values, recipe.name)
 
 
+def read_by_plugin(source: Any, data: Path, wanted: Wanted) -> Rows:
+    """What a source of an installed package reads, by its method `read(data, wanted)`.
+
+    Raises:
+        PolyheadError: that is not `Rows` of the wanted columns, of different images.
+    """
+    rows = source.read(data, wanted)
+    key = f"data.source: {source.kind}"
+    if not isinstance(rows, Rows):
+        raise PolyheadError(f"{key}: its `read` gives no Rows, but {type(rows).__name__}; update its package")
+    missing = [column for column in wanted if column not in rows.cells]
+    if missing or len(rows.cells) != len(rows.paths) or len(set(rows.paths)) < len(rows.paths):
+        fault = f"has no column {missing[0]!r}" if missing else "has no row of its own for each image"
+        raise PolyheadError(f"{key}: what its `read` gives {fault}; update its package")
+    return rows
+
+
 def read_rows(recipe: Recipe, data: Path) -> Rows:
     """Read what the recipe's source says of the images in `data`, a folder or a file of labels.
 
@@ -55,7 +72,7 @@ def read_rows(recipe: Recipe, data: Path) -> Rows:
         PolyheadError: there is nothing to read, or it lacks a column that the recipe asks for.
     """
     source = recipe.data.source
-    rows = READERS[source.kind](source, data, wanted_columns(recipe))
+    rows = READERS.get(source.kind, read_by_plugin)(source, data, wanted_columns(recipe))
     if not rows.paths and not rows.rejected:
         raise PolyheadError(f"{data}: there is no image in it; check data.path or `data`")
     return rows

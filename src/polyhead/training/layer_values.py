@@ -6,7 +6,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhead.training.graph import Graph
 from polyhead.training.network import Network
 
 
@@ -14,6 +13,12 @@ def run_network(network: Network, images: NDArray[np.uint8]) -> dict[str, NDArra
     """What a network answers: each task's outputs, and `features`."""
     outputs = network.answering()(images, training=False)
     return {name: keras.ops.convert_to_numpy(values) for name, values in outputs.items()}
+
+
+def list_layers(model: keras.Model) -> list[keras.Layer]:
+    """The layers of a model, and of the models in it, in order."""
+    nested = [list_layers(layer) if isinstance(layer, keras.Model) else [layer] for layer in model.layers]
+    return [layer for inner in nested for layer in inner]
 
 
 def run_layers(network: Network, images: NDArray[np.uint8]) -> list[tuple[str, NDArray[np.floating]]]:
@@ -30,8 +35,8 @@ def run_layers(network: Network, images: NDArray[np.uint8]) -> list[tuple[str, N
 
         layer.call = watched
 
-    for step in Graph(network.core).steps:
-        if isinstance(step.operation, keras.Layer) and not isinstance(step.operation, keras.layers.InputLayer):
-            watch(step.operation)
+    for layer in list_layers(network.core):
+        if not isinstance(layer, keras.layers.InputLayer):
+            watch(layer)
     network.core(images.astype(np.float32), training=False)
     return made

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-import keras
 from keras import layers
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -15,14 +14,11 @@ KINDS = {
     "SeparableConv2D": "Separable",
     "MaxPooling2D": "MaxPool",
     "AveragePooling2D": "AveragePool",
-    "GlobalAveragePooling2D": "Mean of the map",
-    "GlobalMaxPooling2D": "Maximum of the map",
+    "GlobalAveragePooling2D": "Global average pooling",
+    "GlobalMaxPooling2D": "Global max pooling",
     "BatchNormalization": "BatchNorm",
-    "LayerNormalization": "LayerNorm",
-    "RGBToGrayscale": "Seen in grey",
+    "RGBToGrayscale": "Grayscale",
     "Repeat": "As three channels",
-    "InputLayer": "Image",
-    "Rescaling": "Rescaled",
 }
 
 
@@ -30,22 +26,16 @@ def describe_layer(layer: Any) -> str:
     """One layer with its sizes, such as `Conv 3x3, 64, ReLU` or `Dense 128, ReLU`."""
     if isinstance(layer, layers.Dropout):
         return f"Dropout {layer.rate:g}"
-    if isinstance(layer, layers.Dense):
-        return _add_activation(f"Dense {layer.units:,}", layer)
-    if filters := getattr(layer, "filters", None):
-        return _add_activation(f"{name_kind(layer)}, {filters:,}", layer)
-    return name_kind(layer)
-
-
-def _add_activation(words: str, layer: Any) -> str:
+    width = getattr(layer, "units", None) or getattr(layer, "filters", None)
+    if not width:
+        return name_kind(layer)
     name = layer.activation.__name__
+    words = f"Dense {width:,}" if isinstance(layer, layers.Dense) else f"{name_kind(layer)}, {width:,}"
     return words if name == "linear" else f"{words}, {ACTIVATIONS.get(name, name)}"
 
 
 def name_kind(layer: Any) -> str:
     """What a layer is, and over how many pixels it looks, such as `Conv 3x3`; width and activation left out."""
-    if isinstance(layer, keras.Sequential):
-        return ", ".join(name_kind(inner) for inner in layer.layers if getattr(inner, "kernel_size", None))
     kind = type(layer).__name__
     window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     name = "Depthwise" if getattr(layer, "groups", 1) > 1 else KINDS.get(kind, kind)

@@ -1,8 +1,10 @@
 """The network: pixels in, the logits of every task and the feature vector out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 from keras import layers, ops
@@ -14,6 +16,14 @@ from polyhead.training import backend
 from polyhead.training.backbones import build_backbone
 from polyhead.training.heads import HEADS, Head
 from polyhead.training.losses import Tensor
+
+
+class Section(NamedTuple):
+    """The layers between two symbolic tensors: one step of the network to whoever looks at it."""
+
+    start: Tensor
+    end: Tensor
+    backbone: keras.Model | None = None  # if it is that
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class Network:
     backbone: keras.Model | None = None  # a part of core that stages may leave as it is
     trunk: keras.Model | None = None  # core up to the backbone's pooled vectors (n, width), where all tasks read those
     top: keras.Model | None = None  # the rest of core: from those vectors to the logits
+    sections: Sequence[Section] = ()  # of core, each behind the one that it starts from
 
     def answering(self) -> keras.Model:
         """The network that is shipped: uint8 images in, activated outputs named after the tasks out, and `features`."""
@@ -51,24 +62,33 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = 
     scaled = layers.Rescaling(1 / 255, name="scaled")(pixels)
     momentum = SLOWEST if recipe.network.norm_momentum is None else recipe.network.norm_momentum
     vectors = {}
+    sections: list[Section] = []
     backbone = None
     if recipe.network.backbone:
         backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained)
-        pooled = _pool(backbone(_see(pixels, recipe.network.backbone)), recipe.network.backbone)
+        seen = _see(pixels, recipe.network.backbone)
+        found = backbone(seen)
+        pooled = _pool(found, recipe.network.backbone)
         vectors["trunk"] = _add_dense(pooled, recipe.network.backbone.ending, momentum)
-    vectors |= {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
+        sections += [Section(pixels, seen)] if seen is not pixels else []
+        sections += [Section(seen, found, backbone), Section(found, vectors["trunk"])]
+    for name, stack in recipe.stacks().items():
+        sections += _add_stack(scaled, stack, momentum)
+        vectors[name] = sections[-1].end
     heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
     logits = {}
     for name, head in heads.items():
-        x = vectors.get(f"branches.{name}", vectors.get("trunk"))
-        x = _add_dense(x, recipe.network.heads.get(name, DenseLayers()), momentum)
+        vector = vectors.get(f"branches.{name}", vectors.get("trunk"))
+        x = _add_dense(vector, recipe.network.heads.get(name, DenseLayers()), momentum)
         logits[name] = layers.Dense(head.units, dtype="float32")(x)
+        sections.append(Section(vector, logits[name]))
     parts = list(vectors.values())
     features = parts[0] if len(parts) == 1 else layers.Concatenate(dtype="float32")(parts)
     core = keras.Model(pixels, logits | {"features": features})
     if backbone is None or recipe.stacks():
-        return Network(core, heads, backbone)
-    return Network(core, heads, backbone, trunk=keras.Model(pixels, pooled), top=keras.Model(pooled, logits))
+        return Network(core, heads, backbone, sections=sections)
+    trunk, top = keras.Model(pixels, pooled), keras.Model(pooled, logits)
+    return Network(core, heads, backbone, trunk, top, sections)
 
 
 def build_exact(recipe: Recipe, tasks: Mapping[str, Task], weights: Path) -> Network:
@@ -83,12 +103,15 @@ def build_exact(recipe: Recipe, tasks: Mapping[str, Task], weights: Path) -> Net
     return network
 
 
-def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
-    x = ops.image.rgb_to_grayscale(x) if stack.view == "gray" else x
+def _add_stack(x: Tensor, stack: Stack, momentum: float) -> list[Section]:
+    ends = [x]
+    if stack.view == "gray":
+        ends.append(ops.image.rgb_to_grayscale(x))
     for block in stack.blocks:
-        x = _add_block(x, block, momentum)
-    x = layers.Flatten()(x) if stack.end == "flatten" else layers.GlobalAveragePooling2D()(x)
-    return _add_dense(x, stack.ending, momentum)
+        ends.append(_add_block(ends[-1], block, momentum))
+    x = layers.Flatten()(ends[-1]) if stack.end == "flatten" else layers.GlobalAveragePooling2D()(ends[-1])
+    ends.append(_add_dense(x, stack.ending, momentum))
+    return [Section(start, end) for start, end in pairwise(ends)]
 
 
 def _see(pixels: Tensor, given: Backbone) -> Tensor:

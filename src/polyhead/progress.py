@@ -45,8 +45,7 @@ SILENT = Silent()
 def warn(words: str) -> None:
     """Log a warning: something is done in another way than was asked for, or a result is less than it seems.
 
-    It goes to the logger `polyhead`, whatever the progress: the command line shows it, a program sees it on stderr
-    unless it has set up `logging` otherwise.
+    It goes to the logger `polyhead`, whatever the progress: to stderr, where `logging` is not set up otherwise.
     """
     LOGGER.warning("%s", show_text(words))
 

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class EditableRecipe(Part):
-    """A recipe is never changed in place: what changes it gives another one."""
+    """A recipe is never changed in place: what changes it gives another one.
+
+    `load` reads one, also from a dict, and says what is wrong with it in one line; the constructor raises pydantic's
+    own `ValidationError`.
+    """
 
     @staticmethod
     def load(recipe: "RecipeLike") -> "Recipe":
@@ -63,7 +67,7 @@ class EditableRecipe(Part):
         return write_recipe(self)  # type: ignore[arg-type]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the recipe as a YAML file, which `polyhead.load_recipe` and `polyhead train` read; its path.
+        """Write the recipe as a YAML file, which `polyhead.load_recipe` reads; its path.
 
         Raises:
             PolyheadError: it cannot be written.

@@ -138,11 +138,7 @@ class ImageRecipe(Part):
 
 
 class Recipe(EditableRecipe):
-    """One YAML file that says it all: where images and labels are, the questions, the network, the training.
-
-    It is checked when it is made and never changes. `polyhead.load_recipe` reads one, also from a dict, and says what
-    is wrong with it in one line; the constructor raises pydantic's own `ValidationError`.
-    """
+    """One YAML file that says it all."""
 
     name: Name = Field(description="The recipe's name.")
     description: str = Field("", max_length=10_000, description="What it answers, in a line.")

@@ -12,7 +12,6 @@ from keras import layers
 from polyhead.model.diagram import Box, Diagram
 from polyhead.recipe.schema import Recipe
 from polyhead.training.layer_values import list_layers
-from polyhead.training.layer_words import count_repeats, describe_layer, name_kind
 from polyhead.training.network import Network
 
 SAME_SIZE = 0.75  # a map that is lower than this fraction of a stage's first one begins the next stage
@@ -24,6 +23,20 @@ IDLE = (layers.InputLayer, layers.Rescaling, layers.Normalization, layers.ZeroPa
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)
 SQUEEZE = "Squeeze-and-excitation"
 WORKING = (*CONVOLUTIONS, layers.MaxPooling2D, layers.AveragePooling2D)
+TIMES = "\N{MULTIPLICATION SIGN}"
+ACTIVATIONS = {"relu": "ReLU", "relu6": "ReLU6", "gelu": "GELU", "silu": "SiLU"}
+KINDS = {
+    "Conv2D": "Conv",
+    "DepthwiseConv2D": "Depthwise",
+    "SeparableConv2D": "Separable",
+    "MaxPooling2D": "MaxPool",
+    "AveragePooling2D": "AveragePool",
+    "GlobalAveragePooling2D": "Global average pooling",
+    "GlobalMaxPooling2D": "Global max pooling",
+    "BatchNormalization": "BatchNorm",
+    "RGBToGrayscale": "Grayscale",
+    "Repeat": "As three channels",
+}
 
 
 def describe_network(network: Network, recipe: Recipe) -> Diagram:
@@ -51,10 +64,10 @@ def _draw_layers(model: keras.Model, head: str) -> dict[str, Any]:
         if isinstance(operation, layers.BatchNormalization) and lines:
             lines[-1] += ", BatchNorm"
         elif not isinstance(operation, layers.Dropout) or operation.rate:
-            lines.append(describe_layer(operation))
+            lines.append(_describe_layer(operation))
     lines[-1] += f", {head}" if head else ""
     shape = list(model.outputs[0].shape[1:])
-    return {"lines": count_repeats(lines), "shape": shape, "layers": len(found), "parameters": model.count_params()}
+    return {"lines": _count_repeats(lines), "shape": shape, "layers": len(found), "parameters": model.count_params()}
 
 
 def _draw_backbone(backbone: keras.Model, recipe: Recipe) -> list[dict[str, Any]]:
@@ -92,7 +105,7 @@ def _draw_stage(units: Sequence[Unit], recipe: Recipe) -> dict[str, Any]:
         parts = [part for _, part in run]
         parts = parts if is_unit else [[*chain(*parts)]]
         words = [f"({word})" if is_unit and ", " in word else word for word in map(_spell, parts) if word]
-        lines += count_repeats(words)
+        lines += _count_repeats(words)
         maps = [layer.output.shape[1:] for layer in parts[-1] if _height(layer)] or maps
     found = [layer for _, part in units for layer in part]
     # Layers without names stand in no order: the widest joins the others.
@@ -110,14 +123,40 @@ def _spell(found: Sequence[keras.Layer]) -> str:
     """The layers that do the work, one after another; many of them counted."""
     highest = max(map(_height, found))
     working = [layer for layer in found if isinstance(layer, WORKING)]
-    words = [SQUEEZE if _height(layer) <= 1 < highest else name_kind(layer) for layer in working]
+    words = [SQUEEZE if _height(layer) <= 1 < highest else _name_kind(layer) for layer in working]
     words = [word for at, word in enumerate(words) if word != SQUEEZE or words[at - 1] != SQUEEZE]  # it has two
     if len(words) > SPELT:
         words = [word for word, number in Counter(words).most_common() for _ in range(number)]
-    return ", ".join(count_repeats(words))
+    return ", ".join(_count_repeats(words))
 
 
 def _height(layer: keras.Layer) -> int:
     """Of the map that a layer makes; 0 where it makes none, or only gets the image ready."""
     shape: tuple[int, ...] = getattr(getattr(layer, "output", None), "shape", ())
     return shape[1] if len(shape) > 3 and not isinstance(layer, IDLE) else 0
+
+
+def _describe_layer(layer: Any) -> str:
+    """One layer with its sizes, such as `Conv 3x3, 64, ReLU` or `Dense 128, ReLU`."""
+    if isinstance(layer, layers.Dropout):
+        return f"Dropout {layer.rate:g}"
+    width = getattr(layer, "units", None) or getattr(layer, "filters", None)
+    if not width:
+        return _name_kind(layer)
+    name = layer.activation.__name__
+    words = f"Dense {width:,}" if isinstance(layer, layers.Dense) else f"{_name_kind(layer)}, {width:,}"
+    return words if name == "linear" else f"{words}, {ACTIVATIONS.get(name, name)}"
+
+
+def _name_kind(layer: Any) -> str:
+    """What a layer is, and over how many pixels it looks, such as `Conv 3x3`; width and activation left out."""
+    kind = type(layer).__name__
+    window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    name = "Depthwise" if getattr(layer, "groups", 1) > 1 else KINDS.get(kind, kind)
+    return f"{name} {window[0]}{TIMES}{window[1]}" if window else name
+
+
+def _count_repeats(words: Sequence[str]) -> list[str]:
+    """The same with what is repeated at once counted: `2 x Conv 3x3`."""
+    runs = [(word, len(list(run))) for word, run in groupby(words)]
+    return [word if number == 1 else f"{number} {TIMES} {word}" for word, number in runs]

@@ -43,12 +43,17 @@ def describe_network(network: Network, recipe: Recipe) -> Diagram:
     """The boxes of a network: the recipe's own layers block by block, a backbone stage by stage, a head a task."""
     boxes = [Box(name="image", lines=["Image"], shape=[*recipe.image.size, 3], layers=1, parameters=0, inputs=[])]
     tasks = {id(network.core.output[name]): name for name in network.heads}
+    title = recipe.network.backbone.title if recipe.network.backbone else ""
     makers: dict[int, str] = {}  # the box that makes a tensor; what none makes is the image
     for start, end, backbone in network.sections:
         before = makers.get(id(start), "image")
         head = network.heads[tasks[id(end)]].output if id(end) in tasks else ""
-        for drawn in _draw_backbone(backbone, recipe) if backbone else [_draw_layers(keras.Model(start, end), head)]:
-            boxes.append(Box(name=f"box {len(boxes)}", inputs=[before], **drawn))
+        if backbone is None:
+            drawn = [_draw_layers(keras.Model(start, end), head)]
+        else:
+            drawn = [_draw_whole(backbone, end.shape)] if network.is_own else _draw_backbone(backbone)
+        for fields in drawn:
+            boxes.append(Box(name=f"box {len(boxes)}", inputs=[before], backbone=title if backbone else "", **fields))
             before = boxes[-1].name
         makers[id(end)] = before
     read = {id(section.start) for section in network.sections if id(section.end) in tasks}
@@ -65,12 +70,20 @@ def _draw_layers(model: keras.Model, head: str) -> dict[str, Any]:
             lines[-1] += ", BatchNorm"
         elif not isinstance(operation, layers.Dropout) or operation.rate:
             lines.append(_describe_layer(operation))
-    lines[-1] += f", {head}" if head else ""
+    if head:
+        lines[-1] += f", {head}"
     shape = list(model.outputs[0].shape[1:])
     return {"lines": _count_repeats(lines), "shape": shape, "layers": len(found), "parameters": model.count_params()}
 
 
-def _draw_backbone(backbone: keras.Model, recipe: Recipe) -> list[dict[str, Any]]:
+def _draw_whole(backbone: keras.Model, shape: Sequence[int]) -> dict[str, Any]:
+    """A box for the user's own backbone: nothing is known of what is inside."""
+    count = len(list_layers(backbone))
+    lines = [f"{count:,} layers"]
+    return {"lines": lines, "shape": list(shape[1:]), "layers": count, "parameters": backbone.count_params()}
+
+
+def _draw_backbone(backbone: keras.Model) -> list[dict[str, Any]]:
     """A box a stage: the units, and layers between them, that give maps of one size."""
     units = _find_units(list_layers(backbone))
     heights = [_height(part[-1]) for _, part in units]
@@ -80,7 +93,7 @@ def _draw_backbone(backbone: keras.Model, recipe: Recipe) -> list[dict[str, Any]
     for at, size in enumerate(sizes):
         if size < SAME_SIZE * sizes[starts[-1]]:
             starts.append(at)
-    stages = [_draw_stage(units[start:end], recipe) for start, end in zip(starts, [*starts[1:], None], strict=True)]
+    stages = [_draw_stage(units[start:end]) for start, end in zip(starts, [*starts[1:], None], strict=True)]
     stages[-1]["shape"] = list(backbone.outputs[0].shape[1:])
     return stages
 
@@ -98,7 +111,7 @@ def _find_units(found: Sequence[keras.Layer]) -> list[Unit]:
     return units
 
 
-def _draw_stage(units: Sequence[Unit], recipe: Recipe) -> dict[str, Any]:
+def _draw_stage(units: Sequence[Unit]) -> dict[str, Any]:
     lines: list[str] = []
     maps: list[Sequence[int]] = [(0, 0, 0)]
     for is_unit, run in groupby(units, key=lambda unit: bool(unit[0])):
@@ -115,7 +128,6 @@ def _draw_stage(units: Sequence[Unit], recipe: Recipe) -> dict[str, Any]:
         "shape": list(shape),
         "layers": len(found),
         "parameters": sum(layer.count_params() for layer in found),
-        "backbone": recipe.network.backbone.name if recipe.network.backbone else "",
     }
 
 

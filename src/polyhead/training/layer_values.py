@@ -15,10 +15,12 @@ def run_network(network: Network, images: NDArray[np.uint8]) -> dict[str, NDArra
     return {name: keras.ops.convert_to_numpy(values) for name, values in outputs.items()}
 
 
-def list_layers(model: keras.Model) -> list[keras.Layer]:
-    """The layers of a model, and of the models in it, in order."""
-    nested = [list_layers(layer) if isinstance(layer, keras.Model) else [layer] for layer in model.layers]
-    return [layer for inner in nested for layer in inner]
+def list_layers(model: keras.Model, whole: keras.Model | None = None) -> list[keras.Layer]:
+    """The layers of a model, and of the models in it, in order; `whole`, a model in it, counts as one layer."""
+    layers = []
+    for layer in model.layers:
+        layers += list_layers(layer, whole) if isinstance(layer, keras.Model) and layer is not whole else [layer]
+    return layers
 
 
 def run_layers(network: Network, images: NDArray[np.uint8]) -> list[tuple[str, NDArray[np.floating]]]:
@@ -35,7 +37,7 @@ def run_layers(network: Network, images: NDArray[np.uint8]) -> list[tuple[str, N
 
         layer.call = watched
 
-    for layer in list_layers(network.core):
+    for layer in list_layers(network.core, network.own_backbone):
         if not isinstance(layer, keras.layers.InputLayer):
             watch(layer)
     network.core(images.astype(np.float32), training=False)

@@ -13,10 +13,9 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from polyhead.errors import PolyheadError, list_words, nearest, shorten
+from polyhead.extras import require
 from polyhead.recipe.schema import Recipe, SplitRecipe
 
 GROUP = "split.group"  # a column of the frame; no task can have this name
@@ -96,6 +95,10 @@ def find_groups(frame: pd.DataFrame) -> GroupNumbers:
 
     Rows of equal content or equal `split.group` belong together, and so do the rows that these belong to in turn.
     """
+    require("splitting a data set", "report")
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     pairs = [
         (rows[0], other)
         for column in ("content", GROUP)

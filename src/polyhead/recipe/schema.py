@@ -20,6 +20,7 @@ from polyhead.fields import (
     check_different,
     check_name,
 )
+from polyhead.recipe.editing import EditableRecipe
 from polyhead.recipe.network import SMALLEST, Block, NetworkRecipe, Stack
 from polyhead.recipe.sources import (
     CelebaSource,
@@ -91,7 +92,9 @@ class SplitRecipe(Part):
 class DataRecipe(Part):
     """Where images and labels are."""
 
-    path: PathText | None = Field(None, description="The folder (or CSV file) of the data; `--data` says another.")
+    path: PathText | None = Field(
+        None, description="The folder (or CSV file) of the data; where it is used, another can be given."
+    )
     source: Source
     split: SplitRecipe = SplitRecipe()
     weight: str | None = Field(
@@ -134,7 +137,7 @@ class ImageRecipe(Part):
     )
 
 
-class Recipe(Part):
+class Recipe(EditableRecipe):
     """One YAML file that says it all."""
 
     name: Name = Field(description="The recipe's name.")

@@ -116,7 +116,7 @@ class Store:
         if needed > free:
             raise PolyheadError(
                 f"{self.folder}: the image cache needs {_format_size(needed)} more, and its disk has "
-                f"{_format_size(free)} free: point `image.cache` elsewhere, or make room with `polyhead cache --clear`"
+                f"{_format_size(free)} free: point `image.cache` elsewhere, or clear it (`cache`)"
             )
 
     def append(self, digests: Sequence[str], pixels: NDArray[np.uint8]) -> None:
@@ -155,7 +155,7 @@ class Store:
         what = f"cannot take {_format_size(needed)} more" if needed else "cannot be written"
         return PolyheadError(
             f"{self.folder}: the image cache {what} ({error.strerror or error}): point `image.cache` elsewhere, "
-            "or make room with `polyhead cache --clear`"
+            "or clear it (`cache`)"
         )
 
 

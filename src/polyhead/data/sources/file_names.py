@@ -9,6 +9,7 @@ import pandas as pd
 from polyhead.data.images.decode import find_images
 from polyhead.data.sources.rows import Rejected, RequestedColumns, Rows, check_columns, data_folder
 from polyhead.errors import PolyheadError
+from polyhead.extras import require
 from polyhead.recipe.schema import FilesSource, FoldersSource, pattern_fields
 
 
@@ -46,6 +47,7 @@ def _read_names(
 
 def _compile(pattern: str) -> Callable[[str], dict[str, str] | None]:
     """A function that reads the fields of the pattern from a name; None if the name does not match."""
+    require("reading labels in names", "report")
     import parse
 
     # `parse` restricts the names of fields, so they are identified by their index.

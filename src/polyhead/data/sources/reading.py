@@ -48,7 +48,7 @@ def complete_recipe(recipe: Recipe, data: Path) -> Recipe:
     return check_recipe(values, recipe.name)
 
 
-def read_by_plugin(source: Any, data: Path, requested: Requested) -> Rows:
+def read_by_plugin(source: Any, data: Path, requested: RequestedColumns) -> Rows:
     """What a source of an installed package reads, by its method `read(data, requested)`.
 
     Raises:

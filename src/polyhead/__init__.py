@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from polyhead.evaluation.results import Evaluation, SplitEvaluation, TaskEvaluation
     from polyhead.progress import Progress
     from polyhead.recipe.loading import load_recipe
+    from polyhead.recipe.plugins import load_plugins
     from polyhead.recipe.schema import Recipe
     from polyhead.runs.exporting import export
     from polyhead.runs.model import Model, Record, load_model
@@ -40,6 +41,7 @@ _MODULES = {
     "explore": "runs.workflow",
     "export": "runs.exporting",
     "load_model": "runs.model",
+    "load_plugins": "recipe.plugins",
     "load_recipe": "recipe.loading",
     "load_run": "runs.run",
     "resume": "runs.workflow",
@@ -62,6 +64,7 @@ __all__ = [
     "explore",
     "export",
     "load_model",
+    "load_plugins",
     "load_recipe",
     "load_run",
     "resume",

@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -191,11 +190,11 @@ def test_what_is_no_table_is_refused(data: object, words: str) -> None:
 
 
 @pytest.fixture
-def parts() -> Iterator[Any]:
+def parts() -> Any:
     """Hugging Face's datasets, which is no part of a small install."""
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
-    yield datasets
+    return datasets
 
 
 def make_dataset(datasets: Any, count: int = 3) -> Any:

@@ -166,7 +166,8 @@ def test_what_validation_teaches_is_in_the_file_and_in_every_answer(run: Path) -
         known = [row["path"] for row in csv.DictReader(file) if row["split"] == "test" and row["color"]]
     assert figures["answered"] == sum(rows[path]["color.unsure"] == "False" for path in known) / len(known)
     for record in predictor.predict([run.parent / "shapes" / path for path in known]):
-        answer, row = record["answers"]["color"], rows[str(Path(record["image"]).relative_to(run.parent / "shapes"))]
+        name = Path(str(record["image"])).relative_to(run.parent / "shapes")
+        answer, row = record["answers"]["color"], rows[str(name)]
         assert (answer["answer"], str(answer["unsure"])) == (row["color.answer"], row["color.unsure"])
         assert answer["probability"] == pytest.approx(float(row["color.probability"]))
         assert answer["unsure"] == (answer["probability"] < tasks["color"]["unsure_below"])
@@ -445,5 +446,5 @@ def test_other_images_without_the_models_labels_are_told(
             shutil.copy(run.parent / "shapes/images/000.png", tmp_path / "pets" / label / f"{number}.png")
     assert call("evaluate", run / "model.onnx", "--data", tmp_path / "pets") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "no labels of the model's tasks are seen in it (color: blue, green, red; shape: disc, square;" in line
+    assert "no labels of the model's tasks were found in it (color: blue, green, red; shape: disc, square;" in line
     assert "folder names: label1 (" in line

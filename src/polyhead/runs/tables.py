@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from polyhead.data.sources.given import read_memory
 from polyhead.data.sources.memory import LABELS, MemoryTable, Wish, write_memory
-from polyhead.data.sources.reading import wanted_columns
+from polyhead.data.sources.reading import requested_columns
 from polyhead.data.sources.rows import check_columns
 from polyhead.errors import PolyheadError
 from polyhead.recipe.loading import Changes, RecipeLike, check_recipe, load_recipe, read_values
@@ -68,8 +68,8 @@ def load_recipe_for(
         if isinstance(split, dict) and not split.get("column") and not split.get("file"):
             raw["data"]["split"] = {**split, "column": table.split}
     loaded = check_recipe(raw, where)
-    check_columns(_list_wanted(loaded), table.columns, f"a column of {table.what}")
-    return loaded, TableFiles(table, folder, source, _wish(source, loaded.tasks, [*_list_wanted(loaded)]))
+    check_columns(_list_requested(loaded), table.columns, f"a column of {table.what}")
+    return loaded, TableFiles(table, folder, source, _wish(source, loaded.tasks, [*_list_requested(loaded)]))
 
 
 @contextmanager
@@ -106,13 +106,13 @@ def _describe_source(table: MemoryTable, old: Mapping[str, Any], must: bool) -> 
     return {"kind": "csv", "file": LABELS, "image": image, **kept}
 
 
-def _list_wanted(recipe: Recipe) -> dict[str, str]:
+def _list_requested(recipe: Recipe) -> dict[str, str]:
     """The table's columns that the recipe asks for, each with the first key that does."""
-    wanted, source = wanted_columns(recipe), recipe.data.source
+    requested, source = requested_columns(recipe), recipe.data.source
     if isinstance(source, CsvSource) and source.long:
-        plain = {column: key for column, key in wanted.items() if not key.startswith("tasks.")}
+        plain = {column: key for column, key in requested.items() if not key.startswith("tasks.")}
         return plain | {source.long.task: "data.source.long.task", source.long.label: "data.source.long.label"}
-    return wanted
+    return requested
 
 
 def _wish(source: Mapping[str, Any], tasks: Mapping[str, Task], columns: list[str]) -> Wish:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from polyhead.data.images.decode import ImageError, from_array, make_upright
-from polyhead.data.images.formats import HEAD, USUAL_SUFFIXES, tell_format
+from polyhead.data.images.formats import HEAD, USUAL_SUFFIXES, detect_format
 from polyhead.data.sources.text_files import LONGEST_CELL
 from polyhead.errors import PolyheadError, list_words, shorten
 from polyhead.files import find_path_fault, write_beside
@@ -75,7 +75,8 @@ class MemoryTable:
         )
 
     def _look_for_images(self) -> list[str]:
-        named, held = [], []
+        named: list[str] = []
+        held: list[str] = []
         rows = [row for row, _ in zip(self.rows(), range(LOOKED_AT), strict=False)]
         for place, name in enumerate(self.columns):
             cells = [cell for row in rows if not is_blank(cell := row[place])]
@@ -221,7 +222,7 @@ def _write_image(cell: object, number: int, folder: Path, by_content: bool) -> s
             raise ValueError(f"the path {fault}")
         return os.path.abspath(path)
     if isinstance(image, bytes):
-        content, suffix = image, (tell_format(image[:HEAD]) or "unknown").lower().replace(" ", "-")
+        content, suffix = image, (detect_format(image[:HEAD]) or "unknown").lower().replace(" ", "-")
     else:
         upright = make_upright(from_array(image) if isinstance(image, np.ndarray) else image)
         stream = io.BytesIO()

@@ -111,17 +111,9 @@ class Model(Predictor):
         """How good its answers are; see `polyhead.evaluate`, which does the same for a path."""
         from polyhead.runs.workflow import evaluate
 
+        given: dict[str, Any] = {"data": data, "split": split, "overrides": overrides, "out": out, "force": force}
         with show_progress(progress) as shown:
-            found = evaluate(
-                self.path,
-                data=data,
-                split=split,
-                overrides=overrides,
-                out=out,
-                force=force,
-                progress=shown,  # type: ignore[arg-type]
-            )
-        return Evaluation(found)
+            return Evaluation(evaluate(self.path, **given, progress=shown))
 
     def __repr__(self) -> str:
         tasks = list_words(f"{name} ({task.kind})" for name, task in self.tasks.items())

@@ -14,8 +14,9 @@ from polyhead.run_folder import RunFolder
 from polyhead.runs.model import Model, draw_html, load_model
 
 if TYPE_CHECKING:
-    import keras
     import pandas
+
+    from polyhead.training.trained import KerasModel
 
 
 class Run(os.PathLike[str]):
@@ -46,7 +47,7 @@ class Run(os.PathLike[str]):
         """
         return load_model(self.path)
 
-    def keras_model(self) -> "keras.Model":
+    def keras_model(self) -> "KerasModel":
         """The trained network in Keras, with the weights that were kept: to train on, to look into, to take apart.
 
         Its input is uint8 images (n, height, width, 3) from 0 to 255, scaled inside. Its output is a dict of float32:
@@ -56,17 +57,12 @@ class Run(os.PathLike[str]):
         Raises:
             PolyheadError: the run is not finished, or Keras or the file of weights is missing.
         """
-        from polyhead.training import WEIGHTS, choose_backend
+        from polyhead.training import choose_backend
 
         choose_backend()
-        from polyhead.training.network import build_network
+        from polyhead.training.trained import load_trained
 
-        weights = self.path / WEIGHTS
-        if not weights.is_file():
-            raise PolyheadError(f"{weights}: is missing; without it there is no Keras model, but model.onnx")
-        network = build_network(self.recipe, self.model.tasks, folder=self.path)
-        network.core.load_weights(weights)
-        return network.answering()
+        return load_trained(self.recipe, self.model.tasks, self.path)
 
     @property
     def recipe(self) -> Recipe:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ RECIPE = {
 
 
 @pytest.fixture
-def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a model file whose card names `hostile_parts`, which is there to import, and labelled images."""
     code = tmp_path / "code"
     entries = {"polyhead.tasks": {"hostile": "hostile_parts:Kind"}, "polyhead.sources": {"hostile": "hostile_parts:S"}}
@@ -54,7 +55,8 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Image.fromarray(pixels).save(data / f"{number}.png")
         rows.append(f"{number}.png,{color},{number}")
     (data / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
-    return tmp_path
+    yield tmp_path
+    sys.modules.pop("hostile_parts", None)
 
 
 def was_imported(folder: Path) -> bool:
@@ -99,8 +101,18 @@ def test_a_card_that_names_a_kind_of_a_package_loads_no_package(hostile: Path) -
     with pytest.raises(PolyheadError) as error:
         polyhead.load_model(hostile / "run")
     assert "tasks.color: the kind 'hostile' is not built in; where an installed package brings it" in str(error.value)
-    assert "call polyhead.load_plugins() first" in str(error.value)
+    assert "use `polyhead.load_plugins()` first" in str(error.value)
     assert not was_imported(hostile)
+
+
+def test_the_command_line_says_how_it_loads_packages(hostile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = {"color": {"kind": "hostile"}, "brightness": TASKS["brightness"].model_dump(mode="json")}
+    write_tiny_model(hostile / "run/model.onnx", {"tasks": tasks})
+    assert call("predict", hostile / "run", hostile / "data/0.png") == 2
+    assert "where an installed package brings it, use `polyhead --plugins` first" in capsys.readouterr().err
+    assert not was_imported(hostile)
+    assert call("--plugins", "predict", hostile / "run", hostile / "data/0.png") == 2  # the package is broken
+    assert (hostile / "code/was_imported").exists()
 
 
 def test_labels_are_not_read_by_a_source_that_a_card_names(hostile: Path) -> None:

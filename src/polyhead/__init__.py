@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from polyhead.errors import PolyheadError
     from polyhead.model.predictor import Predictor as load_model
     from polyhead.recipe.loading import load_recipe
-    from polyhead.runs.exporting import export
-    from polyhead.runs.workflow import evaluate, explore, resume, train
+    from polyhead.runs.evaluate import evaluate
+    from polyhead.runs.explore import explore
+    from polyhead.runs.export import export
+    from polyhead.runs.train import resume, train
 
 _PLACES = {
     "Grouping": ("clustering.grouping", "Grouping"),
@@ -28,11 +30,11 @@ _PLACES = {
     "load_recipe": ("recipe.loading", "load_recipe"),
     "load_model": ("model.predictor", "Predictor"),
     "cluster": ("clustering.cluster", "cluster"),
-    "evaluate": ("runs.workflow", "evaluate"),
-    "export": ("runs.exporting", "export"),
-    "explore": ("runs.workflow", "explore"),
-    "resume": ("runs.workflow", "resume"),
-    "train": ("runs.workflow", "train"),
+    "evaluate": ("runs.evaluate", "evaluate"),
+    "export": ("runs.export", "export"),
+    "explore": ("runs.explore", "explore"),
+    "resume": ("runs.train", "resume"),
+    "train": ("runs.train", "train"),
 }
 
 __all__ = [

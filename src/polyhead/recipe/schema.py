@@ -6,11 +6,12 @@ schema for editors are made from these descriptions.
 
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from polyhead.errors import list_words, nearest, shorten
+from polyhead.errors import PolyheadError, list_words, nearest, shorten
 from polyhead.fields import (
     Different,
     Name,
@@ -103,6 +104,16 @@ class DataRecipe(Part):
     max_rejected: float = Field(
         0.05, ge=0, le=1, description="Training refuses to start where a larger share of the images cannot be used."
     )
+
+    def root(self) -> Path:
+        """Where the data is.
+
+        Raises:
+            PolyheadError: the recipe does not say.
+        """
+        if not self.path:
+            raise PolyheadError("where is the data? give --data DIR, or data.path in the recipe")
+        return Path(self.path)
 
 
 Side = Annotated[int, Field(ge=8, le=4096)]

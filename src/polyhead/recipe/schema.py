@@ -21,6 +21,7 @@ from polyhead.fields import (
     check_different,
     check_name,
 )
+from polyhead.recipe.editing import EditableRecipe
 from polyhead.recipe.network import SMALLEST, Block, NetworkRecipe, Stack
 from polyhead.recipe.sources import (
     CelebaSource,
@@ -92,7 +93,9 @@ class SplitRecipe(Part):
 class DataRecipe(Part):
     """Where images and labels are."""
 
-    path: PathText | None = Field(None, description="The folder (or CSV file) of the data; `--data` says another.")
+    path: PathText | None = Field(
+        None, description="The folder (or CSV file) of the data; where it is used, another can be given."
+    )
     source: Source
     split: SplitRecipe = SplitRecipe()
     weight: str | None = Field(
@@ -104,16 +107,6 @@ class DataRecipe(Part):
     max_rejected: float = Field(
         0.05, ge=0, le=1, description="Training refuses to start where a larger share of the images cannot be used."
     )
-
-    def root(self) -> Path:
-        """Where the data is.
-
-        Raises:
-            PolyheadError: the recipe does not say.
-        """
-        if not self.path:
-            raise PolyheadError("where is the data? give --data DIR, or data.path in the recipe")
-        return Path(self.path)
 
 
 Side = Annotated[int, Field(ge=8, le=4096)]
@@ -145,7 +138,7 @@ class ImageRecipe(Part):
     )
 
 
-class Recipe(Part):
+class Recipe(EditableRecipe):
     """One YAML file that says it all."""
 
     name: Name = Field(description="The recipe's name.")
@@ -246,6 +239,16 @@ class Recipe(Part):
                     f"network.{name}: its pools leave nothing of an image of "
                     f"{self.image.size[0]}x{self.image.size[1]}; enlarge image.size or pool less"
                 )
+
+    def data_root(self) -> Path:
+        """Where the data is.
+
+        Raises:
+            PolyheadError: the recipe does not say.
+        """
+        if not self.data.path:
+            raise PolyheadError(f"{self.name}: where is the data? give `data`, or data.path in the recipe")
+        return Path(self.data.path)
 
     def stacks(self) -> dict[str, Stack]:
         """The network's stacks by where they stand in the recipe: `trunk`, or `branches.NAME`."""

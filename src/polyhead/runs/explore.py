@@ -23,7 +23,7 @@ def explore(
 ) -> Path:
     """Write the page that shows a data set; the page's file."""
     loaded = load_recipe(recipe, overrides, data__path=str(Path(data).resolve()) if data else None)
-    root = loaded.data.root()
+    root = loaded.data_root()
     with claim_folder(Path(out), PAGE, force, progress) as folder:
         report_data(folder, load_dataset(loaded, root, progress, check=False))
     return Path(out) / PAGE

@@ -50,7 +50,7 @@ def find_labelled_data(
     if table is None:
         raise PolyheadError(f"{predictor.path}: a model file alone knows no images; say where labelled ones are")
     recipe = load_recipe(run.recipe, data__path=str(Path(data).resolve()) if data else None)
-    dataset = reopen_dataset(recipe, read_csv(run.path, recipe.data.root()), progress)
+    dataset = reopen_dataset(recipe, read_csv(run.path, recipe.data_root()), progress)
     return _label_all(dataset) if split == "all" else dataset
 
 
@@ -72,7 +72,7 @@ def _load_others(predictor: Predictor, data: Path, overrides: list[str], progres
     card, described = predictor.card, _is_recipe(data)
     if described:
         recipe = load_recipe(data, overrides)
-        root = recipe.data.root()
+        root = recipe.data_root()
     else:
         card.check_places(str(predictor.path))
         values = json.loads(json.dumps(card.recipe))  # a copy

@@ -54,7 +54,7 @@ def train(
     _check_devices(loaded)
     if loaded.network.backbone:
         loaded.network.backbone.find_weights()
-    loaded.data.root()  # or else it fails here, before anything is made
+    loaded.data_root()  # or else it fails here, before anything is made
     with claim_run(Path(out), force, progress) as run:
         write_text(run.recipe, write_recipe(loaded))
         _finish(run, _begin(run, loaded, progress), progress)
@@ -74,7 +74,7 @@ def resume(run: str | Path, *, data: str | Path | None = None, progress: Progres
     choose_backend()
     with open_run(Path(run), progress) as folder:
         recipe = load_recipe(folder.recipe, data__path=_absolute(data))
-        root = recipe.data.root()
+        root = recipe.data_root()
         if folder.is_whole:
             clear_beside(folder.report)
             progress.say(f"{run}: is finished")
@@ -116,7 +116,7 @@ def _check_devices(recipe: Recipe) -> None:
 
 def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> Dataset:
     """Read and split the data, and write down what came of it."""
-    dataset = load_dataset(recipe, recipe.data.root(), progress)
+    dataset = load_dataset(recipe, recipe.data_root(), progress)
     write_csv(dataset.table, run.path)
     write_text(run.table_digest, run.digest_table())
     return dataset
@@ -125,7 +125,7 @@ def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> Dataset:
 def _check_table(run: RunFolder) -> None:
     """See that a run goes on with the images, splits and labels that it began with."""
     if run.table_digest.exists() and run.table_digest.read_bytes() != run.digest_table().encode():
-        raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with --force to replace the run")
+        raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with `force` to replace the run")
 
 
 def _finish(run: RunFolder, dataset: Dataset, progress: Progress) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside
-from polyhead.progress import Progress
+from polyhead.progress import warn
 from polyhead.training import backend
 from polyhead.training.multi_task import MultiTaskModel
 
@@ -72,11 +72,11 @@ def load(path: Path, learner: MultiTaskModel, with_optimizer: bool) -> Position:
         if not position.step:
             learner.reset_metrics()  # between two epochs they hold what validation left
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PolyheadError(f"{path}: cannot go on from it: {error}; train again with --force") from None
+        raise PolyheadError(f"{path}: cannot go on from it: {error}; train again with `force`") from None
     return position
 
 
-def read_position(path: Path, progress: Progress) -> Position:
+def read_position(path: Path) -> Position:
     """Where training stood, without the variables; at its beginning where there is no state.
 
     Where the file is damaged, or a process was killed while it was being replaced, the one before takes its place:
@@ -93,11 +93,11 @@ def read_position(path: Path, progress: Progress) -> Position:
         if position:
             if file == before:
                 if path.exists():
-                    progress.say(f"{path}: is damaged; going on from the state before it")
+                    warn(f"{path}: is damaged; going on from the state before it")
                 os.replace(before, path)
             return position
     raise PolyheadError(
-        f"{path}: is damaged, and there is no whole state before it; train again with --force to replace the run"
+        f"{path}: is damaged, and there is no whole state before it; train again with `force` to replace the run"
     )
 
 
@@ -138,9 +138,9 @@ def check_kept(file: Path, position: Position) -> None:
         PolyheadError: they are missing or damaged.
     """
     if not file.exists():
-        raise PolyheadError(f"{file}: is missing; train again with --force to replace the run")
+        raise PolyheadError(f"{file}: is missing; train again with `force` to replace the run")
     if position.kept and digest_file(file) != position.kept:
-        raise PolyheadError(f"{file}: is damaged; train again with --force to replace the run")
+        raise PolyheadError(f"{file}: is damaged; train again with `force` to replace the run")
 
 
 def _variables(learner: MultiTaskModel) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from polyhead.data.dataset import Dataset
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import combine, evaluate_split
+from polyhead.extras import require
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.file import read_model_card, write_card
 from polyhead.model.predictor import Predictor
@@ -43,6 +44,7 @@ def evaluate(
     Returns:
         What evaluation.json holds.
     """
+    require("evaluation", "report")
     restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     dataset = find_labelled_data(predictor, data, split, progress, overrides)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from polyhead.data.dataset import load_dataset
+from polyhead.extras import require
 from polyhead.folders import claim_folder
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe.builtin import built_in_names
@@ -22,6 +23,7 @@ def explore(
     progress: Progress = SILENT,
 ) -> Path:
     """Write the page that shows a data set; the page's file."""
+    require("exploring a data set", "report")
     loaded = load_recipe(recipe, overrides, data__path=str(Path(data).resolve()) if data else None)
     root = loaded.data_root()
     with claim_folder(Path(out), PAGE, force, progress) as folder:

@@ -84,7 +84,7 @@ def _load_others(predictor: Predictor, data: Path, overrides: list[str], progres
     if not described and not overrides:
         recipe, match = match_recipe(recipe, card.tasks, root)
         if match:
-            progress.say(match.tell())
+            progress.say(match.describe())
     known = {name: task for name, task in recipe.tasks.items() if name in card.tasks}
     if not known:
         raise PolyheadError(

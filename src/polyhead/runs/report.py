@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from polyhead.data.dataset import Dataset
-from polyhead.data.splits import repeats
+from polyhead.data.splits import find_duplicates
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import answers_frame
 from polyhead.files import write_beside, write_text
@@ -79,7 +79,7 @@ def report_data(folder: Path, dataset: Dataset) -> Path:
 
 def _data_part(dataset: Dataset, tasks: Mapping[str, Task]) -> DataPart:
     frame = dataset.table.frame
-    return DataPart(frame, dataset.table.rejected, tasks, repeats(frame), dataset.pixels)
+    return DataPart(frame, dataset.table.rejected, tasks, find_duplicates(frame), dataset.pixels)
 
 
 def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:

@@ -169,9 +169,10 @@ def _train_and_export(
     from polyhead.export.agreement import TOLERANCE
     from polyhead.export.onnx import export_network
     from polyhead.training.batches import TrainingData
+    from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
 
-    train_network(recipe, tasks, TrainingData.from_dataset(dataset, tasks), run.path, progress)
+    train_network(recipe, tasks, TrainingData.from_dataset(dataset, tasks), RunContext(run.path, progress))
     _note_divergence(run)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}

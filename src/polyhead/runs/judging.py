@@ -211,7 +211,7 @@ def report_data(folder: Path, recipe: Recipe, dataset: Dataset) -> Path:
     tasks: dict[str, Task] = {}
     for name, task in recipe.tasks.items():
         try:
-            tasks[name] = task.learn(name, list(dataset.table.frame[name]))
+            tasks[name] = task.fit(name, list(dataset.table.frame[name]))
         except PolyheadError:  # it cannot be trained on, and is shown all the same
             tasks[name] = task
     report = Report(
@@ -262,7 +262,7 @@ def warn_of_learning(run: RunFolder, evaluation: Evaluation) -> list[str]:
 
 def _remarks(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> list[str]:
     remarks = []
-    plain = [name for name, task in tasks.items() if task.FOUND and task == task.uncalibrated()]
+    plain = [name for name, task in tasks.items() if task.has_probabilities and task == task.uncalibrated()]
     if recipe.data.split.valid == "test":
         remarks.append(
             "As published, the test images were also watched during training (as validation); nothing was chosen by "

@@ -251,7 +251,7 @@ def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:
     frame = dataset.table.frame
     if WEIGHT in frame and not frame[WEIGHT].iloc[rows].astype(float).any():
         raise PolyheadError(f"data.weight: {recipe.data.weight} is 0 in every row of the training split")
-    return {name: task.learn(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
+    return {name: task.fit(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
 
 
 def _go_on(run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:

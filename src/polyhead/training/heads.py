@@ -10,23 +10,23 @@ number instead, a single rare label may outweigh a batch many times over, and Ad
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 from keras import ops
 
+from polyhead.tasks import Array, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
 from polyhead.training.losses import Masked, Tensor, class_loss, cosine, smooth, yes_no_loss
 
 
 class Head(ABC):
     """How one task is learnt. Targets are those of `Task.encode`: float32, NaN where unknown."""
 
-    def __init__(self, task: Any) -> None:
+    def __init__(self, task: Task) -> None:
         self.task = task
 
     @property
+    @abstractmethod
     def units(self) -> int:
         """How many logits it takes."""
-        return int(self.task.width)
 
     @property
     @abstractmethod
@@ -41,9 +41,9 @@ class Head(ABC):
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
         """The loss of every value that the head is to learn, and how much each counts."""
 
+    @abstractmethod
     def weights(self, targets: Tensor) -> Tensor:
-        """What the counts of the loss are multiplied by while it is made small: the classes' weights."""
-        return 1.0
+        """What the counts of the loss are multiplied by while it is made small: the classes' weights, or 1."""
 
     @abstractmethod
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
@@ -53,32 +53,44 @@ class Head(ABC):
 class CategoricalHead(Head):
     """Softmax and a loss of classes; or a sigmoid a class and a loss of yes and no over them."""
 
+    task: Categorical
+
+    @property
+    def units(self) -> int:
+        return self.task.width
+
     @property
     def output(self) -> str:
-        return str(self.task.activation)
+        return self.task.activation
 
     def activate(self, logits: Tensor) -> Tensor:
         return ops.softmax(logits) if self.task.activation == "softmax" else ops.sigmoid(logits)
 
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
-        places, known = _known(targets)
-        truth = ops.one_hot(ops.cast(places[:, 0], "int32"), self.units)
+        indices, known = _known(targets)
+        truth = ops.one_hot(ops.cast(indices[:, 0], "int32"), self.units)
         if self.task.activation == "softmax":
             return class_loss(self.task, truth, logits), known
         return yes_no_loss(self.task, truth, logits), ops.broadcast_to(known, ops.shape(logits))
 
     def weights(self, targets: Tensor) -> Tensor:
-        return _weights_at(self.task, _known(targets)[0])
+        return _weights_at(self.task.class_weight, self.task.class_weights(), _known(targets)[0])
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
-        places, known = _known(targets)
-        return {"accuracy": (_as_numbers(_as_numbers(ops.argmax(logits, axis=1))[:, None] == places), known)}
+        indices, known = _known(targets)
+        return {"accuracy": (_as_numbers(_as_numbers(ops.argmax(logits, axis=1))[:, None] == indices), known)}
 
 
 class BinaryHead(Head):
     """One sigmoid, or several that are independent, and a loss of yes and no."""
 
+    task: Binary | MultiLabel
+
     output = "sigmoid"
+
+    @property
+    def units(self) -> int:
+        return self.task.width
 
     def activate(self, logits: Tensor) -> Tensor:
         return ops.sigmoid(logits)
@@ -103,10 +115,13 @@ class BinaryHead(Head):
 class RegressionHead(Head):
     """A number; the network learns it scaled, outputs and errors are in the label's unit."""
 
+    task: Regression
+
     output = "linear"
+    units = 1
 
     def activate(self, logits: Tensor) -> Tensor:
-        numbers = logits * self.task.factor + self.task.offset
+        numbers = logits * self.task.state.factor + self.task.state.offset
         if self.task.minimum is not None:
             numbers = ops.maximum(numbers, self.task.minimum)
         if self.task.maximum is not None:
@@ -115,7 +130,7 @@ class RegressionHead(Head):
 
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
         numbers, known = _known(targets)
-        errors = logits - (numbers - self.task.offset) / self.task.factor
+        errors = logits - (numbers - self.task.state.offset) / self.task.state.factor
         sizes = ops.abs(errors)
         losses = {
             "mse": ops.square(errors),
@@ -123,6 +138,9 @@ class RegressionHead(Head):
             "huber": ops.where(sizes <= 1, 0.5 * ops.square(errors), sizes - 0.5),
         }
         return losses[self.task.loss], known
+
+    def weights(self, targets: Tensor) -> Tensor:
+        return 1.0
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         numbers, known = _known(targets)
@@ -136,11 +154,13 @@ class OrdinalHead(Head):
     2021, arXiv:2111.08851.
     """
 
+    task: Ordinal
+
     output = "CORN"
 
     @property
     def units(self) -> int:
-        return int(self.task.width) - 1
+        return self.task.width - 1
 
     def activate(self, logits: Tensor) -> Tensor:
         # P(above k) is the product of the conditional probabilities up to k; as a sum of logarithms it stays exact.
@@ -155,7 +175,7 @@ class OrdinalHead(Head):
         return yes_no_loss(self.task, _as_numbers(ranks > levels), logits), reached
 
     def weights(self, targets: Tensor) -> Tensor:
-        return _weights_at(self.task, _known(targets)[0])
+        return _weights_at(self.task.class_weight, self.task.class_weights(), _known(targets)[0])
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         ranks, known = _known(targets)
@@ -180,12 +200,11 @@ def _known(targets: Tensor) -> Masked:
     return ops.where(known, targets, ops.zeros_like(targets)), _as_numbers(known)
 
 
-def _weights_at(task: Any, places: Tensor) -> Tensor:
-    """How much rows count in a loss, by the places (n, 1) of their labels; 1 where all count the same."""
-    if task.class_weight == "none":
+def _weights_at(way: str, weights: Array, indices: Tensor) -> Tensor:
+    """How much rows count in a loss, by the indices (n, 1) of their labels; 1 where the way is `none`."""
+    if way == "none":
         return 1.0
-    weights = ops.convert_to_tensor(task.class_weights(), dtype="float32")
-    return ops.take(weights, ops.cast(places, "int32"), axis=0)
+    return ops.take(ops.convert_to_tensor(weights, dtype="float32"), ops.cast(indices, "int32"), axis=0)
 
 
 def _as_numbers(condition: Tensor) -> Tensor:

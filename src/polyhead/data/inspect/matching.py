@@ -9,10 +9,9 @@ from typing import Any
 from polyhead.data.inspect.evidence import BLANKS, Finding
 from polyhead.data.inspect.layouts import Sight, list_sights
 from polyhead.data.sources.reading import read_rows
-from polyhead.errors import PolyheadError, shorten
+from polyhead.errors import PolyheadError, list_words, shorten
 from polyhead.recipe.schema import Recipe, pattern_fields
 from polyhead.tasks import Task
-from polyhead.tasks.task import one_of
 
 ALIKE = 0.9  # the share of a column's texts that must be labels of a task which it is not called after
 CALLED = 0.5  # of one that it is called after
@@ -51,9 +50,11 @@ def match_recipe(recipe: Recipe, tasks: Mapping[str, Task], data: Path) -> tuple
     best = max((_match(sight, tasks) for sight in sights), key=lambda match: len(match.tasks), default=None)
     if best is None or not best.tasks:
         seen = "; ".join(
-            f"{sight.place}: {one_of(map(_describe, sight.findings))}" for sight in sights if sight.findings
+            f"{sight.place}: {list_words(map(_describe, sight.findings))}" for sight in sights if sight.findings
         )
-        wanted = "; ".join(f"{name}: {one_of(task.names) if task.names else 'numbers'}" for name, task in tasks.items())
+        wanted = "; ".join(
+            f"{name}: {list_words(task.names) if task.names else 'numbers'}" for name, task in tasks.items()
+        )
         raise PolyheadError(
             f"{data}: no labels of the model's tasks are seen in it ({wanted})"
             f"{f', but {seen}' if seen else ''}; give a recipe that says where they stand (data.source) as the data"

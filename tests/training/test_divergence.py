@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 
 from conftest import TINY_RECIPE, call
+from polyhead.cli.terminal import Lines
 from polyhead.errors import PolyheadError, TrainingDiverged
-from polyhead.progress import Silent
+from polyhead.progress import LOGGER, Silent
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.training import TrainingRecipe
 from polyhead.training import WEIGHTS
 from polyhead.training.batches import TrainingData
+from polyhead.training.checkpoint_callback import HISTORY, STATE, RunContext
 from polyhead.training.divergence import DIVERGED, read_divergence
-from polyhead.training.fit import HISTORY, STATE, train_network
+from polyhead.training.fit import train_network
 from polyhead.training.history import best_epoch, kept_epoch
 from polyhead.training.multi_task import MultiTaskModel
 
@@ -47,7 +49,7 @@ def train(
     weights: Sequence[float] | None = None,
     valid: int = 4,
 ) -> list[str]:
-    """Train, or go on, on twelve images, the last of which watch; what was said."""
+    """Train, or go on, on twelve images, the last of which watch; what was said and warned of."""
     folder.mkdir(exist_ok=True)
     (folder / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     recipe = load_recipe(folder / "tiny.yaml", [*PLAIN, NETWORK, *settings])
@@ -57,8 +59,13 @@ def train(
     targets = {name: task.encode(labels[name]) for name, task in tasks.items()}
     weighed = None if weights is None else np.array(weights, np.float32)
     sayings = Sayings()
+    warnings = Lines(sayings.say)
+    LOGGER.addHandler(warnings)
     training_data = TrainingData(lambda wanted: IMAGES[wanted], targets, train_rows, valid_rows, weighed)
-    train_network(recipe, tasks, training_data, folder, sayings)
+    try:
+        train_network(recipe, tasks, training_data, RunContext(folder, sayings))
+    finally:
+        LOGGER.removeHandler(warnings)
     return sayings.lines
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from polyhead.clustering.methods import METHODS, NOISE, Labels, find_groups
 from polyhead.errors import PolyheadError
+from polyhead.extras import require
 from polyhead.progress import Progress
 from polyhead.report.words import MINUS, NOTHING, show_count
 from polyhead.tasks import Array
@@ -91,6 +92,7 @@ def sample_rows(count: int, most: int, seed: int) -> Labels:
 
 def measure_try(points: Array, labels: Labels, method: str, k: int | None) -> Try:
     """How good groups (n,) of points (n, columns) are."""
+    require("clustering", "report")
     from sklearn.metrics import davies_bouldin_score
 
     groups, inside = int(labels.max(initial=0)), labels != NOISE
@@ -105,6 +107,7 @@ def measure_try(points: Array, labels: Labels, method: str, k: int | None) -> Tr
 
 def measure_silhouettes(points: Array, labels: Labels) -> Array:
     """The silhouette of each point (n,); 0 for noise, and everywhere where there are no two groups."""
+    require("clustering", "report")
     from sklearn.metrics import silhouette_samples
 
     inside = labels != NOISE
@@ -123,7 +126,7 @@ def _choose(tries: Sequence[Try], asked: Mapping[str, Sequence[int]]) -> Try:
     fair = [found for found in tries if found.silhouette is not None and _is_asked(found, asked[found.method])]
     if not fair:
         counts = ", ".join(f"{found.method} {found.groups}" for found in tries)
-        raise PolyheadError(f"no method found two groups or more within --k (groups found: {counts}); try another --k")
+        raise PolyheadError(f"no method found two groups or more within `k` (groups found: {counts}); try another `k`")
     fair = [found for found in fair if max(found.largest, found.noise) <= MOST] or fair
     highest = max(found.silhouette or 0 for found in fair)
     good = [found for found in fair if (found.silhouette or 0) > highest - AS_GOOD]

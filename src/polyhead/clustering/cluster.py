@@ -1,4 +1,4 @@
-"""Between the predictor, the groups and the page: `polyhead cluster`, and galleries of predicted images."""
+"""Between the predictor, the groups and the page: clustering, and galleries of predicted images."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,7 @@ from polyhead.clustering.summary import GroupedImages, name_groups, summarize_gr
 from polyhead.errors import PolyheadError, show_text
 from polyhead.evaluation.answers import read_answers
 from polyhead.evaluation.features import reduce_features
+from polyhead.extras import require
 from polyhead.files import write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.card import Card
@@ -60,6 +61,7 @@ def cluster(
     Raises:
         PolyheadError: something given is wrong, or there is nothing to group; nothing is left in `out`.
     """
+    require("clustering", "report")
     grouping = grouping or Grouping()
     restore_replaced(Path(model), progress)
     predictor = Predictor(model)
@@ -75,6 +77,7 @@ def predict_to_gallery(
     model: str | Path, images: Sequence[str | Path], out: str | Path, *, progress: Progress = SILENT
 ) -> tuple[Path, int]:
     """Answer for images and write a gallery of them: its page, and how many of the images could not be answered."""
+    require("a gallery", "report")
     restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     files = gather_files(images).paths
@@ -114,7 +117,7 @@ def group_images(
         method, k = choice.best.method, choice.best.k
     labels = find_groups(points, method, k, settings.get(method, {}), grouping.seed)
     if not labels.any():
-        raise PolyheadError(f"{method}: all images are noise to it; try other parameters (--set), or another --method")
+        raise PolyheadError(f"{method}: all images are noise to it; try other `settings`, or other `methods`")
     names = [show_text(image) for image in image_set.images]
     grouped = GroupedImages(names, image_set.pixels, answers, chosen, points, place_in_groups(points, labels))
     parameters = default_settings(method, len(points)) | settings.get(method, {})

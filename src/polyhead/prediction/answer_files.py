@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from polyhead.errors import PolyheadError, show_text
+from polyhead.extras import require
 from polyhead.files import LONGEST_NAME, write_beside
 from polyhead.model.card import Card
 from polyhead.model.records import Record, flat_columns, flat_form, flatten_record
@@ -55,7 +56,7 @@ class CsvAnswers:
             return list(images)
         for other in sorted(self.path.parent.glob(self._begun)):
             if other != self.part:
-                raise PolyheadError(f"{other}: was begun with another model; delete it, or give another --csv")
+                raise PolyheadError(f"{other}: was begun with another model; delete it, or give another `csv`")
         if not os.path.lexists(self.part):
             return list(images)
         if not self.part.is_file():
@@ -72,7 +73,7 @@ class CsvAnswers:
         if unasked := +done:
             raise PolyheadError(
                 f"{self.part}: was begun with other images, such as {next(iter(unasked))}; "
-                "delete it, or give another --csv"
+                "delete it, or give another `csv`"
             )
         return left
 
@@ -120,11 +121,10 @@ def write_parquet(records: Iterable[Record], tasks: Mapping[str, Task], path: Pa
     Raises:
         PolyheadError: pyarrow is not installed, or the file cannot be written.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise PolyheadError("--parquet needs pyarrow: pip install 'polyhead[parquet]'") from None
+    require("writing Parquet", "parquet")
+    import pyarrow
+    from pyarrow import parquet
+
     types = {str: pyarrow.string(), float: pyarrow.float64(), bool: pyarrow.bool_()}
     schema = pyarrow.schema({name: types[type(value)] for name, value in flat_form(tasks).items()})
     failed, left = 0, iter(records)

@@ -1,4 +1,4 @@
-"""From YAML text to a recipe and back: loading, `--set`, and errors that name the key."""
+"""From YAML text to a recipe and back: loading, overrides, and errors that name the key."""
 
 import io
 import os
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -15,8 +15,11 @@ from polyhead.errors import PolyheadError, nearest, shorten
 from polyhead.files import find_path_fault, open_regular
 from polyhead.recipe.builtin import built_in_names, read_text
 from polyhead.recipe.schema import Recipe
-from polyhead.recipe.yaml import LONGEST, read_yaml
+from polyhead.recipe.yaml import DEEPEST, LONGEST, read_yaml
 from polyhead.tasks import KINDS, Task, is_learnt
+
+RecipeLike: TypeAlias = str | os.PathLike[str] | Mapping[str, object] | Recipe  # a name, a file, its values, itself
+Changes: TypeAlias = Iterable[str | Mapping[str, object]] | Mapping[str, object]  # "a.b=value", or {"a.b": value}
 
 
 def recipe_text(recipe: str | Path) -> str:
@@ -36,7 +39,7 @@ def recipe_text(recipe: str | Path) -> str:
         )
     if path.is_dir():
         inside = path / "recipe.yaml"
-        hint = f"the recipe of this run is {inside}" if inside.exists() else f"`polyhead init {path}` proposes one"
+        hint = f"the recipe of this run is {inside}" if inside.exists() else f"`init {path}` proposes one"
         raise PolyheadError(f"{path}: is a folder, not a recipe; {hint}")
     try:
         content = _read_bytes(path)
@@ -49,7 +52,7 @@ def recipe_text(recipe: str | Path) -> str:
         raise PolyheadError(f"{path}: is too large for a recipe: more than {LONGEST:,} bytes{_hint(path)}")
     if not text.strip():
         raise PolyheadError(
-            f"{path}: is empty; write a recipe into it, such as what `polyhead init DATA` prints (where init fails, "
+            f"{path}: is empty; write a recipe into it, such as what `init DATA` prints (where init fails, "
             "the file that it was to print to stays empty)"
         )
     return text
@@ -58,7 +61,7 @@ def recipe_text(recipe: str | Path) -> str:
 def _read_bytes(path: Path) -> bytes:
     """The start of a file: a recipe whole, and enough of anything else to see that it is none.
 
-    A pipe is read that another process already writes to, as in `polyhead train <(...)`, and no other.
+    A pipe is read that another process already writes to, as a shell's `<(...)` gives, and no other.
     """
     if not path.is_fifo():
         with open_regular(path) as file:
@@ -72,53 +75,88 @@ def _hint(path: Path) -> str:
     if path.suffix.lower() == ".onnx":
         return "; it looks like a model, and a recipe is a YAML file"
     data = path if path.suffix.lower() in (".csv", ".tsv") else path.parent
-    return f"; a recipe is a YAML file, such as `polyhead init {data}` prints for labelled images"
+    return f"; a recipe is a YAML file, such as `init {data}` prints for labelled images"
 
 
-def load_recipe(recipe: str | Path, overrides: Iterable[str] = (), **also: Any) -> Recipe:
+def load_recipe(recipe: RecipeLike, overrides: Changes = (), **also: object) -> Recipe:
     """Read and check a recipe.
 
     Args:
-        recipe: the name of a built-in one, or the path of a YAML file.
-        overrides: `a.b=value` each, the value in YAML; what a key wants as text may stand as it is.
+        recipe: the name of a built-in one, the path of a YAML file, a dict of the same keys, or a `Recipe`.
+        overrides: `"a.b=value"` each, the value in YAML (what a key wants as text may stand as it is); or a dict of
+            dotted keys.
         also: values set by dotted path with `__` for the dot, where not None: `data__path="images"`.
 
     Raises:
         PolyheadError: the first thing that is wrong, in one line that names the key.
     """
-    where = str(recipe)
-    raw = read_yaml(recipe_text(recipe), where)
-    if not isinstance(raw, dict):
-        hint = _hint(Path(where)) if Path(where).suffix not in (".yaml", ".yml") else ""
-        raise PolyheadError(f"{where}: expected a recipe (keys such as data, tasks, network); got {_short(raw)}{hint}")
-    override_values(raw, overrides)
+    raw, where = read_values(recipe, overrides)
     for name, value in also.items():
         if value is not None:
             _set(raw, name.replace("__", "."), value)
     return check_recipe(raw, where)
 
 
-def override_values(raw: dict[str, Any], overrides: Iterable[str]) -> None:
-    """Set values of a recipe that is plain values still: `a.b=value` each, the value in YAML.
+def read_values(recipe: RecipeLike, overrides: Changes = ()) -> tuple[dict[str, Any], str]:
+    """The plain values of a recipe (see `load_recipe`), unchecked as yet, and what to call it in an error.
+
+    Raises:
+        PolyheadError: there is no such recipe, it holds no keys, or an override has no such form.
+    """
+    if isinstance(recipe, Recipe):
+        raw, where = recipe_values(recipe), recipe.name
+    elif isinstance(recipe, Mapping):
+        raw, where = _copy_plain(recipe), shorten(str(recipe.get("name") or "recipe"), 60)
+    elif isinstance(recipe, str | os.PathLike):
+        where = os.fsdecode(recipe)
+        raw = read_yaml(recipe_text(where), where)
+        if not isinstance(raw, dict):
+            hint = _hint(Path(where)) if Path(where).suffix not in (".yaml", ".yml") else ""
+            raise PolyheadError(
+                f"{where}: expected a recipe (keys such as data, tasks, network); got {_short(raw)}{hint}"
+            )
+    else:
+        raise PolyheadError(f"expected a recipe's name, its path, a dict or a Recipe; got {type(recipe).__name__}")
+    override_values(raw, overrides)
+    return raw, where
+
+
+def _copy_plain(value: Any, depth: int = 0) -> Any:
+    """A copy of a program's values as YAML would give them: paths as text, tuples as lists."""
+    if depth > DEEPEST:
+        raise PolyheadError(f"recipe: is nested more than {DEEPEST} levels deep, which no recipe is")
+    if isinstance(value, Mapping):
+        return {key: _copy_plain(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy_plain(inner, depth + 1) for inner in value]
+    return os.fsdecode(value) if isinstance(value, os.PathLike) else value
+
+
+def override_values(raw: dict[str, Any], overrides: Changes) -> None:
+    """Set values of a recipe that is plain values still: `a.b=value` each, the value in YAML; or by dotted key.
 
     Raises:
         PolyheadError: one of them has another form, or sets what cannot be.
     """
-    for override in overrides:
+    for override in [overrides] if isinstance(overrides, str | Mapping) else overrides:
+        if isinstance(override, Mapping):
+            for key, value in override.items():
+                _set(raw, str(key), _copy_plain(value))
+            continue
         key, sign, text = override.partition("=")
         if not sign or not key.strip():
-            raise PolyheadError(f"--set {shorten(override, 60)}: expected KEY=VALUE, such as training.epochs=5")
+            raise PolyheadError(f"`overrides` {shorten(override, 60)}: expected KEY=VALUE, such as training.epochs=5")
         _set(raw, key.strip(), _read_setting(key.strip(), text))
 
 
 def _read_setting(key: str, text: str) -> Any:
-    """The value of a `--set`: YAML; where the key wants a text and YAML reads something else, the text as it stands."""
+    """The value of an override: YAML; or the text as it stands, where the key wants one and YAML reads otherwise."""
     *parents, last = key.split(".")
     fields = [model.model_fields[last] for model in _models_at(tuple(parents)) if last in model.model_fields]
     wants = {kind for field in fields for kind in _types(field.annotation)}
     wants_text = bool(wants) and wants <= {str, type(None)}
     try:
-        value = read_yaml(text, f"--set {shorten(key, 60)}")
+        value = read_yaml(text, f"`overrides` {shorten(key, 60)}")
     except PolyheadError as error:
         if wants_text:
             return text

@@ -20,7 +20,8 @@ from polyhead.fields import (
     check_different,
     check_name,
 )
-from polyhead.recipe.network import SMALLEST, Block, NetworkRecipe, Stack
+from polyhead.recipe.editing import EditableRecipe
+from polyhead.recipe.network import Block, NetworkRecipe, Stack
 from polyhead.recipe.sources import (
     CelebaSource,
     CsvSource,
@@ -91,7 +92,9 @@ class SplitRecipe(Part):
 class DataRecipe(Part):
     """Where images and labels are."""
 
-    path: PathText | None = Field(None, description="The folder (or CSV file) of the data; `--data` says another.")
+    path: PathText | None = Field(
+        None, description="The folder (or CSV file) of the data; where it is used, another can be given."
+    )
     source: Source
     split: SplitRecipe = SplitRecipe()
     weight: str | None = Field(
@@ -134,7 +137,7 @@ class ImageRecipe(Part):
     )
 
 
-class Recipe(Part):
+class Recipe(EditableRecipe):
     """One YAML file that says it all."""
 
     name: Name = Field(description="The recipe's name.")
@@ -221,9 +224,9 @@ class Recipe(Part):
             word = "backbone" if self.network.backbone else "trunk"
             raise ValueError(f"network.{word}: every task has a branch of its own; take the {word} out")
         backbone = self.network.backbone
-        if backbone and min(self.image.size) < SMALLEST.get(backbone.name, 32):
+        if backbone and min(self.image.size) < backbone.smallest:
             raise ValueError(
-                f"image.size: {backbone.name} takes {SMALLEST.get(backbone.name, 32)} pixels a side or more; "
+                f"image.size: {backbone.title} takes {backbone.smallest} pixels a side or more; "
                 f"got {self.image.size[0]}x{self.image.size[1]}"
             )
         if any(stage.train == "heads" for stage in self.training.stages) and not self.network.backbone:

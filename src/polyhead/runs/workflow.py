@@ -10,6 +10,7 @@ from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.table import WEIGHT, read_csv, write_csv
 from polyhead.errors import PolyheadError, show_text
+from polyhead.extras import require
 from polyhead.files import write_text
 from polyhead.folders import claim_folder, claim_run, clear_beside, open_run, restore_replaced
 from polyhead.model.predictor import Predictor
@@ -132,6 +133,7 @@ def evaluate(
     Returns:
         What evaluation.json holds.
     """
+    require("evaluation", "report")
     restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     dataset = find_labelled_data(predictor, data, split, progress, overrides)
@@ -191,6 +193,7 @@ def explore(
     progress: Progress = SILENT,
 ) -> Path:
     """Write the page that shows a data set; the page's file."""
+    require("exploring a data set", "report")
     loaded = load_recipe(recipe, overrides, data__path=str(Path(data).resolve()) if data else None)
     root = data_path(loaded)
     loaded = complete_recipe(loaded, root)
@@ -243,7 +246,7 @@ def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> tuple[Dataset,
 def _check_table(run: RunFolder) -> None:
     """See that a run goes on with the images, splits and labels that it began with."""
     if run.table_digest.exists() and run.table_digest.read_bytes() != run.digest_table().encode():
-        raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with --force to replace the run")
+        raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with `force` to replace the run")
 
 
 def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:
@@ -285,6 +288,7 @@ def _train_and_export(
     from polyhead.export.agreement import TOLERANCE
     from polyhead.export.onnx import export_network
     from polyhead.training.batches import TrainingData
+    from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
 
     frame, rows, plan = dataset.table.frame, dataset.rows_of("train"), recipe.training
@@ -295,7 +299,7 @@ def _train_and_export(
     shown = [plan.sampler_task] if plan.sampler_task else list(tasks) if plan.sampler == "balanced" else []
     strata = {name: tasks[name].strata(labels[name]) for name in shown}
     training_data = TrainingData(dataset.pixels, targets, rows, valid, weights, strata)
-    train_network(recipe, tasks, training_data, run.path, progress)
+    train_network(recipe, tasks, training_data, RunContext(run.path, progress))
     _note_divergence(run)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polyhead.extras import require
 from polyhead.tasks.metrics import Array
 
 BINS = 15  # of Guo et al.
@@ -55,6 +56,7 @@ def fit_temperature(probabilities: Array, truth: NDArray[np.integer]) -> float:
         probabilities: (n, k) of the alternatives.
         truth: (n,) the index of the true one.
     """
+    require("calibration", "report")
     from scipy.optimize import minimize_scalar
 
     logs = np.log(np.maximum(probabilities.astype(float), SMALLEST))

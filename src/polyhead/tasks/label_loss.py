@@ -1,18 +1,21 @@
 """What a recipe says of the loss of a task whose answers are labels: its keys, and how much each label counts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field
+from pydantic.fields import FieldInfo
 
+from polyhead.fields import DottedPath
 from polyhead.tasks.metrics import Array
 
 EntropyLoss = Annotated[
-    Literal["cross_entropy", "focal"],
+    Literal["cross_entropy", "focal"] | DottedPath,
     Field(
-        description="`cross_entropy`; or `focal`, which tones down what is answered well already, times "
-        "(1 - probability)^focusing (Lin et al. 2017)."
+        description="`cross_entropy`; `focal`, which tones down what is answered well already, times "
+        "(1 - probability)^focusing (Lin et al. 2017); or a function of your own, `package.module:function`: see "
+        "[own parts](own_parts.md)."
     ),
 ]
 Focusing = Annotated[float, Field(ge=0, description="With `loss: focal`, its gamma; 0 makes it cross-entropy.")]
@@ -48,15 +51,30 @@ Beta = Annotated[
 USED_WITH = {"focusing": ("loss", "focal"), "beta": ("class_weight", "effective_number")}
 
 
-def check_effect(task: BaseModel, used_with: Mapping[str, tuple[str, str]]) -> None:
+class LabelTask(Protocol):
+    """A task whose answers are labels, as far as its loss goes."""
+
+    @property
+    def loss(self) -> str: ...
+    @property
+    def label_smoothing(self) -> float: ...
+
+
+def check_effect(task: LabelTask, used_with: Mapping[str, tuple[str, str]], fields: Mapping[str, FieldInfo]) -> None:
     """Refuse a key that is set and has no effect.
+
+    Args:
+        used_with: a key -> the key and the word without which it has none.
+        fields: the kind's, which know their defaults.
 
     Raises:
         ValueError: with the key, and the one that it belongs to.
     """
     for key, (owner, word) in used_with.items():
-        if getattr(task, key) != type(task).model_fields[key].default and getattr(task, owner) != word:
+        if getattr(task, key) != fields[key].default and getattr(task, owner) != word:
             raise ValueError(f"{key} has an effect with `{owner}: {word}` only; set that too, or take it out")
+    if task.label_smoothing and ":" in task.loss:
+        raise ValueError("label_smoothing has no effect with a loss of your own; take it out")
 
 
 def weigh_labels(counts: Sequence[int], way: str, beta: float) -> Array:

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError, shorten
+from polyhead.fields import DottedPath
 from polyhead.tasks import certainty, label_loss, yes_no
 from polyhead.tasks.answers import Answer, describe_probability
 from polyhead.tasks.fitted import (
@@ -145,12 +146,13 @@ class MultiLabel(Task):
     calibration: certainty.Calibration = "temperature"
     answer_accuracy: certainty.AnswerAccuracy = None
     threshold: yes_no.Threshold = "half"
-    loss: Literal["cross_entropy", "focal", "asymmetric", "cosine"] = Field(
+    loss: Literal["cross_entropy", "focal", "asymmetric", "cosine"] | DottedPath = Field(
         "cross_entropy",
         description="`cross_entropy` of each label; `focal`, times (1 - probability)^focusing (Lin et al. 2017); "
         "`asymmetric`, focal with an exponent for yes and another for no, and nothing for a no whose probability of "
         "yes is below `margin` (Ridnik et al. 2021); `cosine`, 1 less the cosine similarity between a row's known "
-        "labels and their probabilities, which learns as cosine proximity (its negative) does.",
+        "labels and their probabilities, which learns as cosine proximity (its negative) does; or a function of your "
+        "own, `package.module:function`: see [own parts](own_parts.md).",
     )
     focusing: label_loss.Focusing = 2.0
     focusing_yes: float = Field(0.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is yes.")
@@ -173,7 +175,7 @@ class MultiLabel(Task):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        label_loss.check_effect(self, USED_WITH)
+        label_loss.check_effect(self, USED_WITH, type(self).model_fields)
         self._rare_labels.check()
         for label in self.names:
             check_plain(label)

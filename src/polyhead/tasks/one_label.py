@@ -42,7 +42,7 @@ class OneLabel(Task, ABC):
 
     @model_validator(mode="after")
     def _every_key_has_an_effect(self) -> Self:
-        label_loss.check_effect(self, label_loss.USED_WITH)
+        label_loss.check_effect(self, label_loss.USED_WITH, type(self).model_fields)
         return self
 
     @property

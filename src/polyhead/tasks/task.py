@@ -36,6 +36,7 @@ class Task(BaseModel, ABC):
     blank: list[str] = Field([], description="Texts that mean unknown, besides an empty one.")
     loss_weight: float = Field(1.0, ge=0, description="The weight of this task's loss in the total.")
     kind: str
+    loss: str
     fitted: SkipJsonSchema[Fitted | None] = Field(None, description="What training and validation found.")
 
     @model_validator(mode="before")

@@ -9,7 +9,7 @@ from typing import Any
 from keras import distribution
 
 from polyhead.errors import PolyheadError
-from polyhead.progress import Progress
+from polyhead.progress import Progress, warn
 from polyhead.recipe.training import TrainingRecipe
 from polyhead.training.backend import NAME
 from polyhead.training.losses import Tensor
@@ -22,7 +22,7 @@ REASONS = {
 
 
 class Parts(distribution.DataParallel):
-    """Gives every device the whole batch of uint8 images and labels; `share` then parts it.
+    """Gives every device the whole batch of uint8 images and labels; `split_batch` then parts it.
 
     Keras itself would part a batch on its way to the devices, but only if they divide it: not an epoch's last one.
     """
@@ -60,13 +60,13 @@ def use_devices(training: TrainingRecipe, progress: Progress) -> None:
         return
     count = distribution.get_device_count()
     if count == 1:
-        progress.say("training.devices: this machine has one device; training on that")
+        warn("training.devices: this machine has one device; training on that")
         return
     distribution.set_distribution(Parts(devices=distribution.list_devices()))
     progress.say(f"training on {count} devices: {', '.join(distribution.list_devices())}")
 
 
-def share(images: Tensor) -> Tensor:
+def split_batch(images: Tensor) -> Tensor:
     """The same images (n, ...), of which each device computes an equal part; each all of them where n has no such."""
     parts = distribution.distribution()
     if parts is None or images.shape[0] is None or images.shape[0] % parts.device_mesh.devices.size:

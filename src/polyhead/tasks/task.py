@@ -24,6 +24,7 @@ class Task(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     ANSWER: ClassVar[type[Answer]]  # what it answers
+    HEAD: ClassVar[str] = ""  # `package.module:Head` of a kind of another package: what learns it
     numeric: ClassVar[bool] = False  # whether its answers are numbers, which have no probability
     several: ClassVar[bool] = False  # whether an answer is any number of labels at once
 

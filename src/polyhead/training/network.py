@@ -14,7 +14,7 @@ from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Task
 from polyhead.training import backend
 from polyhead.training.backbones import build_backbone
-from polyhead.training.heads import HEADS, Head
+from polyhead.training.heads import Head, make_head
 from polyhead.training.losses import Tensor
 from polyhead.training.own_backbone import list_inner
 
@@ -82,7 +82,7 @@ def build_network(
     for name, stack in recipe.stacks().items():
         sections += _add_stack(scaled, stack, momentum)
         vectors[name] = sections[-1].end
-    heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
+    heads = {name: make_head(name, task) for name, task in tasks.items()}
     logits = {}
     for name, head in heads.items():
         vector = vectors.get(f"branches.{name}", vectors.get("trunk"))

@@ -146,7 +146,7 @@ def test_parameters_go_to_the_method_that_is_tried() -> None:
     assert several.settings_by_method(["kmeans", "dbscan"]) == {"dbscan": {"eps": 1}, "kmeans": {"n_init": 2}}
     with pytest.raises(PolyheadError, match=r"name its method, such as kmeans\.eps"):
         Grouping(settings={"eps": 1}).settings_by_method(["kmeans", "dbscan"])
-    with pytest.raises(PolyheadError, match="birch is not tried; tried are kmeans"):
+    with pytest.raises(PolyheadError, match="birch is not tried; the methods tried are kmeans"):
         Grouping(settings={"birch.threshold": 1}).settings_by_method(["kmeans"])
 
 

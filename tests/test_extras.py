@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -134,6 +135,12 @@ def test_all_holds_every_extra_that_users_may_want_together() -> None:
     extras = PROJECT["optional-dependencies"]
     left = {name for name in extras if not expand(extras[name]) <= expand(extras["all"])}
     assert left <= {"jax", "torch", "cuda", "dev", "docs"}
+
+
+def test_the_readme_tells_every_extra() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for extra in set(PROJECT["optional-dependencies"]) - {"dev", "docs", "hub"}:
+        assert re.search(rf"^\|.*`{extra}`.*\|.*\|$", readme, re.M), extra
 
 
 @pytest.fixture(scope="module")

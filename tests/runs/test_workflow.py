@@ -166,7 +166,8 @@ def test_what_validation_teaches_is_in_the_file_and_in_every_answer(run: Path) -
         known = [row["path"] for row in csv.DictReader(file) if row["split"] == "test" and row["color"]]
     assert figures["answered"] == sum(rows[path]["color.unsure"] == "False" for path in known) / len(known)
     for record in predictor.predict([run.parent / "shapes" / path for path in known]):
-        answer, row = record["answers"]["color"], rows[str(Path(record["image"]).relative_to(run.parent / "shapes"))]
+        name = Path(str(record["image"])).relative_to(run.parent / "shapes")
+        answer, row = record["answers"]["color"], rows[str(name)]
         assert (answer["answer"], str(answer["unsure"])) == (row["color.answer"], row["color.unsure"])
         assert answer["probability"] == pytest.approx(float(row["color.probability"]))
         assert answer["unsure"] == (answer["probability"] < tasks["color"]["unsure_below"])

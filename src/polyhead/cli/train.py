@@ -41,6 +41,19 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Another seed than the 
 Run = Annotated[Path, typer.Argument(metavar="RUN", parser=read_path, help="A run folder.")]
 
 
+@app.callback(help=app.info.help)
+def prepare(
+    plugins: Annotated[
+        bool, typer.Option("--plugins", help="Load the task kinds and sources that installed packages bring.")
+    ] = False,
+) -> None:
+    """What goes before any command."""
+    if plugins:
+        from polyhead.recipe.plugins import load_plugins
+
+        load_plugins()
+
+
 @app.command()
 def demo(
     out: Annotated[Path, path_option("--out", "Where to put the data and the run.")] = Path("demo"),

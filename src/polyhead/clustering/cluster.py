@@ -5,22 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polyhead.clustering.choice import choose_groups
+from polyhead.clustering.arrays import group_points
 from polyhead.clustering.grouping import Grouping
-from polyhead.clustering.methods import (
-    METHODS,
-    check_points,
-    check_size,
-    count_different,
-    default_settings,
-    find_groups,
-    measure_groups,
-)
 from polyhead.clustering.page import ClusterPage, write_cluster_page
-from polyhead.clustering.record import Clustering, record_grouping, tell_grouping, write_record
+from polyhead.clustering.record import ImageClustering, record_grouping, tell_grouping, write_record
 from polyhead.clustering.scale import Column, Scale, apply_weights, choose_tasks, make_points
 from polyhead.clustering.summary import GroupedImages, name_groups, summarize_groups
-from polyhead.errors import PolyheadError, show_text
+from polyhead.errors import show_text
 from polyhead.evaluation.answers import read_answers
 from polyhead.evaluation.features import reduce_features
 from polyhead.extras import require
@@ -92,7 +83,7 @@ def predict_to_gallery(
 
 def group_images(
     card: Card, image_set: ImageSet, chosen: Mapping[str, Sequence[str]], grouping: Grouping, progress: Progress
-) -> Clustering:
+) -> ImageClustering:
     """Group a set of predicted images.
 
     Raises:
@@ -105,26 +96,15 @@ def group_images(
         hard = grouping.on == "answers"
         scale = apply_weights(make_points(card.tasks, answers, chosen, hard), answers, grouping.weights)
     points = scale.points
-    check_points(points, grouping.bounds[1] if grouping.k is not None else 2)
-    candidates = grouping.list_candidates(len(points), count_different(points))
-    for name in candidates:
-        check_size(name, len(points))
-    settings = grouping.settings_by_method(list(candidates))
-    method, ks = next(iter(candidates.items()))
-    k, choice = (ks[0] if METHODS[method].takes_k else None), None
-    if len(candidates) > 1 or (METHODS[method].takes_k and len(ks) > 1):
-        choice = choose_groups(points, candidates, settings, grouping.seed, progress)
-        method, k = choice.best.method, choice.best.k
-    labels = find_groups(points, method, k, settings.get(method, {}), grouping.seed)
-    if not labels.any():
-        raise PolyheadError(f"{method}: found only noise; try other `settings` or `methods`")
+    found = group_points(points, grouping, progress)
     names = [show_text(image) for image in image_set.images]
-    grouped = GroupedImages(names, image_set.pixels, answers, chosen, points, measure_groups(points, labels))
-    parameters = default_settings(method, len(points)) | settings.get(method, {})
-    return Clustering(grouped, scale, method, k, parameters, choice, grouping)
+    grouped = GroupedImages(names, image_set.pixels, answers, chosen, points, found.groups)
+    return ImageClustering(grouped, scale, found.method, found.k, found.settings, found.choice, grouping)
 
 
-def _write(folder: Path, card: Card, image_set: ImageSet, clustering: Clustering, progress: Progress) -> dict[str, Any]:
+def _write(
+    folder: Path, card: Card, image_set: ImageSet, clustering: ImageClustering, progress: Progress
+) -> dict[str, Any]:
     """Write the page and all its files; clusters.json last."""
     seed, groups = clustering.grouping.seed, clustering.image_set.groups
     (folder / "images").mkdir()

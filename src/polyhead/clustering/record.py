@@ -20,7 +20,7 @@ from polyhead.tasks import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Clustering:
+class ImageClustering:
     """Images in groups, the scale used, the method with its number of groups and parameters, the trials that they were
     chosen from (None if nothing was compared), and what was asked for."""
 
@@ -34,7 +34,7 @@ class Clustering:
 
 
 def tell_grouping(
-    clustering: Clustering, unreadable: Sequence[tuple[str, str]]
+    clustering: ImageClustering, unreadable: Sequence[tuple[str, str]]
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """Names and values for the top of a page, and remarks for the reader."""
     count, grouping = len(clustering.image_set.images), clustering.grouping
@@ -64,7 +64,7 @@ def tell_grouping(
     return facts, remarks
 
 
-def _tell_columns(clustering: Clustering) -> str:
+def _tell_columns(clustering: ImageClustering) -> str:
     """What was grouped by: tasks that are a scale, and the labels of the others, with their weights."""
     if clustering.grouping.on == "features":
         return "the feature vector"
@@ -78,7 +78,7 @@ def _tell_columns(clustering: Clustering) -> str:
 
 
 def record_grouping(
-    clustering: Clustering,
+    clustering: ImageClustering,
     summaries: Sequence[Summary],
     maps: Mapping[str, Array],
     unreadable: Sequence[tuple[str, str]],
@@ -110,7 +110,7 @@ def record_grouping(
     }
 
 
-def write_record(folder: Path, clustering: Clustering, record: Mapping[str, Any]) -> None:
+def write_record(folder: Path, clustering: ImageClustering, record: Mapping[str, Any]) -> None:
     """Write clusters.csv (image, group, distance) and clusters.json, each whole or not at all."""
     groups = clustering.image_set.groups
     with write_beside(folder / "clusters.csv") as beside, beside.open("w", encoding="utf-8", newline="") as file:

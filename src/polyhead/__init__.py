@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from polyhead.recipe.loading import load_recipe
     from polyhead.recipe.plugins import load_plugins
     from polyhead.recipe.schema import Recipe
-    from polyhead.runs.exporting import export
+    from polyhead.runs.evaluate import evaluate
+    from polyhead.runs.explore import explore
+    from polyhead.runs.export import export
     from polyhead.runs.model import Model, Record, load_model
     from polyhead.runs.run import Run, load_run
-    from polyhead.runs.workflow import evaluate, explore, resume, train
+    from polyhead.runs.train import resume, train
 
 _MODULES = {
     "Evaluation": "evaluation.results",
@@ -37,15 +39,15 @@ _MODULES = {
     "SplitEvaluation": "evaluation.results",
     "TaskEvaluation": "evaluation.results",
     "cluster": "clustering.cluster",
-    "evaluate": "runs.workflow",
-    "explore": "runs.workflow",
-    "export": "runs.exporting",
+    "evaluate": "runs.evaluate",
+    "explore": "runs.explore",
+    "export": "runs.export",
     "load_model": "runs.model",
     "load_plugins": "recipe.plugins",
     "load_recipe": "recipe.loading",
     "load_run": "runs.run",
-    "resume": "runs.workflow",
-    "train": "runs.workflow",
+    "resume": "runs.train",
+    "train": "runs.train",
 }
 
 __all__ = [

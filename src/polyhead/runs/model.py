@@ -109,7 +109,7 @@ class Model(Predictor):
         progress: Progress | bool = True,
     ) -> Evaluation:
         """How good its answers are; see `polyhead.evaluate`, which does the same for a path."""
-        from polyhead.runs.workflow import evaluate
+        from polyhead.runs.evaluate import evaluate
 
         given: dict[str, Any] = {"data": data, "split": split, "overrides": overrides, "out": out, "force": force}
         with show_progress(progress) as shown:

@@ -23,7 +23,7 @@ def list_labels(task: Task, metrics: Numbers) -> Context:
         text and the number to sort by, or None. `published`, the name of that column.
     """
     labels: Mapping[str, Numbers] = metrics["per_label"]
-    constant = dict(zip(task.names, task.constant(), strict=True))
+    constant = dict(zip(task.names, task.baseline_outputs(), strict=True))
     published = metrics.get("published", {}).get("column", "")
     thresholds = metrics.get("calibration", {}).get("thresholds") or {}
     columns: dict[str, Column] = {

@@ -53,7 +53,7 @@ def _describe_card(task: Task, name: str, metrics: Numbers) -> Context:
     card: Context = {"name": name, "rows": _list_metrics(metrics)}
     if card["rows"]:
         main = present_metrics(metrics)[0]
-        card |= {"main": card["rows"][0], "answer": task.show(metrics["baseline"]["answer"])}
+        card |= {"main": card["rows"][0], "answer": task.show_label(task.baseline().label)}
         card["meter"] = (metrics[main], metrics["baseline"][main]) if main in PERCENTAGES else None
         card["answered"] = show_percent(metrics["answered"]) if "answered" in metrics else ""
         card["right"] = show_percent(metrics.get("answered_accuracy"))
@@ -75,7 +75,7 @@ def _list_metrics(metrics: Numbers) -> list[Context]:
 
 
 def _describe_joint(part: ResultPart, split: str) -> Context | None:
-    names = [name for name, task in part.tasks.items() if task.IN_JOINT]
+    names = [name for name, task in part.tasks.items() if task.has_one_label]
     joint = part.evaluation[split]["joint"]
     if len(names) < 2 or joint["all_correct"] is None:
         return None
@@ -86,7 +86,7 @@ def _describe_joint(part: ResultPart, split: str) -> Context | None:
 def _list_accuracies(part: ResultPart, split: str) -> Context | None:
     """The accuracy of each task, over the images labelled for it, and their weighted mean; None for a single task."""
     found, joint = part.evaluation[split]["tasks"], part.evaluation[split]["joint"]
-    names = [name for name, task in part.tasks.items() if task.IN_JOINT and found[name]["n"]]
+    names = [name for name, task in part.tasks.items() if task.has_one_label and found[name]["n"]]
     if len(names) < 2:
         return None
     rows = [(name, found[name]["n"], found[name]["accuracy"], found[name]["baseline"]["accuracy"]) for name in names]
@@ -99,7 +99,7 @@ def _joint_baseline(part: ResultPart, split: str) -> float | None:
     if split not in part.splits:
         return None
     rows = part.splits[split].rows
-    constant = {name: np.tile(task.constant(), (len(rows), 1)) for name, task in part.tasks.items()}
+    constant = {name: np.tile(task.baseline_outputs(), (len(rows), 1)) for name, task in part.tasks.items()}
     fraction: float | None = measure_joint(part.tasks, rows, constant)["all_correct"]
     return fraction
 
@@ -153,7 +153,7 @@ def _describe_task(task: Task, evaluated: EvaluatedSplit, name: str, metrics: Nu
     shown |= {"name": name, "kind": task.kind, "n": show_count(metrics["n"])}
     if not metrics["n"]:
         return shown
-    shown |= {"rows": _list_metrics(metrics), "answer": task.show(metrics["baseline"]["answer"])}
+    shown |= {"rows": _list_metrics(metrics), "answer": task.show_label(task.baseline().label)}
     shown |= {"not_in_training": metrics.get("not_in_training", []), "rare": metrics.get("rare")}
     shown["certainty"] = describe_certainty(task, evaluated.rows[name].tolist(), evaluated.outputs[name], metrics)
     thresholds = metrics.get("calibration", {}).get("thresholds") or {}
@@ -169,7 +169,7 @@ def _describe_task(task: Task, evaluated: EvaluatedSplit, name: str, metrics: Nu
         shown["ranges"] = draw_ranges(metrics["by_range"], metrics["unit"])
         known = np.flatnonzero(evaluated.rows[name].to_numpy(object) != "")
         truth = task.encode(evaluated.rows[name].iloc[known].tolist())[:, 0]
-        answers = np.array([answer["answer"] for answer in task.decode(evaluated.outputs[name][known])])
+        answers = evaluated.outputs[name][known, 0].astype(float)
         shown["scatter"] = draw_scatter(truth, answers, metrics["unit"])
         shown["sampled"] = show_count(POINTS) if len(known) > POINTS else ""
     return shown

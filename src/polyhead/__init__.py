@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from polyhead.clustering.grouping import Grouping
     from polyhead.errors import PolyheadError
     from polyhead.evaluation.results import Evaluation, SplitEvaluation, TaskEvaluation
+    from polyhead.model.records import Prediction
     from polyhead.progress import Progress
     from polyhead.recipe.loading import load_recipe
     from polyhead.recipe.plugins import load_plugins
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from polyhead.runs.evaluate import evaluate
     from polyhead.runs.explore import explore
     from polyhead.runs.export import export
-    from polyhead.runs.model import Model, Record, load_model
+    from polyhead.runs.model import Model, load_model
     from polyhead.runs.run import Run, load_run
     from polyhead.runs.train import resume, train
 
@@ -32,9 +33,9 @@ _MODULES = {
     "Grouping": "clustering.grouping",
     "Model": "runs.model",
     "PolyheadError": "errors",
+    "Prediction": "model.records",
     "Progress": "progress",
     "Recipe": "recipe.schema",
-    "Record": "runs.model",
     "Run": "runs.run",
     "SplitEvaluation": "evaluation.results",
     "TaskEvaluation": "evaluation.results",
@@ -55,9 +56,9 @@ __all__ = [
     "Grouping",
     "Model",
     "PolyheadError",
+    "Prediction",
     "Progress",
     "Recipe",
-    "Record",
     "Run",
     "SplitEvaluation",
     "TaskEvaluation",
@@ -74,13 +75,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import what is asked for, and nothing before: who wants a word of help must not wait for pandas."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # or a type checker would take any name for one that is there
 
-    if name not in _MODULES:
-        raise AttributeError(f"module 'polyhead' has no attribute {name!r}")
-    return getattr(import_module(f"polyhead.{_MODULES[name]}"), name)
+    def __getattr__(name: str) -> object:
+        """Import what is asked for, and nothing before: who wants a word of help must not wait for pandas."""
+        from importlib import import_module
+
+        if name not in _MODULES:
+            raise AttributeError(f"module 'polyhead' has no attribute {name!r}")
+        return getattr(import_module(f"polyhead.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

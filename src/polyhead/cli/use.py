@@ -135,7 +135,7 @@ def export(
     from polyhead.runs.export import export as write_other
 
     with Screen() as screen:
-        found = write_other(model, kind, images or (), data=data, out=out, force=force, progress=screen)
+        found: Any = write_other(model, kind, images or (), data=data, out=out, force=force, progress=screen)
     for name, task in found["tasks"].items():
         print(f"{show_text(name)}: {_tell_comparison(task)}")
     over = f"{found['images']:,} images"
@@ -215,7 +215,7 @@ def cluster(
     given = read_settings(settings or ())
     grouping = Grouping(tasks or (), on, methods or (), k, weights or (), given, seed)
     with Screen() as screen:
-        found = clustering.cluster(model, images, out, grouping, force=force, progress=screen)
+        found: Any = clustering.cluster(model, images, out, grouping, force=force, progress=screen)
     if found["comparison"]:
         print(found["comparison"]["why"])
     for group in found["groups"]:

@@ -1,8 +1,10 @@
 """From a recipe to a finished run: train, export, calibrate, evaluate, report; and the same after an interruption."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.table import WEIGHT, read_csv, write_csv
@@ -12,6 +14,7 @@ from polyhead.folders import clear_beside
 from polyhead.model.predictor import Predictor
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe.loading import load_recipe, write_recipe
+from polyhead.recipe.own_parts import find_recipe_folder, hand_over
 from polyhead.recipe.schema import SPLITS, Recipe
 from polyhead.run_folder import RunFolder
 from polyhead.runs.claims import claim_run, open_run
@@ -20,6 +23,10 @@ from polyhead.runs.report import report_run, warn_of_overfitting
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, choose_backend
 from polyhead.training.history import read_divergence
+from polyhead.training.own_code import import_own_code
+
+if TYPE_CHECKING:
+    from polyhead.training.trained import KerasCallback, KerasModel
 
 DEMO_IMAGES = 3000
 SAMPLES = 32  # training images that Keras and ONNX Runtime are compared on
@@ -33,6 +40,8 @@ def train(
     overrides: Iterable[str] = (),
     seed: int | None = None,
     force: bool = False,
+    backbone: "KerasModel | None" = None,
+    callbacks: "Sequence[KerasCallback]" = (),
     progress: Progress = SILENT,
 ) -> Path:
     """Train a recipe on a data set; the run folder then holds the model, its evaluation and the report.
@@ -44,28 +53,46 @@ def train(
         overrides: changes to the recipe, such as "training.epochs=5".
         seed: another seed than the recipe's.
         force: whether to replace a run that is there.
+        backbone: a `keras.Model` in place of the recipe's backbone or trunk, from float pixels (n, height, width, 3), 0
+            to 255, to a map of features (n, h, w, channels) or vectors (n, channels); of Keras's own layers. Training
+            starts from its weights, and leaves the object itself as it is.
+        callbacks: of Keras's, which see the training as one `fit`; what one of them raises comes through, and the run
+            can then be resumed.
 
     Raises:
         PolyheadError: something given is wrong; or, once it trains, something is in the way (a full disk): then it can
             be resumed. Nothing is left of a run that has not begun to train, and one that was there is as it was.
     """
     choose_backend()
-    loaded = load_recipe(recipe, overrides, data__path=_absolute(data), seed=seed)
+    changes = overrides if backbone is None else hand_over(overrides)
+    loaded = load_recipe(recipe, changes, data__path=_absolute(data), seed=seed)
     _check_devices(loaded)
+    import_own_code(loaded, progress)
     if loaded.network.backbone:
         loaded.network.backbone.find_weights()
     loaded.data_root()  # or else it fails here, before anything is made
     with claim_run(Path(out), force, progress) as run:
+        if loaded.network.backbone and loaded.network.backbone.model:
+            from polyhead.training.own_backbone import keep_backbone
+
+            loaded = keep_backbone(loaded, backbone, find_recipe_folder(recipe), run.path)
         write_text(run.recipe, write_recipe(loaded))
-        _finish(run, _begin(run, loaded, progress), progress)
+        _finish(run, _begin(run, loaded, progress), progress, callbacks)
     return run.path
 
 
-def resume(run: str | Path, *, data: str | Path | None = None, progress: Progress = SILENT) -> Path:
+def resume(
+    run: str | Path,
+    *,
+    data: str | Path | None = None,
+    callbacks: "Sequence[KerasCallback]" = (),
+    progress: Progress = SILENT,
+) -> Path:
     """Resume an interrupted run; a finished one stays as it is.
 
     Args:
         data: where the data is now, if it was moved.
+        callbacks: see `train`; they are not kept in the run.
 
     Raises:
         PolyheadError: it is no run folder, another process trains it, its images are not those that it began with, or
@@ -80,12 +107,13 @@ def resume(run: str | Path, *, data: str | Path | None = None, progress: Progres
             progress.say(f"{run}: is finished")
             return folder.path
         _check_devices(recipe)
+        import_own_code(recipe, progress)
         if folder.table.exists() or folder.has_trained:  # what has trained goes on with the same images
             _check_table(folder)
             dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
         else:
             dataset = _begin(folder, recipe, progress)
-        _finish(folder, dataset, progress)
+        _finish(folder, dataset, progress, callbacks)
     return folder.path
 
 
@@ -128,13 +156,13 @@ def _check_table(run: RunFolder) -> None:
         raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with `force` to replace the run")
 
 
-def _finish(run: RunFolder, dataset: Dataset, progress: Progress) -> None:
+def _finish(run: RunFolder, dataset: Dataset, progress: Progress, callbacks: "Sequence[KerasCallback]" = ()) -> None:
     """Train until it is done, export, calibrate, evaluate the file, report; what is there of it already stays."""
     tasks = _fit_tasks(dataset)
     _warn_of_untrained(dataset, tasks, progress)
-    recipe = _complete_network(run, dataset)
+    dataset = replace(dataset, recipe=_complete_network(run, dataset))
     if not run.model.exists():
-        _train_and_export(run, recipe, dataset, tasks, progress)
+        _train_and_export(run, dataset, tasks, progress, callbacks)
     progress.say("evaluating the model file")
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
@@ -164,7 +192,11 @@ def _complete_network(run: RunFolder, dataset: Dataset) -> Recipe:
 
 
 def _train_and_export(
-    run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress
+    run: RunFolder,
+    dataset: Dataset,
+    tasks: Mapping[str, Task],
+    progress: Progress,
+    callbacks: "Sequence[KerasCallback]",
 ) -> None:
     from polyhead.export.agreement import TOLERANCE
     from polyhead.export.onnx import export_network
@@ -172,7 +204,8 @@ def _train_and_export(
     from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
 
-    train_network(recipe, tasks, TrainingData.from_dataset(dataset, tasks), RunContext(run.path, progress))
+    recipe, context = dataset.recipe, RunContext(run.path, progress, callbacks)
+    train_network(recipe, tasks, TrainingData.from_dataset(dataset, tasks), context)
     _note_divergence(run)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}

@@ -13,6 +13,7 @@ from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.file import read_model_card, write_card
 from polyhead.model.predictor import Predictor
 from polyhead.progress import SILENT, Progress
+from polyhead.recipe.loading import load_run_plugins
 from polyhead.report.parts import EvaluatedSplit
 from polyhead.run_folder import RunFolder
 from polyhead.runs.labelled_data import find_labelled_data
@@ -46,6 +47,7 @@ def evaluate(
     """
     require("evaluation", "report")
     restore_replaced(Path(model), progress)
+    load_run_plugins(model)
     predictor = Predictor(model)
     dataset = find_labelled_data(predictor, data, split, progress, overrides)
     split = split or ("all" if "all" in set(dataset.table.frame["split"]) else "test")

@@ -1,5 +1,6 @@
 """Parts of the user's own on the whole way: trained, exported by a child process, resumed, exported again."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,9 @@ import pytest
 
 import polyhead
 from conftest import TINY_RECIPE, draw_shapes
+from plugins import STARS, STARS_ENTRIES, install_package
 from polyhead.errors import PolyheadError
+from polyhead.progress import Silent
 
 GUIDE = (Path(__file__).parents[2] / "docs/own_parts.md").read_text(encoding="utf-8")
 OWN = [
@@ -41,7 +44,7 @@ class Fails(keras.callbacks.Callback):
         raise LookupError("the user's own")
 
 
-class Heard(polyhead.progress.Silent):  # type: ignore[name-defined]
+class Heard(Silent):
     """What was said."""
 
     def __init__(self) -> None:
@@ -96,3 +99,34 @@ def test_a_model_that_is_handed_over_survives_resuming_and_the_export(site: Path
     # The run's recipe stands for itself: another run by it takes the network from beside it.
     polyhead.train(site / "run/recipe.yaml", site / "again")
     assert (site / "again/state/backbone.keras").exists()
+
+
+@pytest.mark.slow
+def test_a_run_of_an_installed_task_kind_goes_the_whole_way(site: Path) -> None:
+    install_package(site / "code", "stars", STARS, STARS_ENTRIES)
+    changes = ["tasks={width: {kind: stars}, color: {kind: categorical}}", "training.epochs=1"]
+    run = site / "run"
+
+    def call(*command: object) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site / "code"), *sys.path])}
+        return subprocess.run(
+            [sys.executable, "-m", "polyhead", *map(str, command)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    polyhead.train(site / "tiny.yaml", run, data=site / "shapes", overrides=changes)
+    image = site / "shapes/images/000.png"
+    (record,) = polyhead.load_model(run).predict([image])
+    assert 1 <= float(str(record["answers"]["width"]["answer"])) <= 5
+    refused = call("predict", run, image, "--json")
+    assert refused.returncode == 2
+    assert "tasks.width: the kind 'stars' is not built in" in refused.stderr
+    assert json.loads(call("--plugins", "predict", run, image, "--json").stdout)["answers"] == record["answers"]
+    evaluated = call("evaluate", run)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "width" in evaluated.stdout
+    exported = call("export", run, "--format", "saved_model")
+    assert exported.returncode == 0, exported.stderr

@@ -7,6 +7,8 @@ for record in polyhead.load_model(run).predict(["dress.jpg"]):
     print(record["answers"])
 """
 
+import sys
+
 TYPE_CHECKING = False  # as in `typing`: nothing is imported here before `__main__.py` has made imports safe
 
 __version__ = "0.1.0"
@@ -75,16 +77,33 @@ __all__ = [
 ]
 
 
+def _find_public(name: str) -> object:
+    """Import what is asked for, and nothing before: who wants a word of help must not wait for pandas."""
+    from importlib import import_module
+
+    if name not in _MODULES:
+        raise AttributeError(f"module 'polyhead' has no attribute {name!r}")
+    return getattr(import_module(f"polyhead.{_MODULES[name]}"), name)
+
+
 if not TYPE_CHECKING:  # or a type checker would take any name for one that is there
-
-    def __getattr__(name: str) -> object:
-        """Import what is asked for, and nothing before: who wants a word of help must not wait for pandas."""
-        from importlib import import_module
-
-        if name not in _MODULES:
-            raise AttributeError(f"module 'polyhead' has no attribute {name!r}")
-        return getattr(import_module(f"polyhead.{_MODULES[name]}"), name)
+    __getattr__ = _find_public
 
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+class _Package(type(sys)):  # type: ignore[misc]  # a module's class
+    """This package, whose `export` stays the function when a module of the room of that name is imported."""
+
+    @property
+    def export(self) -> object:
+        return _find_public("export")
+
+    @export.setter
+    def export(self, room: object) -> None:
+        """Python puts the room here, by its name."""
+
+
+sys.modules[__name__].__class__ = _Package

@@ -21,6 +21,7 @@ from polyhead.model.onnx_bytes import read_graph
 from polyhead.model.predictor import Outputs, Predictor
 from polyhead.prediction.gather import gather_files
 from polyhead.progress import Progress, show_progress
+from polyhead.recipe.loading import load_run_plugins
 from polyhead.run_folder import RunFolder
 from polyhead.runs.evaluate import record_metrics
 from polyhead.runs.labelled_data import find_labelled_data
@@ -83,6 +84,7 @@ def export(
     """
     with show_progress(progress) as shown:
         restore_replaced(Path(model), shown)
+        load_run_plugins(model)
         predictor = Predictor(model)
         target = Path(out) if out else predictor.path.parent / NAMES[kind]
         with tell_failures(target):

@@ -20,7 +20,8 @@ from polyhead.files import write_beside, write_text
 from polyhead.model.file import write_card
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress
-from polyhead.recipe.loading import check_recipe, load_recipe, override_values
+from polyhead.recipe.loading import check_recipe, load_recipe
+from polyhead.recipe.overrides import override_values
 from polyhead.recipe.schema import SPLITS, Recipe, SplitRecipe
 from polyhead.report.parts import DataPart, EvaluatedSplit, Report, ResultPart, TrainingPart
 from polyhead.report.report import write_report
@@ -121,7 +122,7 @@ def _load_others(predictor: Predictor, data: Path, overrides: list[str], progres
         override_values(values, overrides)
         recipe = check_recipe(values, str(predictor.path))
         root = Path(data).resolve()
-    everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "weight": None})
+    everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "sample_weight": None})
     recipe = recipe.model_copy(update={"data": everything, "image": card.image})
     if not described and not overrides:
         recipe, match = match_recipe(recipe, card.tasks, root)
@@ -275,8 +276,8 @@ def _remarks(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> lis
     if recipe.data.split.hold_out:
         held = "; ".join(" ".join(row.values()) for row in recipe.data.split.hold_out)
         remarks.append(f"Held out of training, and judged apart as unseen: {held}.")
-    if recipe.data.weight:
-        remarks.append(f"Rows counted in losses as much as {recipe.data.weight} says; all figures count each row once.")
+    if recipe.data.sample_weight:
+        remarks.append(f"Losses weighted rows by {recipe.data.sample_weight}; metrics count each row once.")
     if "all" in set(np.unique(dataset.table.frame["split"])):
         remarks.append("Every labelled image was judged, whether or not it was one that the model had trained on.")
     return remarks

@@ -253,7 +253,7 @@ def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:
     rows = dataset.rows_of("train")
     frame = dataset.table.frame
     if WEIGHT in frame and not frame[WEIGHT].iloc[rows].astype(float).any():
-        raise PolyheadError(f"data.weight: {recipe.data.weight} is 0 in every row of the training split")
+        raise PolyheadError(f"data.sample_weight: {recipe.data.sample_weight} is 0 in every row of the training split")
     return {name: task.learn(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
 
 

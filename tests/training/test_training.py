@@ -42,7 +42,7 @@ def train(folder: Path, reader: Reader, *settings: str) -> list[NDArray[np.float
     (folder / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     plain = ["tasks={color: {kind: categorical}}", "image.size=[32, 32]", *settings]
     recipe = load_recipe(folder / "tiny.yaml", plain)
-    tasks = {"color": recipe.tasks["color"].learn("color", COLORS)}
+    tasks = {"color": recipe.tasks["color"].fit("color", COLORS)}
     training_data = TrainingData(reader, {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12))
     train_network(recipe, tasks, training_data, RunContext(folder, SILENT))
     found: dict[str, NDArray[np.float32]] = {}
@@ -64,7 +64,7 @@ def test_a_backbone_that_stays_as_it_is_sees_every_image_once(tmp_path: Path) ->
 def test_the_vectors_of_a_frozen_backbone_are_those_that_the_network_itself_reads(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     recipe = load_recipe(tmp_path / "tiny.yaml", [f"network={{backbone: {BACKBONE}}}", "image.size=[32, 32]"])
-    network = build_network(recipe, {"color": recipe.tasks["color"].learn("color", COLORS)})
+    network = build_network(recipe, {"color": recipe.tasks["color"].fit("color", COLORS)})
     assert network.trunk is not None
     assert network.top is not None
     rows = np.array([7, 2, 9])
@@ -108,9 +108,9 @@ def test_weights_are_float32_whatever_is_computed_in(precision: str, tmp_path: P
 )
 def test_batch_normalisation_follows_within_an_epoch(steps: int, momentum: float) -> None:
     stack = {"trunk": {"blocks": [{"filters": 4}]}}
-    assert NetworkRecipe.model_validate(stack).settle(steps).norm_momentum == momentum
+    assert NetworkRecipe.model_validate(stack).complete(steps).norm_momentum == momentum
     given = NetworkRecipe.model_validate(stack | {"norm_momentum": 0.97})
-    assert given.settle(steps) == given
+    assert given.complete(steps) == given
 
 
 @pytest.mark.parametrize(
@@ -128,17 +128,17 @@ def test_so_does_that_of_a_backbone_which_learns_it(
     given: dict[str, object], steps: int, momentum: float | None
 ) -> None:
     network = NetworkRecipe.model_validate({"backbone": {"name": "MobileNetV2"} | given})
-    settled = network.settle(steps).backbone
+    settled = network.complete(steps).backbone
     assert settled is not None
     assert settled.norm_momentum == momentum
     as_keras_has_it = network.model_copy(update={"norm_momentum": 0.99})
-    assert as_keras_has_it.settle(steps) == as_keras_has_it
+    assert as_keras_has_it.complete(steps) == as_keras_has_it
 
 
 @pytest.mark.parametrize("name", ["fashionnet", "utkface", "celeba", "fashionai", "demo", "fashionnet-best"])
 def test_a_recipe_of_published_figures_leaves_nothing_of_it_open(name: str) -> None:
     network = load_recipe(name).network
-    assert network.settle(3) == network
+    assert network.complete(3) == network
 
 
 @pytest.mark.slow

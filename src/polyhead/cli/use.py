@@ -4,13 +4,16 @@ import sys
 from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from polyhead.cli.arguments import images_argument, path_option, read_new_file, read_path
 from polyhead.cli.terminal import Screen
 from polyhead.errors import PolyheadError, show_text
+
+if TYPE_CHECKING:
+    from polyhead.model.records import Record
 
 commands = typer.Typer()
 
@@ -94,7 +97,7 @@ def _answer_questions(model: Path, question: Path, csv: Path | None) -> int:
     return failed
 
 
-def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Screen) -> int:
+def _print_records(records: "Iterator[Record]", as_json: bool, screen: Screen) -> int:
     from polyhead.model.records import tell_record, write_json
 
     if not as_json and sys.stdout.isatty():
@@ -103,7 +106,7 @@ def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Scr
         sys.stdout.reconfigure(errors="backslashreplace")
     failed = 0
     for record in records:
-        failed += record["error"] is not None
+        failed += record.error is not None
         print(write_json(record) if as_json else tell_record(record))
     return failed
 
@@ -129,10 +132,10 @@ def export(
     force: Force = False,
 ) -> None:
     """Write a model for another runtime, and tell how far its answers are from the original's."""
-    from polyhead.runs import exporting
+    from polyhead.runs.export import export as write_other
 
     with Screen() as screen:
-        found = exporting.export(model, kind, images or (), data=data, out=out, force=force, progress=screen)
+        found = write_other(model, kind, images or (), data=data, out=out, force=force, progress=screen)
     for name, task in found["tasks"].items():
         print(f"{show_text(name)}: {_tell_comparison(task)}")
     over = f"{found['images']:,} images"
@@ -171,12 +174,12 @@ def serve(
     queue: Annotated[int, typer.Option("--queue", min=1, help="Requests under way at once; more get a 503.")] = 64,
 ) -> None:
     """Answer over HTTP, with a page to drop images on."""
-    from polyhead.runs import workflow
     from polyhead.server.limits import Limits
+    from polyhead.server.serve import serve as serve_model
 
     limits = Limits(max_bytes, max_pixels, max_images, timeout, queue)
     with Screen() as screen:
-        workflow.serve(model, host=host, port=port, allow_hosts=allow_hosts or (), limits=limits, progress=screen)
+        serve_model(model, host=host, port=port, allow_hosts=allow_hosts or (), limits=limits, progress=screen)
 
 
 @commands.command()

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from polyhead.fields import Different, Fraction, Part, PathText
 from polyhead.recipe.sources import Source
-from polyhead.tasks.task import keys_as_text, number_as_text
+from polyhead.tasks.label_text import keys_as_text, number_as_text
 
 
 class SplitRecipe(Part):

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from polyhead.errors import nearest, shorten
 from polyhead.recipe.keys import Location, list_keys, models_at
+from polyhead.tasks import is_learnt
 
 
 def explain(error: ValidationError, raw: Any) -> str:
@@ -20,6 +21,8 @@ def explain(error: ValidationError, raw: Any) -> str:
         message = str(context["error"])
         return f"{key}: {message}" if key else message
     if kind == "extra_forbidden":
+        if any(is_learnt(model, keys[-1]) for model in models_at(first["loc"][:-1])):
+            return f"{key}: is learnt from the data; remove it"
         return f"{key}: there is no such key{_telllist_keys(first['loc'], keys[-1])}"
     if kind == "missing":
         return (

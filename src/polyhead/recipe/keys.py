@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from polyhead.fields import Part
 from polyhead.recipe.schema import Recipe
+from polyhead.tasks import KINDS, Task, is_learnt
 
 Location = tuple[int | str, ...]  # keys and indices from the top of a recipe
 
@@ -20,7 +21,7 @@ def models_at(location: Location) -> list[type[BaseModel]]:
 
 def list_keys(model: type[BaseModel]) -> list[str]:
     """The keys of a part of a recipe."""
-    return [name for name in model.model_fields if name not in getattr(model, "LEARNT", ())]
+    return [name for name in model.model_fields if not is_learnt(model, name)]
 
 
 def _step(parent: type[BaseModel], item: int | str) -> list[type[BaseModel]]:
@@ -31,6 +32,8 @@ def _step(parent: type[BaseModel], item: int | str) -> list[type[BaseModel]]:
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
+    if annotation is Task:
+        return list(KINDS.values())
     if get_args(annotation):
         return [model for argument in get_args(annotation) for model in _models(argument)]
     return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []

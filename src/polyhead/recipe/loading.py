@@ -93,7 +93,6 @@ def load_recipe(recipe: RecipeLike, overrides: Changes = (), **also: object) -> 
     for name, value in also.items():
         if value is not None:
             set_value(raw, name.replace("__", "."), value)
-    load_named_plugins(raw)
     return check_recipe(raw, where)
 
 
@@ -101,7 +100,8 @@ def read_values(recipe: RecipeLike, overrides: Changes = ()) -> tuple[dict[str, 
     """The plain values of a recipe (see `load_recipe`), not validated yet, and its name in errors.
 
     Raises:
-        PolyheadError: there is no such recipe, it holds no keys, or an override has no such form.
+        PolyheadError: there is no such recipe, it holds no keys, an override has no such form, or an installed package
+            that brings one of its kinds is broken.
     """
     if isinstance(recipe, Recipe):
         raw, where = recipe_values(recipe), recipe.name
@@ -118,6 +118,7 @@ def read_values(recipe: RecipeLike, overrides: Changes = ()) -> tuple[dict[str, 
     else:
         raise PolyheadError(f"expected a recipe's name, its path, a dict or a Recipe; got {type(recipe).__name__}")
     override_values(raw, overrides)
+    load_named_plugins(raw)
     return raw, where
 
 
@@ -131,8 +132,7 @@ def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, every key with its value, as `check_recipe` reads them."""
-    learnt = {name: set(task.LEARNT) for name, task in recipe.tasks.items()}
-    return recipe.model_dump(mode="json", exclude={"tasks": learnt}, exclude_none=True)
+    return recipe.model_dump(mode="json", exclude={"tasks": {"__all__": {"fitted"}}}, exclude_none=True)
 
 
 def write_recipe(recipe: Recipe) -> str:

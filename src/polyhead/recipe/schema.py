@@ -5,11 +5,12 @@ The reference in `docs/recipe.md` and the JSON schema for editors are made from 
 
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from polyhead.errors import list_words, nearest, shorten
+from polyhead.errors import PolyheadError, list_words, nearest, shorten
 from polyhead.fields import (
     Name,
     Part,
@@ -99,9 +100,8 @@ class Recipe(EditableRecipe):
                     f"one of {', '.join(sorted(RESERVED))}"
                 )
             _check_names(name, task)
-            for field in task.LEARNT:
-                if field in task.model_fields_set:
-                    raise ValueError(f"tasks.{name}.{field}: is learnt from the data; remove it")
+            if task.fitted is not None:
+                raise ValueError(f"tasks.{name}.fitted: is learnt from the data; remove it")
             self._check_compared(name)
             if isinstance(self.data.source, FilesSource | FoldersSource):
                 given = pattern_fields(self.data.source.pattern)
@@ -122,10 +122,10 @@ class Recipe(EditableRecipe):
                 "and training.patience, or set a fraction for validation"
             )
         for name, task in self.tasks.items():
-            if task.chosen and not self.may_choose:
+            for key in task.needs_validation if not self.may_choose else ():
                 raise ValueError(
-                    f"data.split.valid: there are no validation images, which tasks.{name}.{task.chosen[0]} needs; "
-                    "remove that, or set a fraction for validation"
+                    f"data.split.valid: there are no validation images, which tasks.{name}.{key} needs; remove that, "
+                    "or set a fraction for validation"
                 )
         return self
 
@@ -134,7 +134,7 @@ class Recipe(EditableRecipe):
         dropped = source.drop if isinstance(source, CelebaSource) else []
         if not task.names or (isinstance(source, CelebaSource) and source.keep):  # all others are dropped
             return
-        for label in task.compared:
+        for label in task.published_labels:
             _check_known(f"tasks.{name}.published.accuracy", label, [*task.names, *dropped], "the task's labels")
 
     def _check_combination(self, row: dict[str, str]) -> None:
@@ -172,6 +172,16 @@ class Recipe(EditableRecipe):
                     f"network.{name}: its pools leave nothing of an image of "
                     f"{self.image.size[0]}x{self.image.size[1]}; enlarge image.size or pool less"
                 )
+
+    def data_root(self) -> Path:
+        """Where the data is.
+
+        Raises:
+            PolyheadError: the recipe does not say.
+        """
+        if not self.data.path:
+            raise PolyheadError(f"{self.name}: where is the data? give `data`, or data.path in the recipe")
+        return Path(self.data.path)
 
     def stacks(self) -> dict[str, Stack]:
         """The network's stacks by their key in the recipe: `trunk`, or `branches.NAME`."""

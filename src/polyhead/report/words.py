@@ -45,11 +45,11 @@ def show_count(count: int) -> str:
     return f"{count:,}"
 
 
-def show_figure(key: str, figures: Mapping[str, Any]) -> str:
-    """The metric `key` among a task's figures: a percentage, an error with its unit, or three decimals."""
+def show_figure(key: str, figures: Mapping[str, Any], unit: str) -> str:
+    """The metric `key` among a task's figures: a percentage, an error in the task's unit, or three decimals."""
     value = figures.get(key)
     if key in ERRORS:
-        return show_number(value, figures.get("unit", "levels"))
+        return show_number(value, unit)
     if key in SHARES:
         return show_percent(value)
     return NOTHING if value is None else f"{value:z.3f}".replace("-", MINUS)

@@ -10,11 +10,11 @@ from pydantic.json_schema import SkipJsonSchema
 from polyhead.errors import PolyheadError, list_words
 from polyhead.tasks.answers import LabelAnswer
 from polyhead.tasks.calibration import temper
-from polyhead.tasks.certainty import keys_for_validation
 from polyhead.tasks.fitted import LabelList
-from polyhead.tasks.label_text import natural_key
+from polyhead.tasks.label_task import FittedLabels
+from polyhead.tasks.label_text import TextList, natural_key
 from polyhead.tasks.metrics import Array, Labels, Numbers
-from polyhead.tasks.one_label import FittedOneLabel, OneLabel
+from polyhead.tasks.one_label import OneLabel
 
 
 class OrdinalAnswer(LabelAnswer):
@@ -29,7 +29,7 @@ def _check_levels(levels: list[str]) -> list[str]:
     return levels
 
 
-class FittedOrdinal(FittedOneLabel):
+class FittedOrdinal(FittedLabels):
     """What training found: the levels, lowest first."""
 
     levels: Annotated[LabelList, AfterValidator(_check_levels)]
@@ -41,7 +41,7 @@ class Ordinal(OneLabel):
     ANSWER: ClassVar[type[LabelAnswer]] = OrdinalAnswer
 
     kind: Literal["ordinal"] = "ordinal"
-    levels: list[str] = Field([], description="The levels, lowest first; those found, ascending, if they are numbers.")
+    levels: TextList = Field([], description="The levels, lowest first; those found, ascending, if they are numbers.")
     fitted: SkipJsonSchema[FittedOrdinal | None] = None
 
     @property
@@ -54,16 +54,16 @@ class Ordinal(OneLabel):
         return tuple(self.state.levels)
 
     @property
+    def declared_labels(self) -> dict[str, list[str]]:
+        return {"levels": self.levels}
+
+    @property
     def width(self) -> int:
         return max(len(self.names), 1)
 
     @property
     def error_unit(self) -> str:
         return "levels"
-
-    @property
-    def needs_validation(self) -> tuple[str, ...]:
-        return keys_for_validation(self.answer_accuracy)
 
     def _fit(self, name: str, known: Labels) -> FittedOrdinal:
         found = sorted(set(known), key=natural_key)
@@ -91,6 +91,10 @@ class Ordinal(OneLabel):
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return self._known_rows(labels, outputs)
+
+    @property
+    def chosen_thresholds(self) -> tuple[str, ...]:
+        return ()
 
     def choose_thresholds(self, labels: Labels, outputs: Array) -> Self:
         return self

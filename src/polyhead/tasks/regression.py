@@ -143,6 +143,10 @@ class Regression(Task):
         return ()
 
     @property
+    def declared_labels(self) -> dict[str, list[str]]:
+        return {}
+
+    @property
     def width(self) -> int:
         return 1
 
@@ -160,6 +164,10 @@ class Regression(Task):
 
     def columns(self, name: str) -> list[str]:
         return [self.column or name]
+
+    @property
+    def cell_separator(self) -> str:
+        return "|"
 
     def complete_from_source(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """What the texts of its column mean, where the recipe does not say: the numbers that they are."""

@@ -50,7 +50,7 @@ def describe_results(part: ResultPart, album: Album) -> Context:
 
 
 def _describe_card(task: Task, name: str, figures: Numbers) -> Context:
-    card: Context = {"name": name, "rows": _list_figures(figures)}
+    card: Context = {"name": name, "rows": _list_figures(task, figures)}
     if card["rows"]:
         main = present_figures(figures)[0]
         card |= {"main": card["rows"][0], "answer": task.show_label(task.baseline().label)}
@@ -60,16 +60,11 @@ def _describe_card(task: Task, name: str, figures: Numbers) -> Context:
     return card
 
 
-def _baseline(figures: Numbers) -> Numbers:
-    """The baseline's figures, in the unit of the task's."""
-    return {**figures.get("baseline", {}), "unit": figures.get("unit", "levels")}
-
-
-def _list_figures(figures: Numbers) -> list[Context]:
+def _list_figures(task: Task, figures: Numbers) -> list[Context]:
     """Each figure by its name, beside the baseline's."""
-    baseline = _baseline(figures)
+    pair = {"value": figures, "baseline": figures.get("baseline", {})}
     return [
-        {"name": FIGURES[key], "value": show_figure(key, figures), "baseline": show_figure(key, baseline)}
+        {"name": FIGURES[key]} | {word: show_figure(key, found, task.error_unit) for word, found in pair.items()}
         for key in present_figures(figures)
     ]
 
@@ -118,12 +113,12 @@ def _describe_combinations(part: ResultPart) -> Context | None:
 def _compare_splits(part: ResultPart, splits: Sequence[str], main: str) -> Context:
     """A row a figure, named by its task where a new one begins; a column a split, then the baseline of `main`."""
     rows = []
-    for name in part.tasks:
+    for name, task in part.tasks.items():
         found = [part.evaluation[split]["tasks"][name] for split in splits]
-        found.append(_baseline(part.evaluation[main]["tasks"][name]))
+        found.append(part.evaluation[main]["tasks"][name].get("baseline", {}))
         keys = dict.fromkeys(key for figures in found for key in present_figures(figures))
         for place, key in enumerate(keys):
-            values = [show_figure(key, figures) if key in figures else NOTHING for figures in found]
+            values = [show_figure(key, figures, task.error_unit) if key in figures else NOTHING for figures in found]
             rows.append(("" if place else name, FIGURES[key], values))
     joint = [part.evaluation[split]["joint"]["all_correct"] for split in splits]
     if any(share is not None for share in joint):
@@ -153,7 +148,7 @@ def _describe_task(task: Task, judged: EvaluatedSplit, name: str, figures: Numbe
     shown |= {"name": name, "kind": task.kind, "n": show_count(figures["n"])}
     if not figures["n"]:
         return shown
-    shown |= {"rows": _list_figures(figures), "answer": task.show_label(task.baseline().label)}
+    shown |= {"rows": _list_figures(task, figures), "answer": task.show_label(task.baseline().label)}
     shown |= {"not_in_training": figures.get("not_in_training", []), "rare": figures.get("rare")}
     shown["certainty"] = describe_certainty(task, judged.rows[name].tolist(), judged.outputs[name], figures)
     thresholds = figures.get("calibration", {}).get("thresholds") or {}
@@ -166,11 +161,11 @@ def _describe_task(task: Task, judged: EvaluatedSplit, name: str, figures: Numbe
     if "per_label" in figures:
         shown["per_label"] = list_labels(task, figures)
     if "by_range" in figures and figures["mae"] is not None:
-        shown["ranges"] = draw_ranges(figures["by_range"], figures["unit"])
+        shown["ranges"] = draw_ranges(figures["by_range"], task.error_unit)
         known = np.flatnonzero(judged.rows[name].to_numpy(object) != "")
         truth = task.encode(judged.rows[name].iloc[known].tolist())[:, 0]
         answers = judged.outputs[name][known, 0].astype(float)
-        shown["scatter"] = draw_scatter(truth, answers, figures["unit"])
+        shown["scatter"] = draw_scatter(truth, answers, task.error_unit)
         shown["sampled"] = show_count(POINTS) if len(known) > POINTS else ""
     return shown
 

@@ -28,7 +28,7 @@ class FittedBinary(FittedLabels):
     """What training found: the labels, negative first; and validation, from which probability the second is said."""
 
     labels: LabelList
-    thresholds: dict[str, float] = Field({})
+    thresholds: dict[str, float] = Field(default={})
 
     @model_validator(mode="after")
     def _of_the_second_label(self) -> Self:
@@ -37,15 +37,14 @@ class FittedBinary(FittedLabels):
         return self
 
 
-class Binary(OneLabel):
+class Binary(OneLabel, frozen=True):
     """Yes or no, or any two labels; the model gives the probability of the second."""
 
-    ANSWER: ClassVar[type[LabelAnswer]] = BinaryAnswer
     UNCALIBRATED: ClassVar[Mapping[str, Any]] = {**UNCALIBRATED, "thresholds": {}}
 
     kind: Literal["binary"] = "binary"
     threshold: yes_no.Threshold = "half"
-    labels: TextList = Field([], description="The two labels, negative first; those found, sorted, if absent.")
+    labels: TextList = Field(default=[], description="The two labels, negative first; those found, sorted, if absent.")
     fitted: SkipJsonSchema[FittedBinary | None] = None
 
     @model_validator(mode="after")
@@ -58,6 +57,10 @@ class Binary(OneLabel):
     def state(self) -> FittedBinary:
         declared = self.labels or list(dict.fromkeys(self.values.values()))
         return self.fitted or FittedBinary.model_construct(labels=declared)
+
+    @property
+    def answer_type(self) -> type[BinaryAnswer]:
+        return BinaryAnswer
 
     @property
     def names(self) -> tuple[str, ...]:

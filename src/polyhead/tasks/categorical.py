@@ -1,6 +1,6 @@
 """One class of several."""
 
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,20 +29,20 @@ class FittedCategorical(FittedLabels):
     """What training found: the classes that the outputs stand for, in order, and the training rows of rare ones."""
 
     classes: LabelList
-    rare_counts: Counts = Field({})
+    rare_counts: Counts = Field(default={})
 
 
-class Categorical(OneLabel):
+class Categorical(OneLabel, frozen=True):
     """One class of several."""
-
-    ANSWER: ClassVar[type[LabelAnswer]] = CategoricalAnswer
 
     kind: Literal["categorical"] = "categorical"
     min_count: MinCount = 0
     rare: Rare = "other"
-    classes: TextList = Field([], description="The classes, in order; those of the training split, sorted, if absent.")
+    classes: TextList = Field(
+        default=[], description="The classes, in order; those of the training split, sorted, if absent."
+    )
     activation: Literal["softmax", "sigmoid"] = Field(
-        "softmax",
+        default="softmax",
         description="`softmax` with cross-entropy, or one `sigmoid` a class with binary cross-entropy over them.",
     )
     fitted: SkipJsonSchema[FittedCategorical | None] = None
@@ -56,6 +56,10 @@ class Categorical(OneLabel):
     def state(self) -> FittedCategorical:
         declared = self.classes or list(dict.fromkeys(self.values.values()))
         return self.fitted or FittedCategorical.model_construct(classes=declared)
+
+    @property
+    def answer_type(self) -> type[CategoricalAnswer]:
+        return CategoricalAnswer
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -25,13 +25,13 @@ UNCALIBRATED = {"calibrated_on": 0, "temperature": 1.0, "unsure_below": 0.0}
 class FittedLabels(Fitted):
     """What training (`counts`) and validation (the others) found of such a task."""
 
-    counts: Counts = Field({})
+    counts: Counts = Field(default={})
     calibrated_on: CalibratedOn = 0
     temperature: Temperature = 1.0
     unsure_below: UnsureBelow = 0.0
 
 
-class LabelTask(Task, ABC):
+class LabelTask(Task, ABC, frozen=True):
     """A task whose answers are labels, each with its probability."""
 
     # A key -> the key and the word without which it has no effect.
@@ -40,27 +40,27 @@ class LabelTask(Task, ABC):
     UNCALIBRATED: ClassVar[Mapping[str, Any]] = UNCALIBRATED
 
     calibration: Literal["temperature", "none"] = Field(
-        "temperature",
+        default="temperature",
         description="`temperature` finds on the validation images how far to trust the probabilities, and brings them "
         "there; no answer changes by it. `none` leaves them as training did.",
     )
     answer_accuracy: float | None = Field(
-        None,
+        default=None,
         gt=0,
         le=1,
         description="The accuracy wanted of what is answered, such as .95: answers below the probability that gives it "
         "on the validation images are marked unsure, and all of them where none gives it. If absent, none is unsure.",
     )
-    focusing: float = Field(2.0, ge=0, description="With `loss: focal`, its gamma; 0 makes it cross-entropy.")
+    focusing: float = Field(default=2.0, ge=0, description="With `loss: focal`, its gamma; 0 makes it cross-entropy.")
     label_smoothing: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         lt=1,
         description="The share of every target that is spread evenly over the classes (over yes and no, where a "
         "sigmoid learns them), so that the network is never taught to be certain.",
     )
     class_weight: Literal["none", "balanced", "effective_number"] = Field(
-        "none",
+        default="none",
         description="How much each label counts in the loss, by its rows n in the training split alone: `balanced`, "
         "1 / n; `effective_number`, (1 - beta) / (1 - beta^n), so that labels of many more than 1 / (1 - beta) rows "
         "count alike (Cui et al. 2019); in a multilabel task the yes and no of each label apart. The loss is the "
@@ -69,7 +69,7 @@ class LabelTask(Task, ABC):
         "ones, and asks much of labels of a few rows: see `min_count`.",
     )
     beta: float = Field(
-        0.999,
+        default=0.999,
         ge=0,
         lt=1,
         description="With `class_weight: effective_number`: the nearer to 1, the nearer to `balanced`; 0 is `none`.",

@@ -13,7 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 from polyhead.errors import PolyheadError
 from polyhead.fields import DottedPath
 from polyhead.tasks import label_sets, yes_no
-from polyhead.tasks.answers import Answer, describe_probability
+from polyhead.tasks.answers import describe_probability
 from polyhead.tasks.fitted import Counts, LabelList, check_among, check_thresholds, located
 from polyhead.tasks.label_loss import weigh_labels
 from polyhead.tasks.label_task import UNCALIBRATED, USED_WITH, FittedLabels, LabelTask
@@ -24,7 +24,7 @@ from polyhead.tasks.rare_labels import MinCount, Rare, RareLabels
 
 
 @dataclass(frozen=True, slots=True)
-class MultiLabelAnswer(Answer):
+class MultiLabelAnswer:
     """Any number of labels.
 
     Attributes:
@@ -83,9 +83,9 @@ class FittedMultiLabel(FittedLabels):
     """
 
     labels: LabelList
-    known: Counts = Field({})
-    rare_counts: Counts = Field({})
-    thresholds: dict[str, float] = Field({})
+    known: Counts = Field(default={})
+    rare_counts: Counts = Field(default={})
+    thresholds: dict[str, float] = Field(default={})
 
     @model_validator(mode="after")
     def _of_its_labels(self) -> Self:
@@ -97,13 +97,12 @@ class FittedMultiLabel(FittedLabels):
         return self
 
 
-class MultiLabel(LabelTask):
+class MultiLabel(LabelTask, frozen=True):
     """Any number of labels at once, each yes or no.
 
     A label text is `a|b` (yes to both, no to the others), `none`, or blank; `a|?c` leaves c alone unknown.
     """
 
-    ANSWER: ClassVar[type[Answer]] = MultiLabelAnswer
     USED_WITH: ClassVar[Mapping[str, tuple[str, str]]] = USED_WITH | dict.fromkeys(
         ("focusing_yes", "focusing_no", "margin"), ("loss", "asymmetric")
     )
@@ -113,26 +112,38 @@ class MultiLabel(LabelTask):
     kind: Literal["multilabel"] = "multilabel"
     threshold: yes_no.Threshold = "half"
     loss: Literal["cross_entropy", "focal", "asymmetric", "cosine"] | DottedPath = Field(
-        "cross_entropy",
+        default="cross_entropy",
         description="`cross_entropy` of each label; `focal`, times (1 - probability)^focusing (Lin et al. 2017); "
         "`asymmetric`, focal with an exponent for yes and another for no, and nothing for a no whose probability of "
         "yes is below `margin` (Ridnik et al. 2021); `cosine`, 1 less the cosine similarity between a row's known "
         "labels and their probabilities, which learns as cosine proximity (its negative) does; or a function of your "
         "own, `package.module:function`: see [own parts](own_parts.md).",
     )
-    focusing_yes: float = Field(0.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is yes.")
-    focusing_no: float = Field(4.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is no.")
+    focusing_yes: float = Field(
+        default=0.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is yes."
+    )
+    focusing_no: float = Field(
+        default=4.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is no."
+    )
     margin: float = Field(
-        0.05, ge=0, lt=1, description="With `loss: asymmetric`, what is taken off the probability where a label is no."
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="With `loss: asymmetric`, what is taken off the probability where a label is no.",
     )
     min_count: MinCount = 0
     rare: Rare = "other"
-    labels: TextList = Field([], description="The labels, in order; those of the training split, sorted, if absent.")
-    separator: str = Field("|", min_length=1, description="What stands between the labels of one cell.")
-    from_columns: TextList = Field(
-        [], description="Columns that hold one label each, named after it, as 1/0, 1/-1 or yes/no; instead of `column`."
+    labels: TextList = Field(
+        default=[], description="The labels, in order; those of the training split, sorted, if absent."
     )
-    published: Published | None = Field(None, description="Published figures, to stand beside those of the model.")
+    separator: str = Field(default="|", min_length=1, description="What stands between the labels of one cell.")
+    from_columns: TextList = Field(
+        default=[],
+        description="Columns that hold one label each, named after it, as 1/0, 1/-1 or yes/no; instead of `column`.",
+    )
+    published: Published | None = Field(
+        default=None, description="Published figures, to stand beside those of the model."
+    )
     fitted: SkipJsonSchema[FittedMultiLabel | None] = None
 
     @model_validator(mode="after")
@@ -149,6 +160,10 @@ class MultiLabel(LabelTask):
     @property
     def state(self) -> FittedMultiLabel:
         return self.fitted or FittedMultiLabel.model_construct(labels=self.labels or self.from_columns)
+
+    @property
+    def answer_type(self) -> type[MultiLabelAnswer]:
+        return MultiLabelAnswer
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,14 @@ from polyhead.tasks.label_text import check_label, match_labels, read_cell, valu
 from polyhead.tasks.metrics import Array, Labels, Numbers
 
 
-class OneLabel(LabelTask, ABC):
+class OneLabel(LabelTask, ABC, frozen=True):
     """A task whose answer is one label of several."""
 
-    ANSWER: ClassVar[type[LabelAnswer]]
-
     loss: EntropyLoss = "cross_entropy"
+
+    @property
+    @abstractmethod
+    def answer_type(self) -> type[LabelAnswer]: ...
 
     @abstractmethod
     def choose(self, outputs: Array) -> NDArray[np.intp]:
@@ -67,7 +69,7 @@ class OneLabel(LabelTask, ABC):
 
     def decode(self, outputs: Array) -> list[LabelAnswer]:
         chosen, below = self.choose(outputs), self.state.unsure_below
-        return answer_labels(self.ANSWER, self.names, self.probabilities(outputs), chosen, below)
+        return answer_labels(self.answer_type, self.names, self.probabilities(outputs), chosen, below)
 
     def decisions(self, labels: Labels, outputs: Array) -> tuple[Array, Array]:
         """One for each image: its answer."""

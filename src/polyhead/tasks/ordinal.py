@@ -1,6 +1,6 @@
 """One level of several that stand in an order."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,19 +35,23 @@ class FittedOrdinal(FittedLabels):
     levels: Annotated[LabelList, AfterValidator(_check_levels)]
 
 
-class Ordinal(OneLabel):
+class Ordinal(OneLabel, frozen=True):
     """One level of several that stand in an order."""
 
-    ANSWER: ClassVar[type[LabelAnswer]] = OrdinalAnswer
-
     kind: Literal["ordinal"] = "ordinal"
-    levels: TextList = Field([], description="The levels, lowest first; those found, ascending, if they are numbers.")
+    levels: TextList = Field(
+        default=[], description="The levels, lowest first; those found, ascending, if they are numbers."
+    )
     fitted: SkipJsonSchema[FittedOrdinal | None] = None
 
     @property
     def state(self) -> FittedOrdinal:
         declared = self.levels or list(dict.fromkeys(self.values.values()))
         return self.fitted or FittedOrdinal.model_construct(levels=declared)
+
+    @property
+    def answer_type(self) -> type[OrdinalAnswer]:
+        return OrdinalAnswer
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError
@@ -16,29 +16,28 @@ from polyhead.tasks.label_text import TextList, TextValues
 from polyhead.tasks.metrics import Array, Labels, Numbers
 
 
-class Task(BaseModel, ABC):
+class Task(BaseModel, ABC, extra="forbid", frozen=True, allow_inf_nan=False):
     """One question that an image answers: what the recipe says of it and, in `fitted`, what training found.
 
     A label is text, "" where it is unknown. Targets are float32, NaN where unknown. Outputs (n, width) are the model's.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    ANSWER: ClassVar[type[Answer]]  # what it answers
     HEAD: ClassVar[str] = ""  # `package.module:Head` of a kind of another package: what learns it
     numeric: ClassVar[bool] = False  # whether its answers are numbers, which have no probability
     several: ClassVar[bool] = False  # whether an answer is any number of labels at once
 
     column: str | None = Field(
-        None, description="The source's column or pattern field to read; the task's name if absent."
+        default=None, description="The source's column or pattern field to read; the task's name if absent."
     )
     values: TextValues = Field(
-        {}, description="What the source's text means, such as `{0: male, 1: female}`; any other text is no label."
+        default={},
+        description="What the source's text means, such as `{0: male, 1: female}`; any other text is no label.",
     )
-    blank: TextList = Field([], description="Texts that mean unknown, besides an empty one.")
-    loss_weight: float = Field(1.0, ge=0, description="The weight of this task's loss in the total.")
+    blank: TextList = Field(default=[], description="Texts that mean unknown, besides an empty one.")
+    loss_weight: float = Field(default=1.0, ge=0, description="The weight of this task's loss in the total.")
     kind: str
     loss: str
-    fitted: SkipJsonSchema[Fitted | None] = Field(None, description="What training and validation found.")
+    fitted: SkipJsonSchema[Fitted | None] = Field(default=None, description="What training and validation found.")
 
     # --- What is known of it
 
@@ -51,6 +50,11 @@ class Task(BaseModel, ABC):
     @abstractmethod
     def counts(self) -> dict[str, int]:
         """Training rows of each label, or of each range of numbers."""
+
+    @property
+    @abstractmethod
+    def answer_type(self) -> type[Answer]:
+        """What it answers."""
 
     @property
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from polyhead.fields import Different, Fraction, Part, PathText
 from polyhead.recipe.sources import Source
@@ -39,18 +39,20 @@ class SplitRecipe(Part):
         "unknown.",
     )
 
-    @model_validator(mode="before")
+    @field_validator("values", mode="before")
     @classmethod
     def _keys_as_text(cls, given: Any) -> Any:
-        if isinstance(given, dict) and isinstance(given.get("values"), dict):
-            given = given | {"values": keys_as_text(given["values"])}
-        if isinstance(given, dict) and isinstance(given.get("hold_out"), list):
-            rows = [
-                {name: number_as_text(label) for name, label in row.items()} if isinstance(row, dict) else row
-                for row in given["hold_out"]
-            ]
-            given = given | {"hold_out": rows}
-        return given
+        return keys_as_text(given) if isinstance(given, dict) else given
+
+    @field_validator("hold_out", mode="before")
+    @classmethod
+    def _labels_as_text(cls, given: Any) -> Any:
+        if not isinstance(given, list):
+            return given
+        return [
+            {name: number_as_text(label) for name, label in row.items()} if isinstance(row, dict) else row
+            for row in given
+        ]
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -41,8 +41,8 @@ def list_own_code(recipe: Recipe) -> dict[str, str]:
     for place, layer in enumerate(recipe.training.augment.layers):
         found[f"training.augment.layers.{place}.builder"] = layer.builder
     for name, task in recipe.tasks.items():
-        if is_dotted(loss := getattr(task, "loss", "")):
-            found[f"tasks.{name}.loss"] = loss
+        if is_dotted(task.loss):
+            found[f"tasks.{name}.loss"] = task.loss
     return found
 
 

@@ -210,10 +210,10 @@ def _check_known(key: str, word: str, words: Iterable[str], kind: str) -> None:
 def _check_names(name: str, task: Task) -> None:
     """The names that a task declares are valid and different."""
     check_at(f"tasks.{name}", check_name, name)
-    for key in ("classes", "labels", "levels", "from_columns", "blank"):
-        given: list[str] = getattr(task, key, [])
-        check_at(f"tasks.{name}.{key}", check_different, given)
-        for label in given if key != "blank" else ():
+    check_at(f"tasks.{name}.blank", check_different, task.blank)
+    for key, labels in task.declared_labels.items():
+        check_at(f"tasks.{name}.{key}", check_different, labels)
+        for label in labels:
             check_at(f"tasks.{name}.{key}", check_name, label)
     for label in task.values.values():
         check_at(f"tasks.{name}.values", check_name, label)

@@ -120,9 +120,7 @@ def _list_requested(recipe: Recipe) -> dict[str, str]:
 
 
 def _wish(source: Mapping[str, Any], tasks: Mapping[str, Task], columns: list[str]) -> Wish:
-    separators = {
-        column: str(getattr(task, "separator", "|")) for name, task in tasks.items() for column in task.columns(name)
-    }
+    separators = {column: task.cell_separator for name, task in tasks.items() for column in task.columns(name)}
     return Wish(source["image"], {name: separators.get(name, "|") for name in columns}, by_content="long" in source)
 
 

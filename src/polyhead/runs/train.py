@@ -212,12 +212,15 @@ def _train_and_export(
     callbacks: "Sequence[KerasCallback]",
 ) -> None:
     from polyhead.export.agreement import TOLERANCE
-    from polyhead.export.onnx import export_network
+    from polyhead.export.onnx import export_network, try_export
     from polyhead.training.batches import TrainingData
     from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
 
     recipe, context = dataset.recipe, RunContext(run.path, progress, callbacks)
+    if recipe.network.backbone and recipe.network.backbone.name is None and not run.has_trained:
+        progress.say("trying whether the network can be exported")
+        try_export(recipe, tasks, run.state)
     train_network(recipe, tasks, TrainingData.from_dataset(dataset, tasks), context)
     _note_divergence(run)
     progress.say("writing model.onnx")

@@ -8,7 +8,7 @@ import pytest
 
 import polyhead
 from conftest import TINY_RECIPE
-from plugins import install_package
+from plugins import GUIDE, install_guide, install_package
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
@@ -16,27 +16,7 @@ from polyhead.recipe.loading import load_recipe, write_recipe
 from polyhead.recipe.sources import PLUGIN_SOURCES
 from polyhead.tasks import KINDS
 
-LISTED = '''
-from pathlib import Path
-from typing import Literal
-
-import pandas as pd
-
-from polyhead.data.sources.rows import Rows
-from polyhead.fields import Part
-
-
-class ListedSource(Part):
-    """Labels in lines `image;label`."""
-
-    kind: Literal["listed"] = "listed"
-    file: str = "labels.txt"
-
-    def read(self, data: Path, wanted: dict[str, str]) -> Rows:
-        lines = [line.split(";") for line in (data / self.file).read_text(encoding="utf-8").splitlines()]
-        cells = pd.DataFrame({column: [line[1] for line in lines] for column in wanted})
-        return Rows([line[0] for line in lines], cells, [])
-'''
+LISTED = GUIDE[GUIDE.index("# my_package/listed.py") :].partition("```")[0]
 SOURCE = "data.source={kind: listed}"
 ENTRIES = {"polyhead.sources": {"listed": "listed:ListedSource"}}
 
@@ -143,3 +123,25 @@ def test_two_packages_that_bring_the_same_kind_are_told_apart(site: Path, tmp_pa
 def test_a_kind_that_no_package_brings_is_told_with_the_nearest(site: Path, tmp_path: Path) -> None:
     with pytest.raises(PolyheadError, match=r"data\.source\.kind: expected files, .*got 'folder' \(did you mean 'fo"):
         load_recipe(tiny(tmp_path), ["data.source={kind: folder}"])
+
+
+STARRED = "tasks={width: {kind: stars, most: 4}}"
+
+
+def test_a_task_kind_of_an_installed_package_is_loaded_when_a_recipe_names_it(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    recipe = load_recipe(tiny(tmp_path), [STARRED])
+    assert type(recipe.tasks["width"]).__name__ == "Stars"
+    assert "my_package.stars_head" not in sys.modules  # which needs Keras
+    (tmp_path / "again.yaml").write_text(write_recipe(recipe), encoding="utf-8")
+    assert load_recipe(tmp_path / "again.yaml") == recipe
+    with pytest.raises(PolyheadError, match=r"tasks\.width\.mots: there is no such key .*did you mean 'most'"):
+        load_recipe(tiny(tmp_path), ["tasks={width: {kind: stars, mots: 4}}"])
+
+
+def test_a_task_kind_without_a_head_is_refused(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    stars = site / "my_package/stars.py"
+    stars.write_text(stars.read_text(encoding="utf-8").replace("my_package.stars_head:StarsHead", ""), encoding="utf-8")
+    with pytest.raises(PolyheadError, match="the task kind 'stars' of the package my-package cannot be used: expected"):
+        load_recipe(tiny(tmp_path), [STARRED])

@@ -86,7 +86,7 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("tasks.color={kind: multilabel, labels: [a, a]}", "tasks.color.labels: 'a' stands there 2 times"),
         ("tasks.color={kind: ordinal, levels: [1, 1]}", "tasks.color.levels: '1' stands there 2 times"),
         ("tasks.color.blank=[x, x]", "tasks.color.blank: 'x' stands there 2 times"),
-        ("tasks.color.values={0: x, '0': y}", "tasks.color: values: two of its keys are the same text"),
+        ("tasks.color.values={0: x, '0': y}", "tasks.color.values: two of its keys are the same text"),
         ("tasks.color={kind: regression, ranges: [3, 1, 2]}", "tasks.color: ranges: expected edges that ascend"),
         ("tasks.color={kind: regression, ranges: [.nan]}", "tasks.color.ranges.0: expected a finite number; got nan"),
         ("tasks.color={kind: regression, minimum: 2, maximum: 1}", "tasks.color: minimum is 2, but maximum is 1"),

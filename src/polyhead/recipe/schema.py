@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from polyhead.errors import PolyheadError, list_words, nearest, shorten
 from polyhead.fields import (
@@ -70,18 +70,20 @@ class SplitRecipe(Part):
         "to be such a one, and stays.",
     )
 
-    @model_validator(mode="before")
+    @field_validator("values", mode="before")
     @classmethod
     def _keys_as_text(cls, given: Any) -> Any:
-        if isinstance(given, dict) and isinstance(given.get("values"), dict):
-            given = given | {"values": keys_as_text(given["values"])}
-        if isinstance(given, dict) and isinstance(given.get("hold_out"), list):
-            rows = [
-                {name: number_as_text(label) for name, label in row.items()} if isinstance(row, dict) else row
-                for row in given["hold_out"]
-            ]
-            given = given | {"hold_out": rows}
-        return given
+        return keys_as_text(given) if isinstance(given, dict) else given
+
+    @field_validator("hold_out", mode="before")
+    @classmethod
+    def _labels_as_text(cls, given: Any) -> Any:
+        if not isinstance(given, list):
+            return given
+        return [
+            {name: number_as_text(label) for name, label in row.items()} if isinstance(row, dict) else row
+            for row in given
+        ]
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -281,10 +283,10 @@ def _check_known(key: str, word: str, words: Iterable[str], place: str) -> None:
 def _check_names(name: str, task: Task) -> None:
     """What a task declares are names that can be told apart."""
     check_at(f"tasks.{name}", check_name, name)
-    for key in ("classes", "labels", "levels", "from_columns", "blank"):
-        given: list[str] = getattr(task, key, [])
-        check_at(f"tasks.{name}.{key}", check_different, given)
-        for label in given if key != "blank" else ():
+    check_at(f"tasks.{name}.blank", check_different, task.blank)
+    for key, labels in task.declared_labels.items():
+        check_at(f"tasks.{name}.{key}", check_different, labels)
+        for label in labels:
             check_at(f"tasks.{name}.{key}", check_name, label)
     for label in task.values.values():
         check_at(f"tasks.{name}.values", check_name, label)

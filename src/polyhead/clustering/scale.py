@@ -97,7 +97,7 @@ def apply_weights(scale: Scale, answers: Mapping[str, Answers], weights: Iterabl
     """The same points, weighted.
 
     With `rare`, a label's weight is the information of a yes, -log2 of its frequency (Spärck Jones 1972); with
-    `common`, that of a no; both are divided by their mean. A position on a scale has weight 1. `NAME=NUMBER` multiplies.
+    `common`, that of a no; both are over their mean. A position on a scale has weight 1. `NAME=NUMBER` multiplies.
 
     Args:
         scale: unweighted points.

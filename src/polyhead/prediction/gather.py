@@ -25,7 +25,7 @@ def gather_files(given: Sequence[str | Path]) -> Files:
     """The image files, in the order given; those of a folder are sorted.
 
     Args:
-        given: files; folders, for all images in and below them; patterns such as `photos/**/*.jpg`, for images that match;
+        given: files; folders, for all images in and below them; patterns such as `photos/**/*.jpg`;
             CSV files with a column `image`, `path` or `file`, whose paths are relative to the CSV's folder.
 
     Raises:

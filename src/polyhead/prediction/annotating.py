@@ -50,8 +50,8 @@ def draw_answers(picture: Image.Image, record: Record) -> Image.Image:
 def annotate_images(records: Iterable[Record], root: Path, out: Path, progress: Progress) -> Iterator[Record]:
     """Pass records of files on, and write each image with its answers to `out`, at its path relative to `root`.
 
-    The file keeps its format. Images that cannot be read are left out, those that cannot be drawn on are reported; one that
-    is given several times is drawn on once.
+    The file keeps its format. Images that cannot be read are left out, and those that cannot be drawn on are
+    reported; one that is given several times is drawn on once.
 
     Raises:
         PolyheadError: `out` cannot be written to.

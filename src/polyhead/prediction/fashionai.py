@@ -69,7 +69,7 @@ def _answer(questions: Sequence[Question], predictor: Predictor, progress: Progr
 
 
 def _order_classes(task: Task, outputs: Array) -> Array:
-    """Probabilities (n, classes) in the order of the source's indices, if the task maps those; 0 for classes it lacks."""
+    """Probabilities (n, classes) in the order of the source's indices, if the task maps those; 0 for unknown ones."""
     probabilities = dict(zip(task.names, task.probabilities(outputs).T, strict=True))
     indices = [str(index) for index in range(len(task.values))]
     order = [task.values[index] for index in indices] if indices and set(indices) == set(task.values) else task.names

@@ -12,7 +12,7 @@ from polyhead.progress import Progress
 
 if TYPE_CHECKING:
     from polyhead.data.sources.given import DataLike
-    from polyhead.recipe.loading import Changes
+    from polyhead.recipe.overrides import Changes
     from polyhead.tasks import AnyTask
 
 

@@ -132,7 +132,7 @@ class Facets {
     const flags = ["unsure", ...(gallery.imageSet.hasTruth ? ["wrong", "right"] : [])];
     const fold = make("details", "facet");
     fold.open = true;
-    fold.append(make("summary", "", "how sure"), ...flags.map((words) => this.wordsRow(words)), this.wordsRow("unsure first"));
+    fold.append(make("summary", "", "certainty"), ...flags.map((words) => this.wordsRow(words)), this.wordsRow("unsure first"));
     box.prepend(fold);
   }
 

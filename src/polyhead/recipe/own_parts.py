@@ -10,7 +10,7 @@ from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import Recipe
 
 if TYPE_CHECKING:
-    from polyhead.recipe.loading import Changes
+    from polyhead.recipe.overrides import Changes
 
 KEPT_BACKBONE = "state/backbone.keras"  # in a run folder: the network that was handed over, as it came
 # What a recipe says in place of its own backbone or trunk where a network is handed over; its other keys stay.

@@ -14,7 +14,8 @@ from polyhead.data.sources.reading import requested_columns
 from polyhead.data.sources.rows import check_columns
 from polyhead.errors import PolyheadError
 from polyhead.model.card import Card
-from polyhead.recipe.loading import Changes, RecipeLike, check_recipe, load_recipe, read_values
+from polyhead.recipe.loading import RecipeLike, check_recipe, load_recipe, read_values
+from polyhead.recipe.overrides import Changes
 from polyhead.recipe.schema import CsvSource, Recipe
 from polyhead.tasks import Task
 

@@ -97,7 +97,7 @@ def test_a_recipe_says_nothing_of_what_training_finds(key: str) -> None:
     values = recipe_values(load_recipe("demo"))
     name = next(name for name, task in values["tasks"].items() if task["kind"] == "categorical")
     values["tasks"][name][key] = {"classes": ["a"]} if key == "fitted" else 1
-    with pytest.raises(PolyheadError, match=rf"tasks\.{name}\.{key}: is learnt from the data; take it out"):
+    with pytest.raises(PolyheadError, match=rf"tasks\.{name}\.{key}: is learnt from the data; remove it"):
         check_recipe(values, "mine")
 
 

@@ -69,10 +69,10 @@ def predict(
             page, failed = predict_to_gallery(model, images, gallery, progress=screen)
         print(page)
     else:
-        from polyhead.prediction.answering import Answering
+        from polyhead.prediction.predict import PredictionJob
 
         with Screen() as screen:
-            job = Answering(model, images, annotate=annotate, engine=engine, progress=screen)
+            job = PredictionJob(model, images, annotate=annotate, engine=engine, progress=screen)
             if csv:
                 failed = job.to_csv(csv)
             elif parquet:
@@ -85,7 +85,7 @@ def predict(
 
 
 def _answer_questions(model: Path, question: Path, csv: Path | None) -> int:
-    from polyhead.prediction.answering import answer_questions, answer_questions_to_csv
+    from polyhead.prediction.predict import answer_questions, answer_questions_to_csv
 
     failed = 0
     with Screen() as screen:

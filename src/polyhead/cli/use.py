@@ -67,10 +67,10 @@ def predict(
             raise PolyheadError("predict: --gallery cannot be combined with --annotate or --engine")
         failed = _write_gallery(model, images, gallery)
     else:
-        from polyhead.prediction.answering import Answering
+        from polyhead.prediction.predict import PredictionJob
 
         with Screen() as screen:
-            job = Answering(model, images, annotate=annotate, engine=engine, progress=screen)
+            job = PredictionJob(model, images, annotate=annotate, engine=engine, progress=screen)
             if csv:
                 failed = job.to_csv(csv)
             elif parquet:
@@ -92,7 +92,7 @@ def _write_gallery(model: Path, images: list[str], gallery: Path) -> int:
 
 
 def _answer_questions(model: Path, question: Path, csv: Path | None) -> int:
-    from polyhead.prediction.answering import answer_questions, answer_questions_to_csv
+    from polyhead.prediction.predict import answer_questions, answer_questions_to_csv
 
     failed = 0
     with Screen() as screen:

@@ -20,7 +20,7 @@ from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.card import Card
 from polyhead.model.predictor import Predictor
 from polyhead.prediction.gather import gather_files
-from polyhead.prediction.image_set import ImageSet, answer_images
+from polyhead.prediction.image_set import ImageSet, predict_images
 from polyhead.progress import SILENT, Progress
 from polyhead.report.gallery.gallery import FOLDER, Gallery, GroupPart, write_gallery, write_gallery_files
 from polyhead.report.gallery.image_map import map_points
@@ -59,7 +59,7 @@ def cluster(
     chosen = choose_tasks(predictor.card.tasks, grouping.tasks)
     files = gather_files(images).paths
     with claim_folder(Path(out), "clusters.json", force, progress) as folder:
-        image_set = answer_images(predictor, files, folder, progress)
+        image_set = predict_images(predictor, files, folder, progress)
         clustering = group_images(predictor.card, image_set, chosen, grouping, progress)
         return _write(folder, predictor.card, image_set, clustering, progress)
 
@@ -73,7 +73,7 @@ def predict_to_gallery(
     predictor = Predictor(model)
     files = gather_files(images).paths
     with claim_folder(Path(out), PAGE, force=False, progress=progress) as folder:
-        image_set = answer_images(predictor, files, folder, progress)
+        image_set = predict_images(predictor, files, folder, progress)
         for image, error in image_set.unreadable:
             progress.say(f"{image}: {error}")
         gallery = _make_gallery(predictor.card, image_set, f"Answers of {predictor.card.name}")

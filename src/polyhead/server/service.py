@@ -1,4 +1,4 @@
-"""Between HTTP and the predictor: batches of those who ask at once, and heat maps. Knows no HTTP."""
+"""Between HTTP and the predictor: batches of simultaneous requests, and heat maps. Knows nothing of HTTP."""
 
 import asyncio
 import logging
@@ -16,35 +16,35 @@ from polyhead.errors import PolyheadError
 from polyhead.model.predictor import BATCH, Outputs, Predictor, count_cores
 from polyhead.server.batching import Batcher
 from polyhead.server.limits import Limits
-from polyhead.server.metering import Meter
+from polyhead.server.metering import ServerMetrics
 from polyhead.server.occlusion import cover_each, list_covers
 from polyhead.server.uploads import Upload
 
 Record = dict[str, Any]
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 NO_ANSWER = "the model has no answer for it"
 logger = logging.getLogger("uvicorn.error")
 
 
 class Service:
-    """Answers for images, as `Predictor.predict` does, for many who ask at once."""
+    """Answers for images, as by `Predictor.predict`, for many requests at once."""
 
-    def __init__(self, predictor: Predictor, limits: Limits, meter: Meter) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits, meter: ServerMetrics) -> None:
         self.card = predictor.card
         self._limits, self._meter = limits, meter
-        # A lone image has all cores; where many are asked about, each core has a batch of its own and waits for none.
+        # A single image uses all cores; under load, each core has a batch of its own and waits for no other.
         self._all_cores, self._one_core = predictor, Predictor(predictor.path, cores=1)
         if self._one_core.card.digest != predictor.card.digest:
-            raise PolyheadError(f"{predictor.path}: was replaced by another model while it was opened")
-        workers = count_cores() + 1  # so that no core waits while the answers of a batch are handed out
+            raise PolyheadError(f"{predictor.path}: was replaced by another model while it was being opened")
+        workers = count_cores() + 1  # so that no core idles while the answers of a batch are handed out
         self._threads = ThreadPoolExecutor(workers, "model")
         self._batcher: Batcher[bytes, Record] = Batcher(self._answer_batch, self._threads, workers, BATCH)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Answer for as long as the block lasts."""
-        blank = np.zeros((BATCH, *self.card.image.size, 3), np.uint8)  # since the first call is slow
-        with suppress(PolyheadError):  # those who ask are told
+        """Answer while the block lasts."""
+        blank = np.zeros((BATCH, *self.card.image.size, 3), np.uint8)  # warms up: the first call is slow
+        with suppress(PolyheadError):  # requests will report it
             self._all_cores.run(blank[:1])
             self._one_core.run(blank)
         try:
@@ -58,7 +58,7 @@ class Service:
         return [record | {"image": upload.name} for record, upload in zip(records, uploads, strict=True)]
 
     async def explain(self, upload: Upload, task_name: str, label: str | None) -> Record:
-        """The heat map of one task's answer; see `HeatForm`.
+        """The heat map of one task's answer; see `HeatmapSchema`.
 
         Raises:
             ImageError: the image cannot be read, or the model has no answer for it, or for a part.
@@ -78,14 +78,14 @@ class Service:
         return found | {"changes": changes.round(4).tolist()}
 
     async def _run(self, draw: Callable[[], NDArray[np.uint8]]) -> Outputs:
-        """For images that are drawn when it is their turn, with the batches of others, on one core."""
+        """Run images, which are drawn when it is their turn among other batches, on one core."""
         try:
             return await self._in_thread(lambda: self._one_core.run(draw()))
         except PolyheadError as error:
             logger.error("%s", error)
             raise ImageError(NO_ANSWER) from None
 
-    async def _in_thread(self, work: Callable[[], Made]) -> Made:
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _decode(self, content: bytes) -> NDArray[np.uint8]:
@@ -109,7 +109,7 @@ class Service:
     def _predict(self, predictor: Predictor, contents: Sequence[bytes]) -> list[Record]:
         try:
             return list(predictor.predict(contents))
-        except PolyheadError as error:  # the model's fault, and not that of those who ask
+        except PolyheadError as error:  # the model's fault, not the client's
             logger.error("%s", error)
             return [{"image": None, "error": NO_ANSWER, "answers": {}} for _ in contents]
 

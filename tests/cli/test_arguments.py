@@ -66,7 +66,7 @@ def test_a_mistake_is_one_line(
     [
         (OSError(36, "File name too long", "abc"), "polyhead: abc: File name too long"),
         (MemoryError(), "polyhead: there is not enough memory for this"),
-        (RecursionError(), "polyhead: something given is nested too deeply"),
+        (RecursionError(), "polyhead: an input is nested too deeply"),
     ],
 )
 def test_what_no_check_foresaw_is_one_line(

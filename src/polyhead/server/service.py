@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from polyhead.data.images.decode import ImageError, check_pixels, decode
 from polyhead.errors import PolyheadError
 from polyhead.model.predictor import BATCH, Outputs, Predictor, count_cores
+from polyhead.model.records import Prediction
 from polyhead.server.batching import Batcher
 from polyhead.server.limits import Limits
 from polyhead.server.metering import ServerMetrics
 from polyhead.server.occlusion import cover_each, list_covers
 from polyhead.server.uploads import Upload
 
-Record = dict[str, Any]
 Result = TypeVar("Result")
 NO_ANSWER = "the model has no answer for it"
 logger = logging.getLogger("uvicorn.error")
@@ -38,7 +38,7 @@ class Service:
             raise PolyheadError(f"{predictor.path}: was replaced by another model while it was being opened")
         workers = count_cores() + 1  # so that no core idles while the answers of a batch are handed out
         self._threads = ThreadPoolExecutor(workers, "model")
-        self._batcher: Batcher[bytes, Record] = Batcher(self._answer_batch, self._threads, workers, BATCH)
+        self._batcher: Batcher[bytes, Prediction] = Batcher(self._answer_batch, self._threads, workers, BATCH)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -52,12 +52,12 @@ class Service:
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def answer(self, uploads: Sequence[Upload]) -> list[Record]:
+    async def answer(self, uploads: Sequence[Upload]) -> list[Prediction]:
         """A record for each image, in order."""
         records = await asyncio.gather(*(self._batcher.submit(upload.content) for upload in uploads))
         return [record | {"image": upload.name} for record, upload in zip(records, uploads, strict=True)]
 
-    async def explain(self, upload: Upload, task_name: str, label: str | None) -> Record:
+    async def explain(self, upload: Upload, task_name: str, label: str | None) -> dict[str, Any]:
         """The heat map of one task's answer; see `HeatmapSchema`.
 
         Raises:
@@ -92,13 +92,13 @@ class Service:
         check_pixels(content, self._limits.pixels)
         return decode(content, self.card.image.size, self.card.image.resize)
 
-    def _answer_batch(self, contents: Sequence[bytes]) -> list[Record]:
+    def _answer_batch(self, contents: Sequence[bytes]) -> list[Prediction]:
         errors = [self._refuse(content) for content in contents]
         accepted = [content for content, error in zip(contents, errors, strict=True) if error is None]
         alone = len(accepted) == 1 and self._batcher.under_way == 1
         with self._meter.seconds_of(len(accepted)):
             answered = iter(self._predict(self._all_cores if alone else self._one_core, accepted))
-        records: list[Record] = [
+        records: list[Prediction] = [
             {"image": None, "error": error, "answers": {}} if error else next(answered) for error in errors
         ]
         unreadable = sum(record["error"] is not None for record in records)
@@ -106,7 +106,7 @@ class Service:
         self._meter.images.inc(len(records) - unreadable)
         return records
 
-    def _predict(self, predictor: Predictor, contents: Sequence[bytes]) -> list[Record]:
+    def _predict(self, predictor: Predictor, contents: Sequence[bytes]) -> list[Prediction]:
         try:
             return list(predictor.predict(contents))
         except PolyheadError as error:  # the model's fault, not the client's

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from polyhead.cli.train import app
+from polyhead.cli.app import app
 from polyhead.recipe.builtin import built_in_names
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.reference import describe_recipe

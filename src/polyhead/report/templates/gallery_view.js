@@ -182,7 +182,7 @@ class Facets {
       let found = 0;
       for (const image of shown) if (imageSet.hasLabel(task, index, image)) found++;
       count.textContent = found.toLocaleString("en");
-      row.style.setProperty("--probability", shown.length ? found / shown.length : 0);
+      row.style.setProperty("--fraction", shown.length ? found / shown.length : 0);
     }
     for (const { button, is } of this.buttons) button.setAttribute("aria-pressed", query.terms.some(is));
   }

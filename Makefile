@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch
 RUN = $(VENV)/bin/python -m
-KERAS_TESTS = tests/test_optimizers.py tests/test_heads.py tests/test_losses.py tests/test_learner.py tests/test_balance.py
+KERAS_TESTS = $(addprefix tests/training/test_, optimizers.py heads.py losses.py multi_task.py weighting.py)
 
 .PHONY: demo test attack test-backends lint docs clean
 
@@ -19,7 +19,7 @@ attack: $(VENV)/.ready
 
 # The whole way on Keras's other backends as well; JAX and PyTorch are large, so they have an environment of their own.
 test-backends: .venv-backends/.ready
-	.venv-backends/bin/python -m pytest tests/test_backends.py
+	.venv-backends/bin/python -m pytest tests/training/test_backends.py
 	KERAS_BACKEND=jax .venv-backends/bin/python -m pytest $(KERAS_TESTS)
 	KERAS_BACKEND=torch .venv-backends/bin/python -m pytest $(KERAS_TESTS)
 
@@ -30,7 +30,7 @@ lint: $(VENV)/.ready
 
 # Pages that are made from the code.
 docs: $(VENV)/.ready
-	$(RUN) polyhead.reference docs
+	$(RUN) polyhead.recipe.reference docs
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from polyhead.learn import choose_backend
-from polyhead.recipe import Recipe
-from polyhead.recipe_network import SMALLEST, BackboneName
+from polyhead.recipe.network import SMALLEST, BackboneName
+from polyhead.recipe.schema import Recipe
+from polyhead.training import choose_backend
 
 
 def measure(name: str) -> str:
@@ -26,10 +26,10 @@ def measure(name: str) -> str:
     choose_backend()
     import keras
 
-    from polyhead.learn.backbones import set_trainable
-    from polyhead.learn.export import export_network
-    from polyhead.learn.learner import Learner
-    from polyhead.learn.network import build_network
+    from polyhead.export.onnx import export_network
+    from polyhead.training.backbones import set_trainable
+    from polyhead.training.multi_task import MultiTaskModel
+    from polyhead.training.network import build_network
 
     smallest = SMALLEST.get(name, 32)
     recipe = Recipe.model_validate(
@@ -48,7 +48,7 @@ def measure(name: str) -> str:
     times = [time.process_time()]
     network = build_network(recipe, tasks, pretrained=True)
     set_trainable(network.backbone, backbone, True)
-    learner = Learner(network, recipe)
+    learner = MultiTaskModel(network, recipe)
     learner.compile(optimizer=keras.optimizers.Adam())
     for _ in range(2):
         times.append(time.process_time())

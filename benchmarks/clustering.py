@@ -20,8 +20,8 @@ import numpy as np
 from memory import watch_memory
 
 import polyhead
-from polyhead.data.synthetic import draw_garments
-from polyhead.look.eigenfaces import find_eigenface
+from polyhead.clustering.eigenfaces import find_eigenface
+from polyhead.data.drawn.synthetic import draw_garments
 from polyhead.progress import SILENT
 
 QUERIES = ["belt yes, badge no, unsure first", "category dress, color red", "by belt", "length > 80, by length", "00"]

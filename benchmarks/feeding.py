@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from polyhead.data.cache import ImageSettings, open_images
-from polyhead.data.images import find_images
+from polyhead.data.images.cache import ImageSettings, open_images
+from polyhead.data.images.decode import find_images
 
 SIZE = (96, 96)
 
@@ -71,15 +71,15 @@ def decode_with_keras(folder: Path) -> float:
 
 def read_feed(folder: Path, batch: int = 32, seconds: float = 3) -> float:
     """Images/s of shuffled batches from the cache, without any training."""
-    from polyhead.learn import choose_backend
+    from polyhead.training import choose_backend
 
     choose_backend()
-    from polyhead.learn.batches import Batches, Lesson
+    from polyhead.training.batches import Batches, TrainingData
 
     with tempfile.TemporaryDirectory() as cache:
         images = open_images(find_images(folder), ImageSettings(SIZE, "stretch", cache))
         targets = {"task": np.zeros((len(images), 1), np.float32)}
-        batches = Batches(Lesson(images.read, targets, np.arange(len(images)), np.arange(0)), batch, 0)
+        batches = Batches(TrainingData(images.read, targets, np.arange(len(images)), np.arange(0)), batch, 0)
         begun, step = time.monotonic(), 0
         while time.monotonic() - begun < seconds:
             batches[step]

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from polyhead.learn import choose_backend
-from polyhead.recipe import Recipe
-from polyhead.recipe_file import check_recipe
+from polyhead.recipe.loading import check_recipe
+from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Task
+from polyhead.training import choose_backend
 
 CLASSES = {"category": 4, "color": 3}
 SIZE, BATCH, EPOCHS = 96, 32, 4
@@ -57,9 +57,9 @@ def train(count: int, training: dict[str, Any]) -> tuple[list[float], float]:
     choose_backend()
     import keras
 
-    from polyhead.learn.batches import Lesson
-    from polyhead.learn.training import train_network
     from polyhead.progress import SILENT
+    from polyhead.training.batches import TrainingData
+    from polyhead.training.fit import train_network
 
     with tempfile.TemporaryDirectory() as folder:
         # From a file, though they are random: a network that came with no weights would learn its normalisation too.
@@ -68,7 +68,7 @@ def train(count: int, training: dict[str, Any]) -> tuple[list[float], float]:
             weights
         )
         recipe, tasks, pixels, targets = make_data(count, training, weights)
-        lesson = Lesson(lambda rows: pixels[rows], targets, np.arange(count), np.arange(0))
+        lesson = TrainingData(lambda rows: pixels[rows], targets, np.arange(count), np.arange(0))
         begun = time.monotonic()
         train_network(recipe, tasks, lesson, Path(folder), SILENT)
         seconds = time.monotonic() - begun

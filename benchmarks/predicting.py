@@ -46,10 +46,10 @@ def prepare_published(run: Path, batch: int) -> Pass:
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     import cv2
 
-    from polyhead.learn import WEIGHTS
-    from polyhead.learn.network import build_network
-    from polyhead.recipe_file import load_recipe
-    from polyhead.use.model_file import open_model
+    from polyhead.model.file import open_model
+    from polyhead.recipe.loading import load_recipe
+    from polyhead.training import WEIGHTS
+    from polyhead.training.network import build_network
 
     network = build_network(load_recipe(run / "recipe.yaml"), open_model(run / "model.onnx")[1].tasks)
     if (run / WEIGHTS).exists():
@@ -168,7 +168,7 @@ def measure(options: argparse.Namespace, files: list[str], folder: Path) -> dict
 def measure_one(run: Path, file: str) -> Iterator[tuple[str, float]]:
     """Milliseconds of one image: as a whole, and of its parts."""
     import polyhead
-    from polyhead.use.inputs import read_pixels
+    from polyhead.model.inputs import read_pixels
 
     predictor = polyhead.load_model(run)
     image = predictor.card.image
@@ -213,7 +213,7 @@ def main() -> None:
     if options.child:
         serve(options.child, options.run, json.loads(options.files.read_text()))
         return
-    from polyhead.data.images import find_images
+    from polyhead.data.images.decode import find_images
 
     given = [str(path) for path in find_images(options.photos)]
     files = (given * (options.images // len(given) + 1))[: options.images]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from polyhead.exporting import export
-from polyhead.use.predictor import Predictor
+from polyhead.model.predictor import Predictor
+from polyhead.runs.exporting import export
 
 ROUNDS, IMAGES = 7, 1024
 

@@ -22,8 +22,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from polyhead.data.images import decode, find_images
-from polyhead.use.predictor import Predictor
+from polyhead.data.images.decode import decode, find_images
+from polyhead.model.predictor import Predictor
 
 CLIENTS = 32
 ROUNDS = 5

@@ -14,22 +14,22 @@ from pathlib import Path
 import pandas as pd
 
 from polyhead.data.dataset import load_dataset
-from polyhead.data.proposal import propose_recipe
-from polyhead.data.sources import complete_recipe
-from polyhead.data.synthetic import draw_garments
-from polyhead.learn import WEIGHTS, choose_backend
+from polyhead.data.drawn.synthetic import draw_garments
+from polyhead.data.inspect.proposal import propose_recipe
+from polyhead.data.sources.reading import complete_recipe
 from polyhead.progress import SILENT
-from polyhead.recipe import Recipe
-from polyhead.recipe_file import load_recipe
+from polyhead.recipe.loading import load_recipe
+from polyhead.recipe.schema import Recipe
+from polyhead.training import WEIGHTS, choose_backend
 
 SPLIT = "data.split={test: 0.3, valid: 0.2}"
 
 
 def train(recipe: Recipe, data: Path) -> tuple[int, float, float]:
     """The epoch that is kept, its validation loss, and its accuracy on test images, meaned over the tasks with one."""
-    from polyhead.learn.batches import Lesson
-    from polyhead.learn.network import build_network
-    from polyhead.learn.training import train_network
+    from polyhead.training.batches import TrainingData
+    from polyhead.training.fit import train_network
+    from polyhead.training.network import build_network
 
     dataset = load_dataset(complete_recipe(recipe, data), data, SILENT)
     frame, rows = dataset.table.frame, dataset.rows_of("train")
@@ -38,7 +38,7 @@ def train(recipe: Recipe, data: Path) -> tuple[int, float, float]:
     recipe = recipe.model_copy(update={"network": recipe.network.settle(steps)})
     targets = {name: task.encode(list(frame[name])) for name, task in tasks.items()}
     with tempfile.TemporaryDirectory() as folder:
-        lesson = Lesson(dataset.pixels, targets, rows, dataset.rows_of("valid"))
+        lesson = TrainingData(dataset.pixels, targets, rows, dataset.rows_of("valid"))
         train_network(recipe, tasks, lesson, Path(folder), SILENT)
         losses = pd.read_csv(Path(folder) / "history.csv")["val_loss"]
         network = build_network(recipe, tasks)

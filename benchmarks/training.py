@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from polyhead.learn import choose_backend
-from polyhead.recipe import Recipe
-from polyhead.recipe_file import load_recipe
+from polyhead.recipe.loading import load_recipe
+from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Task
+from polyhead.training import choose_backend
 
 SIZES = {"fashionnet": (96, 96), "utkface": (96, 96)}
 
@@ -44,14 +44,14 @@ def random_names(rng: np.random.Generator, task: Task, count: int) -> list[str]:
 def train_polyhead(name: str, count: int) -> float:
     """Images/s of `train_network`, from the history that it writes."""
     choose_backend()
-    from polyhead.learn.batches import Lesson
-    from polyhead.learn.training import train_network
     from polyhead.progress import SILENT
+    from polyhead.training.batches import TrainingData
+    from polyhead.training.fit import train_network
 
     recipe, tasks, pixels, labels = make_data(name, count)
     targets = {task: tasks[task].encode(labels[task]) for task in tasks}
     with tempfile.TemporaryDirectory() as folder:
-        lesson = Lesson(lambda rows: pixels[rows], targets, np.arange(count), np.arange(0))
+        lesson = TrainingData(lambda rows: pixels[rows], targets, np.arange(count), np.arange(0))
         train_network(recipe, tasks, lesson, Path(folder), SILENT)
         rows = (Path(folder) / "history.csv").read_text().splitlines()
     seconds = [float(row.rpartition(",")[2]) for row in rows[2:]]
@@ -63,7 +63,7 @@ def train_plainly(name: str, count: int) -> float:
     choose_backend()
     import keras
 
-    from polyhead.learn.network import build_network
+    from polyhead.training.network import build_network
 
     recipe, tasks, pixels, labels = make_data(name, count)
     core = build_network(recipe, tasks).core

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import polyhead.data.rows  # noqa: F401  (sets how pandas keeps text, as in every run)
-from polyhead.cli import main
-from polyhead.learn import choose_backend
+import polyhead.data.sources.rows  # noqa: F401  (sets how pandas keeps text, as in every run)
+from polyhead.cli.train import main
+from polyhead.training import choose_backend
 
 choose_backend()
 

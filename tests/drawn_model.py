@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from polyhead.recipe import ImageRecipe
+from polyhead.model.file import Card, write_card
+from polyhead.recipe.schema import ImageRecipe
 from polyhead.tasks import AnyTask, Categorical, MultiLabel, Regression
-from polyhead.use.model_file import Card, write_card
 
 SIZE = 16
 MARKS = ("bright", "dark", *(f"never {number}" for number in range(10)))

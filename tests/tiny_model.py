@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from polyhead.model.file import KEY
 from polyhead.tasks import Categorical, Regression
-from polyhead.use.model_file import KEY
 
 SIZE = 16
 TASKS = {

@@ -14,25 +14,25 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from typing import Any
 
-    from polyhead.clustering import cluster
+    from polyhead.clustering.cluster import cluster
+    from polyhead.clustering.grouping import Grouping
     from polyhead.errors import PolyheadError
-    from polyhead.exporting import export
-    from polyhead.look.grouping import Grouping
-    from polyhead.recipe_file import load_recipe
-    from polyhead.use.predictor import Predictor as load_model
-    from polyhead.workflow import evaluate, explore, resume, train
+    from polyhead.model.predictor import Predictor as load_model
+    from polyhead.recipe.loading import load_recipe
+    from polyhead.runs.exporting import export
+    from polyhead.runs.workflow import evaluate, explore, resume, train
 
 _PLACES = {
-    "Grouping": ("look.grouping", "Grouping"),
+    "Grouping": ("clustering.grouping", "Grouping"),
     "PolyheadError": ("errors", "PolyheadError"),
-    "load_recipe": ("recipe_file", "load_recipe"),
-    "load_model": ("use.predictor", "Predictor"),
-    "cluster": ("clustering", "cluster"),
-    "evaluate": ("workflow", "evaluate"),
-    "export": ("exporting", "export"),
-    "explore": ("workflow", "explore"),
-    "resume": ("workflow", "resume"),
-    "train": ("workflow", "train"),
+    "load_recipe": ("recipe.loading", "load_recipe"),
+    "load_model": ("model.predictor", "Predictor"),
+    "cluster": ("clustering.cluster", "cluster"),
+    "evaluate": ("runs.workflow", "evaluate"),
+    "export": ("runs.exporting", "export"),
+    "explore": ("runs.workflow", "explore"),
+    "resume": ("runs.workflow", "resume"),
+    "train": ("runs.workflow", "train"),
 }
 
 __all__ = [

@@ -1,8 +1,11 @@
 """What goes wrong through no fault of the program, and how it is told: in one line, whatever stood in the input."""
 
+import difflib
 import re
+from collections.abc import Iterable
 
 LONGEST = 1000  # characters of a message
+LONGEST_WORD = 200  # that is compared with others
 # What would break a line, or move a terminal's cursor, or turn its text around; and halves of UTF-16 pairs.
 UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -39,3 +42,19 @@ def shorten(text: str, longest: int) -> str:
         return text
     end = longest // 3
     return f"{text[: longest - end - 3]}...{text[-end:]}"
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the likeliest of `words`, or nothing."""
+    lowered = {other.lower(): other for other in words if len(other) <= LONGEST_WORD}
+    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6) if len(word) <= LONGEST_WORD else []
+    return f" (did you mean {lowered[close[0]]!r}?)" if close else ""
+
+
+def list_words(words: Iterable[str]) -> str:
+    """Words for a message: all of them, or as many of the first as make it no longer than a line can be."""
+    words = [shorten(word, 60) for word in words]
+    shown = words[:50]
+    while len(", ".join(shown)) > 400:
+        shown.pop()
+    return ", ".join(shown) + (f" and {len(words) - len(shown):,} more" if len(shown) < len(words) else "")

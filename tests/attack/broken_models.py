@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, defs, helper, numpy_helper
 
-from polyhead.use.model_file import KEY
+from polyhead.model.file import KEY
 
 SEED = 8
 Random = np.random.Generator

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from attack.pictures import mangle
-from polyhead.data.images import ImageError, check_pixels, decode, read_upright
-from polyhead.use.predictor import Predictor
+from polyhead.data.images.decode import ImageError, check_pixels, decode, read_upright
+from polyhead.model.predictor import Predictor
 from tiny_model import SIZE
 
 MEMORY = 3 * 2**30  # bytes that reading the images may take; what Python and ONNX Runtime map comes on top

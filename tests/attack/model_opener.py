@@ -17,8 +17,8 @@ import numpy as np
 from attack.broken_models import break_model
 from drawn_model import write_model
 from polyhead.errors import PolyheadError, show_text
-from polyhead.use.predictor import Predictor
-from polyhead.use.records import flat_columns, flatten_record, tell_record
+from polyhead.model.predictor import Predictor
+from polyhead.model.records import flat_columns, flatten_record, tell_record
 from tiny_model import SIZE, write_tiny_model
 
 MEMORY = 3 * 2**30  # bytes that a model may take; what Python and ONNX Runtime map comes on top

@@ -21,14 +21,14 @@ from PIL import Image
 from typer.main import get_command
 
 from attack.campaign import Campaign
-from polyhead.cli import app, main
-from polyhead.data.sources import complete_recipe
+from polyhead.cli.train import app, main
+from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
-from polyhead.recipe_file import check_recipe, load_recipe, recipe_values, write_recipe
-from polyhead.recipe_size import check_size
-from polyhead.recipes import built_in_names
+from polyhead.recipe.builtin import built_in_names
+from polyhead.recipe.loading import check_recipe, load_recipe, recipe_values, write_recipe
+from polyhead.recipe.size import check_size
 
 LONGEST = 1100  # characters of a message
 ODD_TEXT = st.text(st.characters(), max_size=12) | st.sampled_from(

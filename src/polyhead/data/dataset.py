@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhead.data.cache import Images, ImageSettings, open_images
+from polyhead.data.images.cache import Images, ImageSettings, open_images
 from polyhead.data.splits import GROUP, split_rows
 from polyhead.data.table import Table, read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import Progress
-from polyhead.recipe import Recipe
-from polyhead.recipe_size import check_size
+from polyhead.recipe.schema import Recipe
+from polyhead.recipe.size import check_size
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polyhead.data.rows import Rows
-from polyhead.data.text_files import open_lines
-from polyhead.errors import PolyheadError, shorten
-from polyhead.recipe import Recipe, SplitRecipe, list_words, nearest
+from polyhead.data.sources.rows import Rows
+from polyhead.data.sources.text_files import open_lines
+from polyhead.errors import PolyheadError, list_words, nearest, shorten
+from polyhead.recipe.schema import Recipe, SplitRecipe
 
 GROUP = "split.group"  # a column of the frame that no task can be called
 JUDGES = ("train", "valid", "test")  # the later, the more it judges

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from polyhead.data.rows import Rows, data_folder
-from polyhead.data.sources import complete_recipe, read_rows
+from polyhead.data.sources.reading import complete_recipe, read_rows
+from polyhead.data.sources.rows import Rows, data_folder
 from polyhead.data.splits import GROUP, read_fixed_splits
 from polyhead.errors import PolyheadError, shorten, show_text
 from polyhead.files import write_beside
 from polyhead.progress import Progress
-from polyhead.recipe import Recipe
+from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Task
 
 HEAVIEST = 1_000_000_000  # weight of a row: sums of them are 32-bit floats

@@ -1,4 +1,4 @@
-"""The five kinds of question that one image can answer: the half that needs no Keras (its twin: `learn/heads.py`).
+"""The five kinds of question that one image can answer: the half that needs no Keras (its twin: `training/heads.py`).
 
 A task is what a recipe says of one output (its fields), together with what the training split taught (`learn` returns a
 copy that knows it). It reads a label out of text, turns labels into targets and the model's outputs into answers, and

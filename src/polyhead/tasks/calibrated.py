@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from polyhead import calibration
-from polyhead.measures import Numbers
+from polyhead.tasks import calibration
+from polyhead.tasks.metrics import Numbers
 from polyhead.tasks.task import MOST_ROWS, Answer, Array, Labels, Task
 
 RUNNERS_UP = 5  # how many labels an answer's `top` holds at most

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from polyhead import measures
-from polyhead.calibration import temper
 from polyhead.errors import PolyheadError
-from polyhead.measures import Numbers
+from polyhead.tasks import metrics
 from polyhead.tasks.calibrated import Calibrated, YesNo
+from polyhead.tasks.calibration import temper
 from polyhead.tasks.labelled import EntropyLoss, Labelled, RareLabels
+from polyhead.tasks.metrics import Numbers
 from polyhead.tasks.task import Answer, Array, Labels, natural_key, one_of
 
 
@@ -54,7 +54,7 @@ class Categorical(RareLabels, Calibrated):
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         answers = [answer["answer"] for answer in self.decode(outputs)]
         unlearnt = sorted(set(labels) - set(self.counts))
-        found = measures.measure_classes(labels, answers, self.names) | self._note_rare()
+        found = metrics.measure_classes(labels, answers, self.names) | self._note_rare()
         return found | ({"not_in_training": unlearnt} if unlearnt else {})
 
 
@@ -110,8 +110,8 @@ class Binary(Labelled, YesNo):
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         answers = [answer["answer"] for answer in self.decode(outputs)]
-        found = measures.measure_classes(labels, answers, self.names)
-        return found | measures.measure_ranking(np.asarray(labels, object) == self.names[1], outputs[:, 0])
+        found = metrics.measure_classes(labels, answers, self.names)
+        return found | metrics.measure_ranking(np.asarray(labels, object) == self.names[1], outputs[:, 0])
 
 
 class Ordinal(Labelled, Calibrated):
@@ -163,7 +163,7 @@ class Ordinal(Labelled, Calibrated):
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         ranks = self._ranks(outputs)
-        found = measures.measure_classes(labels, [self.names[rank] for rank in ranks], self.names)
+        found = metrics.measure_classes(labels, [self.names[rank] for rank in ranks], self.names)
         truth = self.encode(labels)[:, 0]
         unlearnt = sorted(set(labels) - set(self.counts))
         errors = np.abs(np.array(ranks) - truth)[~np.isnan(truth)]

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from polyhead import measures
 from polyhead.errors import PolyheadError, shorten
-from polyhead.measures import Numbers
+from polyhead.tasks import metrics
 from polyhead.tasks.calibrated import YesNo
 from polyhead.tasks.labelled import OTHER, Labelled, RareLabels, weigh_labels
+from polyhead.tasks.metrics import Numbers
 from polyhead.tasks.published import Published
 from polyhead.tasks.task import Answer, Array, Labels, natural_key
 
@@ -213,7 +213,7 @@ class MultiLabel(RareLabels, YesNo):
         return np.array([float(2 * self.counts.get(name, 0) >= self.known.get(name, 0)) for name in self.names])
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
-        found = measures.measure_labels(self.encode(labels), self._temper(outputs), self.names, self._cuts())
+        found = metrics.measure_labels(self.encode(labels), self._temper(outputs), self.names, self._cuts())
         return found | self._note_rare() | self._note_published(found["per_label"])
 
     def _note_published(self, per_label: Numbers) -> Numbers:

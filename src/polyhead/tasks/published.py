@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from polyhead.recipe_part import Part
+from polyhead.fields import Part
 from polyhead.tasks.task import keys_as_text
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from polyhead import measures
 from polyhead.errors import PolyheadError, shorten
-from polyhead.measures import Numbers
+from polyhead.tasks import metrics
+from polyhead.tasks.metrics import Numbers
 from polyhead.tasks.task import Answer, Array, Labels, Task, one_of
 
 LARGEST = float(np.finfo(np.float32).max)  # of a label: networks learn, and model files answer, 32-bit floats
@@ -134,15 +134,15 @@ class Regression(Task):
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
         truth, answers = self.encode(labels)[:, 0].astype(float), outputs[:, 0].astype(float)
-        found = measures.measure_numbers(truth, answers)
-        return found | {"unit": self.unit, "by_range": measures.measure_ranges(truth, answers, self.edges)}
+        found = metrics.measure_numbers(truth, answers)
+        return found | {"unit": self.unit, "by_range": metrics.measure_ranges(truth, answers, self.edges)}
 
     def mistakes(self, labels: Labels, outputs: Array) -> Array:
         sizes: Array = np.abs(outputs[:, 0].astype(float) - self.encode(labels)[:, 0])
         return sizes
 
     def distribution(self, labels: Labels) -> dict[str, int]:
-        names = measures.range_names(self.edges or self.ranges)
+        names = metrics.range_names(self.edges or self.ranges)
         places = Counter(np.digitize([float(label) for label in labels if label], self.edges or self.ranges).tolist())
         return {name: places[place] for place, name in enumerate(names) if places[place]}
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from polyhead.calibration import log_odds
 from polyhead.errors import PolyheadError, shorten
-from polyhead.measures import Numbers
-from polyhead.recipe_part import check_name
+from polyhead.fields import check_name
+from polyhead.tasks.calibration import log_odds
+from polyhead.tasks.metrics import Numbers
 
 Array = NDArray[np.floating]
 Labels = Sequence[str]

@@ -1,0 +1,90 @@
+"""How arguments are read, and how mistakes in them are told: in one line, in the words of all other messages."""
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from polyhead.errors import shorten
+from polyhead.files import find_path_fault
+
+# Newer typers carry a click of their own, older ones use the package: either way this is the base of its errors.
+ClickException: Any = typer.BadParameter.__mro__[2]
+
+
+def read_text(text: str) -> str:
+    """The path of a file or a folder, or a pattern of such, as it stands.
+
+    Raises:
+        typer.BadParameter: no file can be called so.
+    """
+    if fault := find_path_fault(text):
+        raise typer.BadParameter(f"the path {fault}")
+    if text.startswith("~") and os.path.expanduser(text) == text and not os.path.lexists(text):
+        raise typer.BadParameter(f"there is no user {shorten(text.partition('/')[0], 60)}")
+    return text
+
+
+def read_path(text: str) -> Path:
+    """The same as a `Path`."""
+    return Path(read_text(text))
+
+
+def read_new_file(text: str) -> Path:
+    """The path of a file to write.
+
+    Raises:
+        typer.BadParameter: it is a folder, or no file can be called so.
+    """
+    path = read_path(text)
+    if os.path.isdir(path):
+        raise typer.BadParameter(f"{text} is a folder; name a file in it")
+    return path
+
+
+def path_option(name: str, words: str, metavar: str = "PATH", parser: Callable[[str], Any] = read_path) -> Any:
+    """An option that takes a path; `words` are its help."""
+    return typer.Option(name, metavar=metavar, parser=parser, help=words)
+
+
+def images_argument(words: str) -> Any:
+    """An argument that takes images, and what holds, matches or lists them."""
+    return typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", parser=read_text, help=words)
+
+
+def tell_usage(error: Any) -> str:
+    """A mistake in the arguments, as click found it, in one line that says which, and what was expected."""
+    context, parameter = error.ctx, getattr(error, "param", None)
+    command = context.command_path.partition(" ")[2] if context else ""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if choice := re.search("(?:^|error, )'(.*)' is not one of (.*)", error.message):
+        choices = re.findall("'(.*?)'", choice[2])
+        words = f"expected {', '.join(choices)}; got {_show(choice[1], choices)}"
+    elif unknown := re.search("No such command '(.*?)'", message):
+        commands = list(context.command.commands)
+        words = f"there is no command {_show(unknown[1], commands)}; there are {', '.join(commands)}"
+    elif hasattr(error, "possibilities"):
+        options = [name for other in context.command.params for name in other.opts if name.startswith("-")]
+        words = f"there is no option {_show(error.option_name, options)}"
+    elif type(error).__name__ == "MissingParameter":
+        words = "is missing"
+    else:
+        words = re.sub("^Input should be ", "expected ", error.message if parameter else message)
+    name = _name(parameter) + ("" if words == "is missing" else ":") if parameter else ""
+    told = " ".join(filter(None, [f"{command}:" if command else "", name, words]))
+    return f"{told} (see `{' '.join(filter(None, ['polyhead', command, '--help']))}`)"
+
+
+def _show(word: str, words: Iterable[str]) -> str:
+    """A word that is wrong, and the nearest of those that are right."""
+    from polyhead.errors import nearest
+
+    return f"{shorten(word, 60)!r}{nearest(word, words)}"
+
+
+def _name(parameter: Any) -> str:
+    """What a user calls a parameter: `--out`, `RECIPE`."""
+    return str(parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name)

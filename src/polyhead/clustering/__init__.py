@@ -1,0 +1,1 @@
+"""Groups the answers to many images, and shows what each group is."""

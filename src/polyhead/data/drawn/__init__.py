@@ -1,0 +1,1 @@
+"""The demo's data set: garments that the program draws itself."""

@@ -1,0 +1,1 @@
+"""Image files in, uint8 arrays out: found, checked, decoded, resized, and kept."""

@@ -1,0 +1,187 @@
+"""Image files opened with care: regular files only, of bounded bytes and pixels, in the formats that are read here."""
+
+import ctypes
+import io
+import logging
+import os
+import warnings
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, _imaging, features
+from PIL.ImageFile import ImageFile
+
+from polyhead.data.images.costs import CHECKS
+from polyhead.data.images.formats import FORMATS, HEAD, tell_format
+from polyhead.errors import shorten, show_text
+from polyhead.files import open_regular
+
+MAX_BYTES = 2**29  # of a file: as many as the largest image has with 16 bits a colour, uncompressed
+MAX_PIXELS = 1024**3 // 4 // 3  # Pillow's own limit: a quarter of a gigabyte of RGB
+MAX_TILES = 100_000  # of a TIFF, strips included: each costs time and memory, however small it is
+DNG_VERSION, SUBFILE_TYPE, SUB_IFDS, TILE_WIDTH, TILE_LENGTH = 50706, 254, 330, 322, 323  # TIFF's tags
+REASON = 300  # characters at most
+
+# What Pillow and its libraries say of odd metadata is nothing that a user can act on: that a picture is lost, we say
+# ourselves. A program's own filters and handlers come first.
+warnings.filterwarnings("ignore", module=r"PIL\b", append=True)
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+class ImageError(Exception):
+    """An image that cannot be read; the message is the reason, one line without the file's name."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(shorten(show_text(words), REASON))
+
+
+def read_file(path: Path) -> bytes:
+    """Read a whole image file.
+
+    Raises:
+        ImageError: it is missing, unreadable, larger than `MAX_BYTES`, no regular file, or grows while it is read.
+    """
+    return _read(path, only_images=False)
+
+
+def open_path(path: Path) -> ImageFile:
+    """Read an image file, and its head; see `open_image`."""
+    return open_image(_read(path, only_images=True))
+
+
+def check_format(path: Path) -> None:
+    """Look at an image file's first bytes alone.
+
+    Raises:
+        ImageError: it cannot be opened, or is in no format that is read here.
+    """
+    try:
+        with open_regular(path) as file:
+            _find_opener(_tell_readable(file.read(HEAD)))
+    except OSError as error:
+        raise ImageError(tell_reason(error)) from error
+
+
+def _read(path: Path, only_images: bool) -> bytes:
+    """Read a file; where only images are wanted, no more of another one than its start."""
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(HEAD) or b""
+            if only_images:
+                _tell_readable(start)
+            if size > MAX_BYTES:
+                raise ImageError(f"too large: {size:,} bytes, at most {MAX_BYTES:,} are read")
+            content = start + (file.read(max(0, size - len(start)) + 1) or b"")
+    except (OSError, MemoryError) as error:
+        raise ImageError(tell_reason(error)) from error
+    if len(content) > size:
+        raise ImageError("it changed while it was being read")
+    return content
+
+
+def open_image(content: bytes, limit: int = MAX_PIXELS) -> ImageFile:
+    """Read the head of an image file's bytes. `Image.open` does the same, but believes what is claimed there.
+
+    Raises:
+        ImageError: it is in no format that is read here, claims more than `limit` pixels, or is built to cost far
+            more time or memory than its pixels do.
+        Exception: nearly any; see `tell_reason`.
+    """
+    form = _tell_readable(content[:HEAD])
+    _silence_libtiff()
+    if form in CHECKS and (fault := CHECKS[form](content)):
+        raise ImageError(f"damaged: {fault}")
+    image: ImageFile = _find_opener(form)(io.BytesIO(content), "")
+    _check_size(image.size, limit)
+    if form == "TIFF":
+        _check_tiff(image, limit)
+    return image
+
+
+def load_image(image: ImageFile) -> None:
+    """Decode the pixels of an opened image.
+
+    Raises:
+        ImageError: they are more than its head said.
+        Exception: nearly any; see `tell_reason`.
+    """
+    image.load()
+    _check_size(image.size, MAX_PIXELS)
+
+
+def _check_size(size: tuple[int, int], limit: int) -> None:
+    width, height = size
+    if width * height > limit:
+        raise ImageError(f"too large: {width}x{height} pixels, at most {limit:,} are read")
+    if not width * height:
+        raise ImageError(f"damaged: it has no pixels ({width}x{height})")
+
+
+def _tell_readable(start: bytes) -> str:
+    """The format of a file that starts so, which is one that is read here."""
+    if not start:
+        raise ImageError("empty file")
+    form = tell_format(start)
+    if not form:
+        raise ImageError("not an image in a format that is read here")
+    if form not in FORMATS:
+        raise ImageError(f"{form} is not a format that is read here; convert it to JPEG or PNG")
+    return form
+
+
+def _find_opener(form: str) -> Any:
+    """Pillow's class for a format, or pillow-heif's, which is not registered with Pillow but used here alone."""
+    Image.init()
+    if form != "HEIF" and form in Image.OPEN and (form != "AVIF" or features.check("avif")):
+        return Image.OPEN[form][0]
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        name = "HEIC" if form == "HEIF" else form
+        raise ImageError(f"{name} is not read without pillow-heif: pip install 'polyhead[heif]'") from None
+    return HeifImageFile
+
+
+def _check_tiff(image: Any, limit: int) -> None:
+    """Refuse a camera's raw file, of which Pillow reads a preview, and tiles larger or more than any image needs."""
+    tags = image.tag_v2
+    if DNG_VERSION in tags or (SUB_IFDS in tags and int(tags.get(SUBFILE_TYPE, 0)) & 1):
+        raise ImageError("a camera's raw file is not read here; convert it to JPEG or PNG")
+    _check_size((int(tags.get(TILE_WIDTH, 1)), int(tags.get(TILE_LENGTH, 1))), limit)
+    if len(image.tile) > MAX_TILES:
+        raise ImageError(f"too many strips or tiles: {len(image.tile):,}, at most {MAX_TILES:,} are read")
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Have libtiff not print to stderr, which it does from C and from any thread.
+
+    Pillow has no switch for it. The library that Pillow is linked with is found through Pillow's own; where it is
+    not, libtiff goes on printing.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            function = getattr(library, name)
+            function.argtypes, function.restype = [ctypes.c_void_p], ctypes.c_void_p
+            function(None)
+
+
+def tell_reason(error: BaseException) -> str:
+    """Say in a line what an exception of Pillow's means.
+
+    Its readers answer broken files with nearly any: OSError, SyntaxError, struct.error, ValueError, KeyError,
+    EOFError, MemoryError, zlib.error, RecursionError, ...
+    """
+    if isinstance(error, ImageError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "too large for the memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    words = " ".join(str(error).split()) or type(error).__name__
+    cut = isinstance(error, EOFError) or "truncated" in words.lower()
+    return f"truncated: {words}" if cut else f"damaged: {words}"

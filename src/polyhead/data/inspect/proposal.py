@@ -1,0 +1,189 @@
+"""A first recipe for images that nobody has described, written as a person would: with the reasons beside it."""
+
+import json
+import math
+import os
+import re
+import textwrap
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from polyhead.data.images.decode import USUAL_SUFFIXES, ImageError, check_format, read_size
+from polyhead.data.inspect.evidence import Finding
+from polyhead.data.inspect.layouts import Sight, look_at
+from polyhead.data.sources.rows import data_folder
+from polyhead.data.table import read_table
+from polyhead.errors import PolyheadError
+from polyhead.progress import SILENT
+from polyhead.recipe.loading import check_recipe
+from polyhead.recipe.schema import RESERVED
+
+SAMPLE = 50  # images whose size is looked at
+LARGEST = 128  # pixels; a first network should be quick
+NETWORK = """\
+network:
+  trunk:  # one stack of blocks that all tasks share
+    blocks:
+      - {filters: 32}
+      - {filters: 64}
+      - {filters: 128, dropout: 0.25}
+      - {filters: 128, dropout: 0.25}
+    end: average
+    dense: [128]
+    dropout: 0.3
+training:
+  epochs: 20
+  batch_size: 32
+  schedule: cosine
+"""
+
+
+def propose_recipe(data: Path) -> str:
+    """Look at a folder of images or a CSV file of labels and write a recipe that trains on it.
+
+    Returns:
+        YAML text; what speaks for each task, and why other columns are none, stands in its comments.
+
+    Raises:
+        PolyheadError: there is no such path, no image, or no label that can be seen.
+    """
+    data = Path(os.path.abspath(os.path.expanduser(data)))
+    root, sight = data_folder(data), look_at(data)
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", data.stem).strip("-") or "mine"
+    source = {"kind": sight.source.kind} | sight.source.model_dump(exclude_defaults=True)
+    start = [
+        f"# Proposed by `polyhead init` from {len(sight.rows.paths):,} images; change what you know better.",
+        f"name: {_flow(name)}",
+        "data:",
+        f"  path: {_flow(str(root))}",
+        f"  source: {_flow(source)}",
+        *_write_split(sight),
+    ]
+    end = [*_write_size(sight, root), "tasks:", *_write_tasks(sight), NETWORK]
+    return "\n".join([*start, *_write_limit("\n".join([*start, *end]), root), *end])
+
+
+def _write_split(sight: Sight) -> list[str]:
+    keys: dict[str, Any] = {"test": 0.2, "valid": 0.2} | sight.split
+    comment: list[str] = []
+    for finding in sight.findings:
+        if finding.kind == "split":
+            keys = {"column": finding.column, "values": finding.settings}
+            comment = _tell(finding, sight.place)
+    if [task.kind for task in sight.tasks] == ["categorical"]:
+        keys["stratify"] = [_name_task(sight.tasks[0].column, ())]
+    return [*comment, f"  split: {_flow(keys)}"]
+
+
+def _write_limit(text: str, root: Path) -> list[str]:
+    """Room for what the recipe cannot use, where that is more than a recipe allows by itself."""
+    table = read_table(check_recipe(YAML(typ="safe", pure=True).load(text), "proposal"), root, SILENT)
+    whole = table.rejected[table.rejected["task"] == ""]
+    lost = [*zip(whole["path"], whole["reason"], strict=True), *_list_unread(table.frame["path"], root)]
+    total = len(whole) + len(table.frame)
+    if len(lost) < 0.04 * total:
+        return []
+    words = f"{len(lost):,} of {total:,} cannot be used, such as {lost[0][0]}: {lost[0][1]}"
+    return [*_comment(words, "  "), f"  max_rejected: {min(1, math.ceil(len(lost) / total * 100 + 1) / 100):g}"]
+
+
+def _list_unread(paths: Iterable[str], root: Path) -> list[tuple[str, str]]:
+    """Of the images whose suffix is none of a usual format, those that are in a format that is not read, and why."""
+    unread = []
+    for path in paths:
+        if Path(path).suffix.lower() not in USUAL_SUFFIXES:
+            try:
+                check_format(root / path)
+            except ImageError as error:
+                unread.append((path, str(error)))
+    return unread
+
+
+def _write_size(sight: Sight, root: Path) -> list[str]:
+    down, across = _middle_size([root / path for path in sight.rows.paths])
+    size = list(_choose_size(down, across))
+    return [
+        *_comment(f"The images are about {across} pixels wide and {down} high.", ""),
+        f"image: {_flow({'size': size})}",
+    ]
+
+
+def _write_tasks(sight: Sight) -> list[str]:
+    flags = [task for task in sight.tasks if task.is_flag and not re.search(r"\||^\?|^none$", task.column)]
+    lines: list[str] = []
+    names: list[str] = []
+    if len(flags) > 2:
+        words = "; ".join(f"{flag.column}: {flag.words}" for flag in flags)
+        columns = [flag.column for flag in flags]
+        blank = sorted({word for flag in flags for word in flag.settings.get("blank", ())})
+        keys = {"kind": "multilabel", "from_columns": columns} | ({"blank": blank} if blank else {})
+        names.append("attributes")
+        lines += [
+            *_comment(f"attributes ({len(flags)} columns of yes or no): {words}", "  "),
+            f"  attributes: {_flow(keys)}",
+        ]
+    for task in sight.tasks:
+        if len(flags) <= 2 or task not in flags:
+            names.append(_name_task(task.column, names))
+            keys = {"kind": task.kind} | ({} if names[-1] == task.column else {"column": task.column}) | task.settings
+            lines += [*_tell(task, sight.place), f"  {_flow(names[-1])}: {_flow(keys)}"]
+    for finding in sight.findings:
+        if not finding.kind:
+            lines += _comment(f"no task of {finding.column} ({sight.place}): {finding.words}", "  ")
+    return lines
+
+
+def _name_task(column: str, taken: Collection[str]) -> str:
+    """The column's name, changed where a task cannot be called that."""
+    name = re.sub(r"[\n/,|:.]", "_", column).strip()
+    while name in RESERVED or name in taken:
+        name += "_label"
+    return name
+
+
+def _middle_size(paths: Sequence[Path]) -> tuple[int, int]:
+    """Median height and width, in pixels, of some of the images."""
+    sizes: list[tuple[int, int]] = []
+    reason = ""
+    for path in paths[:: max(1, len(paths) // SAMPLE)]:
+        try:
+            sizes.append(read_size(path))
+        except ImageError as error:  # broken images are named in training; here the others speak for them
+            reason = reason or f"{path}: {error}"
+    if not sizes:
+        raise PolyheadError(f"none of the {len(paths):,} images can be read, such as {reason}")
+    heights, widths = zip(*sizes, strict=True)
+    return round(median(heights)), round(median(widths))
+
+
+def _choose_size(height: int, width: int) -> tuple[int, int]:
+    """A (height, width) like the images', in steps of 16 pixels: small enough to be quick, large enough for 4 pools."""
+    scale = min(1, LARGEST / max(height, width))
+    down, across = (max(32, round(side * scale / 16) * 16) for side in (height, width))
+    return down, across
+
+
+def _tell(finding: Finding, place: str) -> list[str]:
+    return _comment(f"{finding.column} ({place}): {finding.words}", "  ")
+
+
+def _comment(words: str, indent: str) -> list[str]:
+    line = "".join(letter if letter.isprintable() else " " for letter in words)
+    return textwrap.wrap(line, 116, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#   ")
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML on one line, in quotes where it might be read as anything but itself."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_flow(key)}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if not isinstance(value, str):
+        return str(value)
+    plain = re.fullmatch(r"[A-Za-z/_][A-Za-z0-9/_. -]*(?<! )", value)
+    words = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
+    return value if plain and value.lower() not in words else json.dumps(value, ensure_ascii=not value.isprintable())

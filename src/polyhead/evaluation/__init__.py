@@ -1,0 +1,1 @@
+"""Labels and a model's outputs in, plain numbers out."""

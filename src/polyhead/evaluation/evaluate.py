@@ -1,0 +1,117 @@
+"""How good answers are, as plain numbers: what `evaluation.json` and `predictions.csv` hold.
+
+Takes labels and the outputs that a model gave; knows no model, no image and no page.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polyhead.model.records import flat_columns, flatten_answers
+from polyhead.tasks import Array, Task
+from polyhead.tasks.metrics import Numbers
+
+
+def evaluate_split(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array]) -> Numbers:
+    """How good the outputs of one split are, each task apart and all together.
+
+    Args:
+        tasks: by name, as the training split taught them.
+        labels: n rows, a text column a task, blank where unknown; other columns are passed over.
+        outputs: (n, width) a task.
+
+    Returns:
+        `{"tasks": {NAME: Task.measure(...)}, "joint": ...}`, ready for JSON: None where a figure does not exist.
+        `joint` has what `measure_joint` and `average_accuracy` give.
+    """
+    measured = {name: task.measure(labels[name].tolist(), outputs[name]) for name, task in tasks.items()}
+    joint = measure_joint(tasks, labels, outputs) | average_accuracy(tasks, measured)
+    found: Numbers = _without_nan({"tasks": measured, "joint": joint})
+    return found
+
+
+def average_accuracy(tasks: Mapping[str, Task], measured: Mapping[str, Numbers]) -> Numbers:
+    """The mean of the tasks' accuracies, each over its own images, weighted by how many these are.
+
+    Args:
+        tasks: by name; those with several right labels or none do not count.
+        measured: what `Task.measure` gave of each.
+
+    Returns:
+        `mean_accuracy`, None where no label is known; `mean_accuracy_baseline`, the same of the constant answers; and
+        `labels`, over how many known labels.
+    """
+    counted = [measured[name] for name, task in tasks.items() if task.IN_JOINT and measured[name]["n"]]
+    total = sum(figures["n"] for figures in counted)
+    right = sum(figures["n"] * figures["accuracy"] for figures in counted)
+    constant = sum(figures["n"] * figures["baseline"]["accuracy"] for figures in counted)
+    return {
+        "mean_accuracy": right / total if total else None,
+        "mean_accuracy_baseline": constant / total if total else None,
+        "labels": total,
+    }
+
+
+def measure_joint(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array]) -> Numbers:
+    """The share of rows whose every answer with one right label is right, over the labels that are known.
+
+    Arguments are those of `evaluate_split`.
+
+    Returns:
+        `all_correct`, a share of the `n` rows that have such a label, None where there is none; and `n`.
+    """
+    known = np.zeros(len(labels), bool)
+    right = np.ones(len(labels), bool)
+    for name, task in tasks.items():
+        if task.IN_JOINT:
+            truth = np.array(task.regroup(labels[name].tolist()), object)
+            answers = np.array([answer["answer"] for answer in task.decode(outputs[name])], object)
+            known |= truth != ""
+            right &= (truth == "") | (truth == answers)
+    return {"all_correct": float(right[known].mean()) if known.any() else None, "n": int(known.sum())}
+
+
+def combine(evaluation: Mapping[str, Numbers]) -> dict[str, Numbers]:
+    """The evaluation of all splits; where one is `unseen`, with seen and unseen combinations side by side.
+
+    Args:
+        evaluation: what `evaluate_split` gave, by split.
+
+    Returns:
+        The same, and `combinations`: all_correct of `test` as `seen`, of `unseen`, and their `harmonic_mean`.
+    """
+    if "unseen" not in evaluation:
+        return dict(evaluation)
+    seen, unseen = (evaluation.get(split, {"joint": {}})["joint"].get("all_correct") for split in ("test", "unseen"))
+    both = None
+    if seen is not None and unseen is not None:
+        both = 2 * seen * unseen / (seen + unseen) if seen and unseen else 0.0
+    return {**evaluation, "combinations": {"seen": seen, "unseen": unseen, "harmonic_mean": both}}
+
+
+def answers_frame(paths: Sequence[str], tasks: Mapping[str, Task], outputs: Mapping[str, Array]) -> pd.DataFrame:
+    """Answers as a flat table, one row an image, as `model/records.py` flattens them.
+
+    Args:
+        paths: n names of images.
+        tasks: by name, as the training split taught them.
+        outputs: (n, width) a task.
+    """
+    answers = {name: task.decode(outputs[name]) for name, task in tasks.items()}
+    rows = [
+        {"image": path, "error": "", **flatten_answers({name: found[row] for name, found in answers.items()})}
+        for row, path in enumerate(paths)
+    ]
+    return pd.DataFrame(rows, columns=flat_columns(tasks))
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with None for NaN and infinity, which JSON does not have; outputs of a diverged network lead to them."""
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

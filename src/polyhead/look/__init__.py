@@ -1,1 +1,0 @@
-"""From arrays and tables to numbers and pages. Knows no network."""

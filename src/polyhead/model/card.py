@@ -1,0 +1,136 @@
+"""What a model file says of itself: read whole, and checked whole, since the file may be anybody's."""
+
+import hashlib
+import json
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from polyhead.errors import PolyheadError, show_text
+from polyhead.model.diagram import Diagram
+from polyhead.recipe.schema import RESERVED, TASK_NAME, ImageRecipe
+from polyhead.tasks import AnyTask
+
+KEY = "polyhead"  # in the file's metadata
+CARD_FILE = "polyhead.json"  # the card where it is a file of its own, in formats without such metadata
+LARGEST = 2**24  # bytes of a card
+LONGEST_NAME = 200  # characters of a task's name
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Figures = dict[str, dict[str, float]]
+
+
+class Card(BaseModel):
+    """What a model file says of itself.
+
+    The graph's input is `images`, uint8 (n, height, width, 3); its outputs are one float32 array a task, by the task's
+    name, and `features` (n, width), the vectors that the heads read.
+    """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    format: Literal[1] = 1
+    version: str = Field(description="The Polyhead that wrote it.")
+    name: str
+    description: str = ""
+    note: str = ""
+    image: ImageRecipe
+    tasks: Annotated[dict[str, AnyTask], Field(min_length=1)]
+    recipe: dict[str, Any] = Field(description="The recipe that it was trained by, without the data's path.")
+    rows: dict[str, Count] = Field(description="Images in each split.")
+    parameters: Count = Field(description="Weights in the network.")
+    fingerprint: str = Field(pattern="^[0-9a-f]{16}$", description="A digest of the weights: 16 hex digits.")
+    figures: Figures = Field(
+        {}, description="By task, how good its answers are on the run's test images; none until they are judged."
+    )
+    baseline: Figures = Field({}, description="The same figures of always giving one answer.")
+    diagram: Diagram | None = Field(None, description="What the network looks like; older files do not say.")
+
+    @field_validator("image")
+    @classmethod
+    def _no_cache(cls, image: ImageRecipe) -> ImageRecipe:
+        """Where images are kept is the user's affair, here and now."""
+        return image.model_copy(update={"cache": "auto"})
+
+    @field_validator("recipe")
+    @classmethod
+    def _no_cache_either(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        image = recipe.get("image")
+        return recipe | {"image": image | {"cache": "auto"}} if isinstance(image, dict) else recipe
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        for name, task in self.tasks.items():
+            if name in RESERVED or not TASK_NAME.fullmatch(name) or show_text(name) != name or len(name) > LONGEST_NAME:
+                raise ValueError(f"tasks: {name[:LONGEST_NAME]!r} cannot be a task's name")
+            try:
+                task.check_learnt()
+            except ValueError as error:
+                raise ValueError(f"tasks.{name}.{error}") from None
+        for key in ("figures", "baseline"):
+            if others := sorted(set(getattr(self, key)) - set(self.tasks)):
+                raise ValueError(f"{key}: {others[0][:LONGEST_NAME]!r} is not among the tasks")
+        if self.diagram and set(self.diagram.heads) != set(self.tasks):
+            raise ValueError("diagram.heads: are not the tasks'")
+        return self
+
+    def check_places(self, where: str) -> None:
+        """Refuse a recipe by which files outside of the data's folder would be read: it may be a stranger's.
+
+        Raises:
+            PolyheadError: with the key; `where` is the model file.
+        """
+        data = self.recipe.get("data")
+        source = data.get("source") if isinstance(data, dict) else None
+        for key in ("file", "images", "image"):
+            named = source.get(key) if isinstance(source, dict) else None
+            if isinstance(named, str) and (PurePath(named).is_absolute() or ".." in PurePath(named).parts):
+                raise PolyheadError(
+                    f"{where}: the recipe in it names a file outside of the data, data.source.{key}: {named}; give a "
+                    "recipe of your own for the data"
+                )
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that differ where an answer may differ: of the weights, and of all that is said of them."""
+        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=8).hexdigest()
+
+
+def read_card(text: bytes, where: str) -> Card:
+    """A card from its JSON.
+
+    Args:
+        where: the file's name, which stands before an error.
+
+    Raises:
+        PolyheadError: the first thing that is wrong, with its key.
+    """
+    try:
+        if len(text) > LARGEST:
+            raise ValueError(f"it is over {LARGEST / 2**20:.0f} MiB long")
+        json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_refuse)
+        return Card.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        # Behind a task's name pydantic puts its kind.
+        keys = [str(key) for at, key in enumerate(first["loc"]) if at != 2 or first["loc"][0] != "tasks"]
+        reason = f"{'.'.join(keys)}: " if keys else ""
+        reason += first["msg"].removeprefix("Value error, ")
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError among them
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    raise PolyheadError(f"{where}: what it says of itself cannot be used: {reason}")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for at, key in enumerate(keys) if key in keys[:at])
+        raise ValueError(f"{twice[:LONGEST_NAME]}: is there twice")
+    return found
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no number")

@@ -1,0 +1,174 @@
+"""`model.onnx`: an ONNX graph, and in its metadata all that an answer needs, as JSON. Data only: no code in it."""
+
+import os
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from polyhead.errors import PolyheadError
+from polyhead.files import open_regular, write_beside
+from polyhead.folders import restore_replaced
+from polyhead.model.card import CARD_FILE, KEY, Card, read_card
+from polyhead.model.graph_check import check_graph
+from polyhead.model.onnx_bytes import NoModel, read_graph
+from polyhead.recipe.builtin import built_in_names
+
+LARGEST = 2 * 2**30  # bytes; no protobuf is larger
+TEXT = 4096  # bytes by which a text is told
+CONTROLS = frozenset({*range(9), *range(14, 32), 127})  # bytes that no text has
+STARTS = {  # how files begin that are given for a model by mistake
+    b"PK\3\4": "a zip archive, as .keras files are",
+    b"\x89HDF": "an HDF5 file, as Keras's weights are",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x80": "a pickle, as PyTorch's weights are",
+}
+
+__all__ = ["CARD_FILE", "KEY", "Card", "find_model", "open_model", "write_card"]
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Put the card into the ONNX file's metadata.
+
+    Raises:
+        PolyheadError: the file cannot be written, or the card is one that could not be read again.
+    """
+    import onnx
+
+    text = card.model_dump_json()
+    read_card(text.encode(), str(path))
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, {KEY: text})
+    with write_beside(path) as beside:
+        onnx.save(model, str(beside))
+
+
+def find_model(path: str | Path) -> Path:
+    """The model file that `path` is, or that lies in the run folder `path`.
+
+    Raises:
+        PolyheadError: there is none.
+    """
+    found = Path(path)
+    try:
+        for place in (found, found.parent):
+            restore_replaced(place)  # where a killed process has left it aside; commands have said so before
+        if found.is_dir():
+            if (found / "model.onnx").exists():
+                return found / "model.onnx"
+            unfinished = (found / "recipe.yaml").exists()
+            hint = (
+                f"the run is not finished: polyhead resume {path}"
+                if unfinished
+                else "give a run folder or a model.onnx"
+            )
+            raise PolyheadError(f"{path}: there is no model.onnx in it; {hint}")
+        if found.exists():
+            return found
+    except OSError as error:  # a name that is too long
+        raise PolyheadError(f"{path}: cannot be read: {error.strerror}") from None
+    if str(path) in built_in_names():
+        raise PolyheadError(f"{path}: is a recipe, not a model; train it, and give the run folder that it makes")
+    raise PolyheadError(f"{path}: no such file; give a model.onnx or a run folder")
+
+
+def open_model(path: Path, threads: int = 0) -> tuple[Any, Card]:
+    """An ONNX Runtime session, on the GPU where onnxruntime-gpu and CUDA are installed, and the card.
+
+    What the file says, and what its graph is made of, is checked before ONNX Runtime is given it.
+
+    Args:
+        threads: how many work at one call on a CPU; 0 for all cores.
+
+    Raises:
+        PolyheadError: the file is no model, damaged, or not one of Polyhead's.
+    """
+    content = _read(path)
+    try:
+        graph = read_graph(content)
+    except NoModel as error:
+        reason = _name_other(path, content) or str(error)
+        raise PolyheadError(f"{path}: is not an ONNX model that can be read: {reason}") from None
+    if KEY not in graph.metadata:
+        raise PolyheadError(
+            f"{path}: is an ONNX model, but not one that Polyhead wrote: it does not say what it answers"
+        )
+    card = read_card(graph.metadata[KEY], str(path))
+    try:
+        check_graph(graph, card.image.size)
+    except NoModel as error:
+        raise PolyheadError(f"{path}: is not opened, as no model of Polyhead is like it: {error}") from None
+    session = _start(path, content, threads)
+    _check_ends(path, session, card)
+    return session, card
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST:
+                raise PolyheadError(f"{path}: is too large for an ONNX model: over {LARGEST / 2**30:.0f} GiB")
+            return file.read(LARGEST)
+    except OSError as error:
+        raise PolyheadError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _name_other(path: Path, content: bytes) -> str:
+    """What bytes are that are no ONNX model, where that can be told; or nothing."""
+    if not content:
+        return "it is empty"
+    for start, words in STARTS.items():
+        if content.startswith(start):
+            return f"it is {words}"
+    if content[4:8] == b"TFL3":
+        return "it is a LiteRT model; give the model.onnx that it was made of"
+    start = content[:TEXT]
+    text = start.decode(errors="ignore")  # the last character may be cut through
+    if not CONTROLS.isdisjoint(start) or len(text.encode()) < len(start) - 3:
+        return ""
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return "it is a recipe; give the run folder that was trained by it"
+    return "it is a text file; give a model.onnx or a run folder"
+
+
+def _start(path: Path, content: bytes, threads: int) -> Any:
+    """The session."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised; there is no need to log it too
+    options.intra_op_num_threads = threads
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
+    if len(providers) > 1:  # where CUDA's libraries are missing, both say so at length, and the CPU is taken
+        onnxruntime.set_default_logger_severity(4)
+        with redirect_stdout(StringIO()):
+            onnxruntime.preload_dlls()  # those that pip has installed
+    try:
+        # From its bytes: weights that lie in other files are refused, a model of ours has none.
+        return onnxruntime.InferenceSession(content, options, providers, enable_fallback=0)
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class
+        reason = " ".join(str(error).split())[:160]
+        raise PolyheadError(f"{path}: is not an ONNX model that can be read ({reason})") from None
+
+
+def _check_ends(path: Path, session: Any, card: Card) -> None:
+    """Whether the graph takes the images and gives the numbers that the card says."""
+    inputs = {entry.name: (entry.type, entry.shape[1:]) for entry in session.get_inputs()}
+    if inputs != {"images": ("tensor(uint8)", [*card.image.size, 3])}:
+        raise PolyheadError(
+            f"{path}: its input is not images of the size that it says, {card.image.size}; got {inputs}"
+        )
+    if isinstance(session.get_inputs()[0].shape[0], int):
+        raise PolyheadError(f"{path}: its input is not any number of images")
+    shapes = {entry.name: entry.shape for entry in session.get_outputs() if entry.type == "tensor(float)"}
+    widths = {name: shape[1] for name, shape in shapes.items() if len(shape) == 2}
+    for name, task in card.tasks.items():
+        if widths.get(name) != task.width:
+            raise PolyheadError(
+                f"{path}: it should give {task.width} values for {name}, and gives {widths.get(name, 'none')}"
+            )
+    if "features" not in widths:
+        raise PolyheadError(f"{path}: it gives no features")

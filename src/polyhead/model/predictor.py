@@ -1,0 +1,188 @@
+"""Images in, answers out, through ONNX Runtime. Knows no labels, no command line, no server."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyhead.data.images.decode import ImageError
+from polyhead.errors import PolyheadError
+from polyhead.model.file import find_model, open_model
+from polyhead.model.inputs import Given, Images, name_image, read_pixels, split_images
+from polyhead.model.ordered_map import map_ordered
+from polyhead.model.records import flat_columns, flatten_record
+from polyhead.tasks import Answer
+
+if TYPE_CHECKING:
+    import pandas
+
+BATCH = 8  # images a call: on a CPU more of them only fall out of its caches, and cost memory
+GPU_BATCH = 32
+ROUNDING = 1e-3  # by which what is computed as a probability may be below 0 or above 1
+Outputs = dict[str, NDArray[np.float32]]
+
+
+class Batch(NamedTuple):
+    """Images, why each of them has no answer, their pixels, and the graph's outputs.
+
+    One without an answer cannot be read, and its pixels are void; or the graph gives no numbers for it. Its outputs
+    are 0.
+    """
+
+    images: Sequence[Given]
+    errors: list[str | None]
+    pixels: NDArray[np.uint8]
+    outputs: Outputs
+
+
+class Predictor:
+    """A model file, opened. It may be used by several threads at once.
+
+    Args:
+        path: a model file or a run folder.
+        cores: how many cores to work with; all that this process may use, if absent.
+
+    Raises:
+        PolyheadError: there is no such file, or it is not one of Polyhead's.
+    """
+
+    def __init__(self, path: str | Path, cores: int | None = None) -> None:
+        self.path = find_model(path)
+        self._cores = cores or count_cores()
+        self._session, self.card = open_model(self.path, threads=cores or 0)
+        self._on_gpu = self._session.get_providers()[0] != "CPUExecutionProvider"
+        self._batch = GPU_BATCH if self._on_gpu else BATCH
+
+    def run(self, pixels: NDArray[np.uint8]) -> Outputs:
+        """The graph's outputs, by task, and `features`, for decoded images (n, height, width, 3) of the card's size.
+
+        Raises:
+            PolyheadError: the graph cannot be worked out, or gives no numbers for an image.
+        """
+        if len(pixels) <= self._batch:
+            return self._require(self._run(self._session, pixels))
+        return self._join(lambda rows: pixels[rows], len(pixels))
+
+    def run_all(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
+        """The same for `count` images, fetched in batches by their numbers, by several threads."""
+        return self._join(pixels, count)
+
+    def run_files(self, images: Images) -> Iterator[Batch]:
+        """The graph's outputs for images (see `predict`), batch after batch, in order.
+
+        Each thread reads, decodes and works out a batch of its own, so that none waits for another.
+        """
+        portions = split_images(images, self._batch)
+        begun = list(islice(portions, 2))
+        if len(begun) < 2:
+            yield from (self._run_portion(self._session, portion) for portion in begun)
+        else:
+            run = partial(self._run_portion, self._stream)
+            # One more than there are cores: while a thread waits for Python's lock, another has its core.
+            yield from map_ordered(run, chain(begun, portions), self._cores + 1)
+
+    def predict(self, images: Images) -> Iterator[Answer]:
+        """One record for each image, in order.
+
+        A record is `{"image": name, "error": None, "answers": {task: answer}}`; an image that cannot be answered for
+        has the reason under `error`, and no answers; `name` is the path, and None for what has none.
+
+        Args:
+            images: paths, bytes of image files, Pillow images, or uint8 arrays (height, width), (height, width, 3),
+                (height, width, 4); one, or any iterable of them, which is drawn from as answers are asked for.
+        """
+        for batch in self.run_files(images):
+            yield from self._answer(batch)
+
+    def predict_table(self, images: Images) -> "pandas.DataFrame":
+        """The same as a data frame: one row an image, with the columns that `polyhead predict --csv` writes."""
+        import pandas
+
+        rows = [flatten_record(record) for record in self.predict(images)]
+        with pandas.option_context("mode.string_storage", "python"):  # a file's name may be no Unicode
+            return pandas.DataFrame(rows, columns=flat_columns(self.card.tasks))
+
+    @cached_property
+    def _stream(self) -> Any:
+        """The session for many batches: one core a call, for as many calls as there are cores.
+
+        Cores that share a call wait for each other at every layer: that costs up to half of their time.
+        """
+        if self._on_gpu:
+            return self._session
+        session, card = open_model(self.path, threads=1)
+        if card.digest != self.card.digest:
+            raise PolyheadError(f"{self.path}: was replaced by another model while it was in use")
+        return session
+
+    @property
+    def _names(self) -> list[str]:
+        return [*self.card.tasks, "features"]
+
+    def _join(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
+        stream = self._stream
+        batches = (np.arange(at, min(at + self._batch, count)) for at in range(0, count, self._batch))
+        parts = list(map_ordered(lambda rows: self._require(self._run(stream, pixels(rows))), batches, self._cores))
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
+
+    def _run(self, session: Any, pixels: NDArray[np.uint8]) -> Outputs:
+        try:
+            outputs = dict(zip(self._names, session.run(self._names, {"images": pixels}), strict=True))
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            raise PolyheadError(f"{self.path}: cannot be worked out: {' '.join(str(error).split())[:160]}") from error
+        for name, values in outputs.items():
+            if len(values) != len(pixels):
+                raise PolyheadError(f"{self.path}: gives {len(values)} values of {name} for {len(pixels)} images")
+        return outputs
+
+    def _find_void(self, outputs: Outputs) -> list[str | None]:
+        """For each image why the outputs are no answer, None where they are one."""
+        reasons: list[str | None] = [None] * len(outputs["features"])
+        for name, values in outputs.items():
+            task = self.card.tasks.get(name)
+            limit = 0.5 + ROUNDING if task and task.PROBABILITIES else np.inf
+            for row in np.flatnonzero(~(np.isfinite(values) & (abs(values - 0.5) <= limit)).all(axis=1)):
+                known = np.isfinite(values[row]).all()
+                found = f"for {name} a number that is no probability" if known else f"no number for {name}"
+                reasons[row] = reasons[row] or f"the model gives {found}"
+        return reasons
+
+    def _require(self, outputs: Outputs) -> Outputs:
+        for reason in filter(None, self._find_void(outputs)):
+            raise PolyheadError(f"{self.path}: cannot be judged or used: for some images {reason}; train it again")
+        return outputs
+
+    def _run_portion(self, session: Any, images: list[Given]) -> Batch:
+        size, resize = self.card.image.size, self.card.image.resize
+        pixels = np.zeros((len(images), *size, 3), np.uint8)
+        errors: list[str | None] = [None] * len(images)
+        for row, image in enumerate(images):
+            try:
+                pixels[row] = read_pixels(image, size, resize)
+            except ImageError as error:
+                errors[row] = str(error)
+        outputs = self._run(session, pixels)
+        errors = [error or reason for error, reason in zip(errors, self._find_void(outputs), strict=True)]
+        void = [error is not None for error in errors]
+        return Batch(images, errors, pixels, {name: _clear(values, void) for name, values in outputs.items()})
+
+    def _answer(self, batch: Batch) -> Iterator[Answer]:
+        answers = {name: task.decode(batch.outputs[name]) for name, task in self.card.tasks.items()}
+        for row, (image, error) in enumerate(zip(batch.images, batch.errors, strict=True)):
+            found = {} if error else {name: column[row] for name, column in answers.items()}
+            yield {"image": name_image(image), "error": error, "answers": found}
+
+
+def _clear(values: NDArray[np.float32], rows: list[bool]) -> NDArray[np.float32]:
+    """The same with 0 in the rows."""
+    return np.where(np.array(rows)[:, np.newaxis], np.float32(0), values) if any(rows) else values
+
+
+def count_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,118 @@
+"""Answers drawn onto the images that they are about."""
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from polyhead.data.images.decode import read_upright, tell_reason
+from polyhead.errors import PolyheadError
+from polyhead.files import write_beside
+from polyhead.model.ordered_map import map_ordered
+from polyhead.model.predictor import count_cores
+from polyhead.model.records import tell_answer
+from polyhead.progress import Progress
+from polyhead.tasks import Answer
+
+SURE, UNSURE, BACKGROUND = (60, 255, 90), (255, 200, 40), (0, 0, 0, 180)
+SMALLEST_TEXT = 14  # pixels; below, letters run into each other
+LINES = 20  # of text that the smaller side of a picture has room for
+ENLARGED = 320  # the longer side, in pixels, that a smaller picture is brought to
+LINE_LETTERS = 26  # the least that a line has room for
+
+Line = tuple[str, tuple[int, int, int]]
+
+
+def draw_answers(picture: Image.Image, record: Answer) -> Image.Image:
+    """An RGB picture with a line a task on it, such as `category: dress (89.04%)`; amber where it is unsure.
+
+    The lines stand at the top left, on a dark and see-through box, with a black outline. Small pictures are enlarged
+    a whole number of times; where lines need more room still, black is added to the right and below.
+    """
+    times = max(1, ENLARGED // max(picture.size))
+    picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.LANCZOS)
+    size = max(SMALLEST_TEXT, min(picture.size) // LINES)
+    font, step, margin = ImageFont.load_default(size), round(size * 1.3), size // 3
+    lines = _wrap(record, font, max(picture.width, LINE_LETTERS * size // 2) - 2 * margin)
+    across = round(max(font.getlength(text) for text, _ in lines)) + 2 * margin
+    down = len(lines) * step + 2 * margin
+    canvas = Image.new("RGB", (max(picture.width, across), max(picture.height, down)))
+    canvas.paste(picture)
+    box = Image.new("RGBA", (across, down), BACKGROUND)
+    canvas.paste(box, (0, 0), box)
+    pen = ImageDraw.Draw(canvas)
+    for row, (text, color) in enumerate(lines):
+        pen.text((margin, margin + row * step), text, color, font, stroke_width=max(1, size // 14), stroke_fill="black")
+    return canvas
+
+
+def annotate_images(records: Iterable[Answer], root: Path, out: Path, progress: Progress) -> Iterator[Answer]:
+    """Pass records of files on, and write each one's image with its answers to `out`, as it lies relative to `root`.
+
+    The file keeps its format. An image that cannot be read is left out; one that cannot be drawn on is told of; one
+    that is given several times is drawn on once.
+
+    Raises:
+        PolyheadError: `out` cannot be written to.
+    """
+    drawn: set[str] = set()
+
+    def place(record: Answer) -> tuple[Answer, Path | None]:
+        path = os.path.abspath(record["image"])
+        if record["error"] is not None or path in drawn:
+            return record, None
+        drawn.add(path)
+        return record, out / os.path.relpath(path, root)
+
+    def write(job: tuple[Answer, Path | None]) -> Answer:
+        record, target = job
+        if target:
+            try:
+                _write(record, target)
+            except PolyheadError:
+                raise
+            except Exception as error:  # the format's own: too wide for it, for one; Pillow's writers raise nearly any
+                progress.say(f"{record['image']}: cannot be drawn on: {tell_reason(error)}")
+        return record
+
+    return map_ordered(write, map(place, records), count_cores())
+
+
+def _write(record: Answer, target: Path) -> None:
+    picture, form = read_upright(Path(record["image"]))
+    content = _encode(draw_answers(picture, record), "JPEG" if form == "MPO" else form)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with write_beside(target) as beside:
+            beside.write_bytes(content)
+    except OSError as error:
+        raise PolyheadError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+def _encode(picture: Image.Image, form: str) -> bytes:
+    file = io.BytesIO()
+    if form == "HEIF":
+        from pillow_heif import from_pillow  # it is there: the image has been read with it
+
+        from_pillow(picture).save(file, quality=90)
+    else:
+        picture.save(file, form, quality=90)
+    return file.getvalue()
+
+
+def _wrap(record: Answer, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> Sequence[Line]:
+    """The answers' lines, broken between words where they are wider than `width` pixels."""
+    lines: list[Line] = []
+    for name, answer in record["answers"].items():
+        color = UNSURE if answer["unsure"] else SURE
+        line = ""
+        for word in f"{name}: {tell_answer(answer)}".split():
+            longer = f"{line} {word}".strip()
+            if line and font.getlength(longer) > width:
+                lines.append((line, color))
+                longer = f"  {word}"
+            line = longer
+        lines.append((line, color))
+    return lines

@@ -1,0 +1,154 @@
+"""Answers in files: CSV that is gone on with after a stop, and Parquet. Both are there whole, or not at all."""
+
+import csv
+import glob
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from polyhead.errors import PolyheadError, show_text
+from polyhead.files import LONGEST_NAME, write_beside
+from polyhead.model.card import Card
+from polyhead.model.records import flat_columns, flat_form, flatten_record
+from polyhead.tasks import Answer, Task
+
+ROW_GROUP = 10_000  # rows of a Parquet file, as many as are in memory at a time
+LONGEST_ROW = 2**20  # bytes of a CSV
+ROW_END = b"\r\n"
+DIGEST = 16  # letters of a model's digest
+
+
+class CsvAnswers:
+    """A CSV of answers in the making: `FILE.MODEL.part` beside it, MODEL being the model's digest.
+
+    A row is in the file as soon as it is written, and what a killed process left is gone on with. A link stays, and
+    what it points to is replaced. A device or a pipe is written to as it is, and cannot be gone on with.
+
+    Raises:
+        PolyheadError: the path is a folder.
+    """
+
+    def __init__(self, path: Path, card: Card) -> None:
+        self.path = Path(os.path.realpath(path))
+        if not path.name or os.path.isdir(path):
+            raise PolyheadError(f"{path}: is a folder; name a file in it")
+        # /dev/stdout may lead to a file that others write to as well: to be added to, not replaced
+        lent = os.path.abspath(path).startswith(("/dev/", "/proc/"))
+        self._through = os.path.exists(path) and (lent or not os.path.isfile(self.path))
+        self.path = path if self._through else self.path
+        self._begun = self._name_part("*")
+        self.part = self.path.with_name(self._name_part(card.digest))
+        self._columns = flat_columns(card.tasks)
+        self._failed = 0
+
+    def still_open(self, images: Sequence[Path]) -> list[Path]:
+        """Those of the images that have no row yet.
+
+        Raises:
+            PolyheadError: what was begun is another model's, or about other images, or damaged.
+        """
+        if self._through:
+            return list(images)
+        for other in sorted(self.path.parent.glob(self._begun)):
+            if other != self.part:
+                raise PolyheadError(f"{other}: was begun with another model; delete it, or give another --csv")
+        if not os.path.lexists(self.part):
+            return list(images)
+        if not self.part.is_file():
+            raise PolyheadError(f"{self.part}: is not a regular file; delete it to begin anew")
+        with _telling(self.part):
+            _drop_broken_row(self.part)
+            done = Counter(self._read_rows())
+        left = []
+        for image in images:
+            if done[show_text(str(image))]:
+                done[show_text(str(image))] -= 1
+            else:
+                left.append(image)
+        if unasked := +done:
+            raise PolyheadError(
+                f"{self.part}: was begun with other images, such as {next(iter(unasked))}; "
+                "delete it, or give another --csv"
+            )
+        return left
+
+    def write(self, records: Iterable[Answer]) -> int:
+        """Add the records' rows and finish the file; how many of all its rows hold an error."""
+        target = self.path if self._through else self.part
+        with _telling(self.path):
+            with target.open("a", encoding="utf-8", errors="backslashreplace", newline="", buffering=1) as file:
+                writer = csv.DictWriter(file, self._columns)
+                if self._through or not file.tell():
+                    writer.writeheader()
+                for record in records:
+                    self._failed += record["error"] is not None
+                    writer.writerow(flatten_record(record))
+            if not self._through:
+                os.replace(self.part, self.path)
+        return self._failed
+
+    def _name_part(self, digest: str) -> str:
+        """The name of what is begun with the model of that digest, or for `*` a pattern of all; never too long."""
+        name = self.path.name
+        if len(os.fsencode(name)) + len(".part") + DIGEST + 1 > LONGEST_NAME:
+            name = hashlib.blake2b(os.fsencode(name), digest_size=16).hexdigest()
+        return f"{glob.escape(name) if digest == '*' else name}.{digest}.part"
+
+    def _read_rows(self) -> Iterator[str]:
+        """The image of each row."""
+        with self.part.open(encoding="utf-8", errors="backslashreplace", newline="") as file:
+            rows = csv.reader(file, strict=True)
+            try:
+                if next(rows, self._columns) != self._columns:
+                    raise csv.Error
+                for image, error, *answers in rows:
+                    if len(answers) != len(self._columns) - 2:
+                        raise csv.Error
+                    self._failed += bool(error)
+                    yield image
+            except (csv.Error, ValueError):
+                raise PolyheadError(f"{self.part}: is damaged; delete it to begin anew") from None
+
+
+def write_parquet(records: Iterable[Answer], tasks: Mapping[str, Task], path: Path) -> int:
+    """Write records as Parquet, with the columns of the CSV, typed; how many of them hold an error.
+
+    Raises:
+        PolyheadError: pyarrow is not installed, or the file cannot be written.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise PolyheadError("--parquet needs pyarrow: pip install 'polyhead[parquet]'") from None
+    types = {str: pyarrow.string(), float: pyarrow.float64(), bool: pyarrow.bool_()}
+    schema = pyarrow.schema({name: types[type(value)] for name, value in flat_form(tasks).items()})
+    failed, left = 0, iter(records)
+    with write_beside(path) as beside, parquet.ParquetWriter(beside, schema) as writer:
+        while group := list(islice(left, ROW_GROUP)):
+            failed += sum(record["error"] is not None for record in group)
+            rows = [flatten_record(record) for record in group]
+            writer.write_table(pyarrow.Table.from_pylist(rows, schema))
+    return failed
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PolyheadError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _drop_broken_row(path: Path) -> None:
+    """Cut off what stands after the last row's end."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - LONGEST_ROW))
+        tail = file.read()
+        end = tail.rfind(ROW_END)
+        file.truncate(size - len(tail) + end + len(ROW_END) if end >= 0 else 0)

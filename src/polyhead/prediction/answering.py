@@ -1,0 +1,100 @@
+"""What `polyhead predict` does: which model, which files, where the answers go."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from polyhead.errors import PolyheadError
+from polyhead.folders import restore_replaced
+from polyhead.model.predictor import Predictor
+from polyhead.model.records import name_openly
+from polyhead.prediction import fashionai
+from polyhead.prediction.annotating import annotate_images
+from polyhead.prediction.answer_files import CsvAnswers, write_parquet
+from polyhead.prediction.gather import Files, gather_files
+from polyhead.prediction.ray_engine import predict_on_ray
+from polyhead.progress import SILENT, Progress
+from polyhead.tasks import Answer
+
+Engine = Literal["threads", "ray"]
+
+
+class Answering:
+    """A model, and the image files that it is to answer.
+
+    Args:
+        model: a run folder or a model file.
+        images: files, folders, patterns and CSV files, as `gather_files` takes them.
+        annotate: a folder to write each image to with its answers drawn on.
+        engine: `threads` of this machine, in order; or `ray`, see `ray_engine.py`, in the order of completion.
+
+    Raises:
+        PolyheadError: there is no such model, or no such image.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        images: Sequence[str | Path],
+        *,
+        annotate: Path | None = None,
+        engine: Engine = "threads",
+        progress: Progress = SILENT,
+    ) -> None:
+        files = gather_files(images)
+        if annotate:  # what a run before this one has written there is none of the images
+            target = Path(os.path.realpath(annotate))
+            folders = {path.parent for path in files.paths}
+            drawn = {folder for folder in folders if Path(os.path.realpath(folder)).is_relative_to(target)}
+            files = Files([path for path in files.paths if path.parent not in drawn], files.root)
+        self.files = files
+        restore_replaced(Path(model), progress)
+        self.predictor = Predictor(model)
+        self._annotate = annotate
+        self._engine = engine
+        self._progress = progress
+
+    def records(self) -> Iterator[Answer]:
+        """A record for each image (see `Predictor.predict`), named as `name_openly` names it."""
+        return self._answer(self.files.paths)
+
+    def to_csv(self, path: Path) -> int:
+        """Write the answers as CSV, going on with what a stopped run has left; how many images have none."""
+        answers = CsvAnswers(path, self.predictor.card)
+        return answers.write(self._answer(answers.still_open(self.files.paths)))
+
+    def to_parquet(self, path: Path) -> int:
+        """Write the answers as Parquet; how many images have none."""
+        return write_parquet(self.records(), self.predictor.card.tasks, path)
+
+    def _answer(self, paths: Sequence[Path]) -> Iterator[Answer]:
+        done = len(self.files.paths) - len(paths)
+        if done:
+            self._progress.say(f"going on after {done:,} images")
+        records = predict_on_ray(self.predictor, paths) if self._engine == "ray" else self.predictor.predict(paths)
+        if self._annotate:
+            out = self._annotate
+            if not done and out.exists() and (not out.is_dir() or any(out.iterdir())):
+                raise PolyheadError(f"{out}: is there already; give another --annotate, or delete it")
+            records = annotate_images(records, self.files.root, out, self._progress)
+        return self._count(records, done)
+
+    def _count(self, records: Iterator[Answer], done: int) -> Iterator[Answer]:
+        advance = self._progress.track("Answering", len(self.files.paths))
+        advance(done)
+        for record in records:
+            advance(1)
+            yield name_openly(record)
+
+
+def answer_questions(
+    model: str | Path, question: str | Path, *, progress: Progress = SILENT
+) -> Iterator[tuple[bytes, bool]]:
+    """The rows of FashionAI's answer file, and whether each has an answer. See `fashionai.answer_questions`."""
+    return fashionai.answer_questions(Path(question), Predictor(model), progress)
+
+
+def answer_questions_to_csv(model: str | Path, question: str | Path, path: Path, *, progress: Progress = SILENT) -> int:
+    """The same, written to the file; how many of the rows could not be answered."""
+    return fashionai.write_fashionai_answers(Path(question), Predictor(model), path, progress)

@@ -1,0 +1,85 @@
+"""Which image files are meant: by files, folders, patterns, and CSV files that list them."""
+
+import csv
+import glob
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from polyhead.data.images.decode import find_images, looks_like_image
+from polyhead.errors import PolyheadError
+
+COLUMNS = ("image", "path", "file")  # what a CSV's column of images may be called
+
+
+class Files(NamedTuple):
+    """Image files, and the folder that all of them lie below: their names relative to it are all different."""
+
+    paths: list[Path]
+    root: Path
+
+
+def gather_files(given: Sequence[str | Path]) -> Files:
+    """The image files that are meant, in the order given; those of a folder sorted.
+
+    Args:
+        given: files; folders, for all images below them; patterns such as `photos/**/*.jpg`, for the images that match;
+            CSV files with a column `image`, `path` or `file`, whose paths are relative to the CSV's folder.
+
+    Raises:
+        PolyheadError: there is no such file, or no image in it.
+    """
+    found: list[Path] = []
+    roots: set[Path] = set()
+    for words in given:
+        path = Path(words)
+        if os.path.isdir(path):
+            files = find_images(path)
+            roots.add(path)
+        elif path.suffix.lower() == ".csv" and os.path.isfile(path):
+            files = _read_list(path)
+            roots |= {path.parent, *(file.parent for file in files)}
+        elif os.path.lexists(path) or not glob.has_magic(str(words)):
+            if not os.path.lexists(path):
+                raise PolyheadError(f"{path}: no such file or folder")
+            files = [path]
+            roots.add(path.parent)
+        else:
+            files = [Path(name) for name in sorted(_expand(str(words))) if _is_image(name)]
+            roots |= {file.parent for file in files}
+        if not files:
+            there = os.path.lexists(path)
+            raise PolyheadError(f"{path}: there is no image in it" if there else f"{path}: matches no image")
+        found += files
+    return Files(found, Path(os.path.commonpath([os.path.abspath(root) for root in roots])))
+
+
+def _expand(pattern: str) -> list[str]:
+    try:
+        return glob.glob(pattern, recursive=True)
+    except (OSError, ValueError, re.error) as error:
+        raise PolyheadError(f"{pattern}: is no pattern of files: {error}") from None
+
+
+def _is_image(name: str) -> bool:
+    return not os.path.isdir(name) and looks_like_image(Path(name))
+
+
+def _read_list(path: Path) -> list[Path]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, strict=True)
+            header = rows.fieldnames or ()
+            column = next((name for name in COLUMNS if name in header), None)
+            if column is None:
+                raise PolyheadError(
+                    f"{path}: expected a column {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}; "
+                    f"its columns are {', '.join(header) or 'none'}"
+                )
+            return [path.parent / row[column] for row in rows if row[column]]
+    except OSError as error:
+        raise PolyheadError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise PolyheadError(f"{path}: is not CSV in UTF-8: {error}") from None

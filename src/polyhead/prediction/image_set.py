@@ -1,0 +1,78 @@
+"""A set of images answered once: every output, and a small picture of each, kept on the disk and not in memory."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from polyhead.errors import PolyheadError
+from polyhead.model.predictor import Outputs, Predictor
+from polyhead.progress import Progress
+
+LONGEST = 96  # pixels of a small picture's longer side
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """n images that could be answered.
+
+    Attributes:
+        images: their paths, as given.
+        unreadable: the other images, and why each cannot be read.
+        outputs: (n, width) a task, and `features`.
+        pictures: (n, height, width, 3), 0 to 255, 96 pixels on the longer side at most; mapped from the disk.
+    """
+
+    images: list[str]
+    unreadable: list[tuple[str, str]]
+    outputs: Outputs
+    pictures: NDArray[np.uint8]
+
+    def pixels(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """The small pictures of k rows: (k, height, width, 3)."""
+        return self.pictures[rows]
+
+
+def answer_images(predictor: Predictor, images: Sequence[Path], folder: Path, progress: Progress) -> ImageSet:
+    """Answer for images; the pictures lie in a file of `folder` that has no name, and is gone with the set.
+
+    Raises:
+        PolyheadError: none of the images can be read, or the pictures cannot be kept.
+    """
+    advance = progress.track("Answering", len(images))
+    height, width = predictor.card.image.size
+    factor = min(1.0, LONGEST / max(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    names, unreadable, parts = [], [], []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for batch in predictor.run_files(images):
+            kept = [row for row, error in enumerate(batch.errors) if error is None]
+            names += [str(batch.images[row]) for row in kept]
+            unreadable += [
+                (str(image), error) for image, error in zip(batch.images, batch.errors, strict=True) if error
+            ]
+            parts.append({name: values[kept] for name, values in batch.outputs.items()})
+            # Written, not mapped: a full disk is then an error, where a mapping would be killed.
+            try:
+                file.write(b"".join(_shrink(image, size).tobytes() for image in batch.pixels[kept]))
+                file.flush()
+            except OSError as error:
+                raise PolyheadError(f"{folder}: the pictures cannot be kept: {error.strerror}") from None
+            advance(len(batch.errors))
+        if not names:
+            first = f", such as {unreadable[0][0]}: {unreadable[0][1]}" if unreadable else ""
+            raise PolyheadError(f"none of the {len(images)} images can be read{first}")
+        pictures = np.memmap(file, np.uint8, "r", shape=(len(names), size[1], size[0], 3))
+    return ImageSet(
+        names, unreadable, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, pictures
+    )
+
+
+def _shrink(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if size == image.shape[1::-1]:
+        return image
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))

@@ -1,0 +1,246 @@
+"""The network's part of a recipe: stacks of blocks, pretrained backbones, and what hangs on which."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from polyhead.errors import PolyheadError, shorten
+from polyhead.fields import Part, PathText, Share
+
+MOST = 1_000_000  # filters or units of a layer: a bound on what is asked, far above what fits (see recipe_size.py)
+Filters = Annotated[int, Field(ge=1, le=MOST)]
+Units = Annotated[list[Filters], Field(max_length=100)]
+
+
+class Block(Part):
+    """Convolutions, a pool and a dropout."""
+
+    filters: Filters | Annotated[list[Filters], Field(min_length=1, max_length=100)] = Field(
+        description="Filters of one convolution, or of several in a row; each with ReLU and batch normalisation."
+    )
+    kernel: int = Field(3, ge=1, le=4096, description="Height and width of a convolution, in pixels.")
+    pool: int = Field(2, ge=1, le=4096, description="Height and width of the maximum pool behind them; 1 for none.")
+    dropout: Share = Field(0.0, description="Share of values dropped behind the pool, in training.")
+
+    @property
+    def convolutions(self) -> list[int]:
+        """The filters of each convolution in turn."""
+        return [self.filters] if isinstance(self.filters, int) else self.filters
+
+
+class DenseLayers(Part):
+    """Layers of a task's own, between the vector that tasks share (or its branch's) and its logits."""
+
+    dense: Units = Field([], description="Units of the dense layers, in order.")
+    activation: Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"] = Field(
+        "relu", description="What each dense layer ends in. (What the logits end in is the task's own `activation`.)"
+    )
+    batch_norm: bool = Field(True, description="Whether batch normalisation follows each dense layer.")
+    dropout: Share = Field(
+        0.0, description="Share of values dropped behind each dense layer, or before the logits where there is none."
+    )
+
+
+class Stack(Part):
+    """Blocks one after another, and dense layers behind them."""
+
+    view: Literal["rgb", "gray"] = Field("rgb", description="What it sees of the image.")
+    blocks: list[Block] = Field(min_length=1, max_length=200, description="The convolutional blocks, in order.")
+    end: Literal["flatten", "average"] = Field(
+        "flatten",
+        description="`flatten` keeps where things stand; `average` pooling cannot, and so keeps a colour apart from "
+        "a shape.",
+    )
+    dense: Units = Field([], description="Units of the dense layers, each with ReLU, batch normalisation and dropout.")
+    dropout: Share = Field(
+        0.0, description="Share of values dropped behind each dense layer, or behind the end where there is none."
+    )
+
+    @property
+    def ending(self) -> DenseLayers:
+        """Its dense layers."""
+        return DenseLayers(dense=self.dense, dropout=self.dropout)
+
+    def smallest(self, size: tuple[int, int]) -> tuple[int, int]:
+        """What its pools leave of an image of (height, width)."""
+        height, width = size
+        for block in self.blocks:
+            height, width = height // block.pool, width // block.pool
+        return height, width
+
+
+BackboneName = Literal[
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "MobileNetV3Large",
+    "EfficientNetV2B0",
+    "EfficientNetV2B1",
+    "EfficientNetV2B2",
+    "EfficientNetV2B3",
+    "EfficientNetV2S",
+    "EfficientNetV2M",
+    "EfficientNetV2L",
+    "ConvNeXtTiny",
+    "ConvNeXtSmall",
+    "ConvNeXtBase",
+    "ConvNeXtLarge",
+    "ConvNeXtXLarge",
+    "ResNet50V2",
+    "ResNet101V2",
+    "ResNet152V2",
+    "DenseNet121",
+    "DenseNet169",
+    "DenseNet201",
+    "InceptionResNetV2",
+    "NASNetMobile",
+    "NASNetLarge",
+]
+WIDTHS = {
+    "MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+    "MobileNetV3Small": (0.75, 1.0),
+    "MobileNetV3Large": (0.75, 1.0),
+}
+CHANNELS = {  # of the map that each ends in, at width 1
+    "MobileNetV2": 1280,
+    "MobileNetV3Small": 576,
+    "MobileNetV3Large": 960,
+    "EfficientNetV2B0": 1280,
+    "EfficientNetV2B1": 1280,
+    "EfficientNetV2B2": 1408,
+    "EfficientNetV2B3": 1536,
+    "EfficientNetV2S": 1280,
+    "EfficientNetV2M": 1280,
+    "EfficientNetV2L": 1280,
+    "ConvNeXtTiny": 768,
+    "ConvNeXtSmall": 768,
+    "ConvNeXtBase": 1024,
+    "ConvNeXtLarge": 1536,
+    "ConvNeXtXLarge": 2048,
+    "ResNet50V2": 2048,
+    "ResNet101V2": 2048,
+    "ResNet152V2": 2048,
+    "DenseNet121": 1024,
+    "DenseNet169": 1664,
+    "DenseNet201": 1920,
+    "InceptionResNetV2": 1536,
+    "NASNetMobile": 1056,
+    "NASNetLarge": 4032,
+}
+SLOWEST, QUICKEST = 0.99, 0.5  # momentum of batch normalisation: Keras's own, and the least that is chosen
+SMALLEST = {"InceptionResNetV2": 75}  # pixels a side; 32 for the others
+
+
+class Backbone(Part):
+    """A network of `keras.applications` without its top, with its own scaling of the input, pooled to a vector."""
+
+    name: BackboneName = Field(description="Its name in `keras.applications`.")
+    weights: PathText = Field(
+        "imagenet",
+        description="`imagenet` (fetched once, or found in Keras's folder of models), `none`, or the path of a "
+        "`.weights.h5` or `.h5` file of this network without its top.",
+    )
+    width: float = Field(1.0, gt=0, le=10, description="The width multiplier of a MobileNet.")
+    view: Literal["rgb", "gray"] = Field(
+        "rgb",
+        description="What it sees of the image; of `gray`, three equal channels, which keep its weights of use.",
+    )
+    pooling: Literal["average", "max"] = Field("average", description="How its last layer becomes a vector.")
+    frozen_batch_norm: bool = Field(
+        True,
+        description="Whether its batch normalisation keeps the averages that it came with, also when it is trained. "
+        "Where it came with none (`weights: none`), they are learnt.",
+    )
+    norm_momentum: Share | None = Field(
+        None,
+        description="How slowly those averages follow the batches where they are learnt. If absent, as Keras built the "
+        "network, unless an epoch has few steps and `network.norm_momentum` is absent too: then as that is chosen.",
+    )
+    dense: Units = Field(
+        [], description="Units of the dense layers behind it, each with ReLU, batch normalisation and dropout."
+    )
+    dropout: Share = Field(
+        0.0, description="Share of values dropped behind each dense layer, or behind the pooling where there is none."
+    )
+
+    @property
+    def ending(self) -> DenseLayers:
+        """The dense layers behind it."""
+        return DenseLayers(dense=self.dense, dropout=self.dropout)
+
+    @property
+    def learns_norms(self) -> bool:
+        """Whether its batch normalisation learns its averages, where it is trained."""
+        return self.weights == "none" or not self.frozen_batch_norm
+
+    def find_weights(self) -> Path | None:
+        """The user's own file of weights, where one is given.
+
+        Raises:
+            PolyheadError: it is not there.
+        """
+        if self.weights in ("imagenet", "none"):
+            return None
+        if not os.path.isfile(self.weights):  # which asks without raising, whatever stands there
+            raise PolyheadError(
+                f"network.backbone.weights: there is no file {shorten(self.weights, 200)}; expected imagenet, none, or "
+                "a file's path"
+            )
+        return Path(self.weights)
+
+    @model_validator(mode="after")
+    def _has_width(self) -> Self:
+        widths = WIDTHS.get(self.name, (1.0,))
+        if self.width not in widths and self.weights == "imagenet":
+            raise ValueError(
+                f"width: {self.name} comes with {', '.join(f'{width:g}' for width in widths)}; got {self.width:g}"
+            )
+        if self.width != 1 and self.name not in WIDTHS:
+            raise ValueError(f"width: {self.name} has none; only {', '.join(WIDTHS)} do")
+        return self
+
+
+class NetworkRecipe(Part):
+    """The network between image and heads: one trunk for all tasks, a branch for each, or branches for some of them."""
+
+    backbone: Backbone | None = Field(
+        None, description="A pretrained network, shared by all tasks that have no branch; instead of a trunk."
+    )
+    trunk: Stack | None = Field(None, description="One stack, shared by all tasks that have no branch.")
+    branches: dict[str, Stack] = Field({}, description="A stack for a task alone, by the task's name.")
+    heads: dict[str, DenseLayers] = Field(
+        {}, description="Layers between a task's vector and its logits, by the task's name; none for the others."
+    )
+    norm_momentum: Share | None = Field(
+        None,
+        description="How slowly the averages of batch normalisation follow the batches: momentum m averages over about "
+        "1 / (1 - m) steps. If absent, 0.99 where an epoch has 200 steps or more, and less where it has fewer, so that "
+        "the averages follow within an epoch: 1 - 2 / steps, but no less than 0.5. A run's recipe says what was taken.",
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.trunk and self.backbone:
+            raise ValueError("expected `trunk` or `backbone`; got both")
+        if not self.shared and not self.branches:
+            raise ValueError("expected `backbone`, `trunk` or `branches`")
+        return self
+
+    def settle(self, steps: int) -> Self:
+        """A copy that says what its batch normalisation takes, where an epoch has so many steps.
+
+        A momentum that is given settles everything; the backbone's own is then as its network has it.
+        """
+        if self.norm_momentum is not None:
+            return self
+        momentum = min(SLOWEST, max(QUICKEST, round(1 - 2 / steps, 3)))
+        backbone = self.backbone
+        if backbone and backbone.learns_norms and backbone.norm_momentum is None and momentum < SLOWEST:
+            backbone = backbone.model_copy(update={"norm_momentum": momentum})
+        return self.model_copy(update={"norm_momentum": momentum, "backbone": backbone})
+
+    @property
+    def shared(self) -> Stack | Backbone | None:
+        """What the tasks without a branch stand on."""
+        return self.backbone or self.trunk

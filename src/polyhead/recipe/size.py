@@ -1,0 +1,119 @@
+"""How large a recipe's network comes out, told before anything is built: what cannot fit is refused in one line.
+
+All counts are from below, so that nothing is refused that would have worked: only the weights of convolutions and
+dense layers, and of a step's values only those that its backward pass has to read again.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from polyhead.errors import PolyheadError, shorten
+from polyhead.recipe.network import CHANNELS, Stack
+from polyhead.recipe.schema import Recipe
+
+LARGEST_FILE = 2**31  # bytes: protobuf, and so ONNX, takes no more
+FLOAT = 4  # bytes of a weight
+HALF = 2  # bytes of a value under bfloat16
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What stands under one key of the recipe: how many weights, and how many values for one image, and what to do."""
+
+    key: str
+    weights: int
+    values: int
+    advice: str
+
+
+def check_size(recipe: Recipe, images: int) -> None:
+    """Refuse a network that no model file or this machine can hold.
+
+    Args:
+        recipe: with as many labels as are known by then.
+        images: how many there are; a step shows no more.
+
+    Raises:
+        PolyheadError: with the part that is largest, and how large.
+    """
+    parts = list(list_layers(recipe))
+    bytes_of = {part.key: FLOAT * part.weights for part in parts}
+    total, largest = sum(bytes_of.values()), max(parts, key=lambda part: part.weights)
+    if total > LARGEST_FILE:
+        raise PolyheadError(
+            f"{largest.key}: has {largest.weights:,} weights or more, the network {_show(total)} of them, and a model "
+            f"file holds {_show(LARGEST_FILE)} at most; {largest.advice}"
+        )
+    memory, step = machine_memory(), min(recipe.training.batch_size, images)
+    each = HALF if recipe.training.precision == "bfloat16" else FLOAT
+    needed = 2 * total + step * each * sum(part.values for part in parts)  # 2: weights and their gradients
+    if memory and needed > memory:
+        widest = max(parts, key=lambda part: 2 * bytes_of[part.key] + step * each * part.values)
+        raise PolyheadError(
+            f"{widest.key}: a training step of {step:,} images needs {_show(needed)} of memory or more, most of it "
+            f"here; this machine has {_show(memory)}; lower training.batch_size or image.size, or {widest.advice}"
+        )
+
+
+def list_layers(recipe: Recipe) -> Iterator[Layers]:
+    """The parts of a recipe's network, each with its size."""
+    network = recipe.network
+    yield Layers("image.size", 0, 3 * recipe.image.size[0] * recipe.image.size[1], "make the images smaller")
+    vectors: dict[str, int] = {}
+    if network.backbone:
+        channels = int(CHANNELS[network.backbone.name] * min(network.backbone.width, 1))
+        yield from _list_dense("network.backbone", channels, network.backbone.dense)
+        vectors["trunk"] = (network.backbone.dense or [channels])[-1]
+    for name, stack in recipe.stacks().items():
+        blocks, vector = _list_blocks(f"network.{shorten(name, 60)}", stack, recipe.image.size)
+        yield from blocks
+        yield from _list_dense(f"network.{shorten(name, 60)}", vector, stack.dense)
+        vectors[name] = (stack.dense or [vector])[-1]
+    for name, task in recipe.tasks.items():
+        vector = vectors.get(f"branches.{name}") or vectors["trunk"]
+        units = network.heads[name].dense if name in network.heads else []
+        yield from _list_dense(f"network.heads.{shorten(name, 60)}", vector, units)
+        logits = (units or [vector])[-1] * max(1, task.width - 1)  # an ordinal task has one less
+        yield Layers(f"tasks.{shorten(name, 60)}", logits, 0, "give it fewer labels")
+
+
+def _list_blocks(key: str, stack: Stack, size: tuple[int, int]) -> tuple[list[Layers], int]:
+    """The blocks of a stack, and the width of the vector behind them."""
+    (height, width), channels = size, 1 if stack.view == "gray" else 3
+    parts = []
+    for place, block in enumerate(stack.blocks):
+        weights = values = 0
+        for filters in block.convolutions:
+            weights += block.kernel**2 * channels * filters
+            values += height * width * filters
+            channels = filters
+        advice = "take fewer filters" + (" or a smaller kernel" if block.kernel > 3 else "")
+        parts.append(Layers(f"{key}.blocks.{place}", weights, values, advice))
+        height, width = height // block.pool, width // block.pool
+    return parts, channels * (height * width if stack.end == "flatten" else 1)
+
+
+def _list_dense(key: str, vector: int, units: list[int]) -> Iterator[Layers]:
+    for wide, narrow in zip([vector, *units], units, strict=False):
+        advice = "take fewer units" + (", or make what comes before them smaller" if wide > narrow else "")
+        yield Layers(f"{key}.dense", wide * narrow, narrow, advice)
+
+
+def machine_memory() -> int | None:
+    """The bytes of memory of this machine or of its container; None where the system does not say."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+    try:
+        limit = CONTAINER_LIMIT.read_text(encoding="utf-8").strip()
+    except OSError:
+        return memory
+    return min(memory, int(limit)) if limit.isdecimal() else memory
+
+
+def _show(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB"

@@ -1,0 +1,154 @@
+"""How the network learns: stages, rates, what rows and images it sees, what weighs against what."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from polyhead.fields import Part, Share
+
+MOST = 1_000_000  # epochs, or images a step: a bound on what is asked, far above what anyone can wait for
+Precision = Literal["float32", "bfloat16"]
+
+
+class Augment(Part):
+    """Random changes to training images; all of one step, inside the compiled training step."""
+
+    flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror half of the images.")
+    rotation: float = Field(0.0, ge=0, le=180, description="Turn by up to so many degrees.")
+    shift: Share = Field(0.0, description="Shift by up to this share of height and width.")
+    zoom: Share = Field(0.0, description="Scale by 1 less or more up to this share.")
+    shear: float = Field(0.0, ge=0, lt=90, description="Shear by up to so many degrees.")
+    brightness: Share = Field(0.0, description="Add up to this share of full brightness, or take it away.")
+    contrast: Share = Field(0.0, description="Scale the difference from mid-grey by 1 less or more up to this share.")
+    saturation: Share = Field(0.0, description="Take colour away or add some, by up to this share of all there is.")
+    hue: Share = Field(0.0, description="Turn the colours by up to this share of half the colour circle.")
+    grayscale: Share = Field(0.0, description="Take all colour from this share of the images.")
+    blur: Share = Field(0.0, description="Blur this share of the images a little (a Gaussian, 1 pixel wide).")
+    erase: Share = Field(
+        0.0, description="Cover a random rectangle of this share of the images with noise (Zhong et al. 2017)."
+    )
+    fill: Literal["nearest", "reflect", "constant"] = Field("nearest", description="What comes in from outside.")
+
+
+class Stage(Part):
+    """Some epochs of the training, with what they train and how fast."""
+
+    train: Literal["heads", "all"] = Field(
+        "all", description="`heads`: all but the backbone, which stays as it is; or `all`."
+    )
+    epochs: int = Field(ge=1, le=MOST, description="Passes over the training images.")
+    learning_rate: float = Field(1e-3, gt=0, description="The learning rate at the stage's start.")
+    schedule: Literal["constant", "inverse_time", "cosine"] = Field(
+        "constant", description="How the rate goes on over the stage; see `training.schedule`."
+    )
+
+
+class TrainingRecipe(Part):
+    """How the network learns."""
+
+    epochs: int = Field(20, ge=1, le=MOST, description="Passes over the training images.")
+    batch_size: int = Field(32, ge=1, le=MOST, description="Images a step.")
+    devices: Literal["one", "all"] = Field(
+        "one",
+        description="`all`: each step's images are shared out among all accelerators of this machine, or its virtual "
+        "CPU devices; the losses are those of one device. On the jax backend only; they must divide `batch_size` (an "
+        "epoch's last, smaller batch is computed whole by each).",
+    )
+    optimizer: Literal[
+        "adam",
+        "adamw",
+        "sgd",
+        "rmsprop",
+        "adadelta",
+        "adagrad",
+        "adamax",
+        "nadam",
+        "lion",
+        "ftrl",
+        "adafactor",
+        "lamb",
+        "muon",
+        "schedulefreeadamw",
+    ] = Field("adam", description="The Keras optimiser, with its defaults but the learning rate.")
+    learning_rate: float = Field(1e-3, gt=0, description="The learning rate at the start.")
+    schedule: Literal["constant", "inverse_time", "cosine"] = Field(
+        "constant",
+        description="How the rate goes on: unchanged; rate / (1 + rate/epochs x step); or a twentieth of the steps of "
+        "warm-up, then half a cosine down to 0.",
+    )
+    stages: list[Stage] = Field(
+        [],
+        max_length=100,
+        description="Stages one after another, instead of one with `learning_rate` and `schedule`. `epochs` is then "
+        "their sum; a smaller number ends the training there.",
+    )
+    keep: Literal["best", "last"] | None = Field(
+        None,
+        description="The epoch whose weights are kept; if absent, the best by validation loss, where that may choose.",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation loss; if absent, never."
+    )
+    sampler: Literal["shuffle", "balanced"] = Field(
+        "shuffle",
+        description="Which rows an epoch shows: `shuffle`, each once; `balanced`, as many rows, drawn so that rare "
+        "labels are seen as often as frequent ones (rare ones several times an epoch, frequent ones not in each), for "
+        "each label of a multilabel task its yes as often as its no, for a number each of its `ranges`. Unknown counts "
+        "as one label more. Class weights do not know of it: both together balance twice.",
+    )
+    sampler_task: str | None = Field(
+        None,
+        description="The task whose labels `sampler: balanced` shows equally often; if absent, all tasks have an equal "
+        "say in how often a row is drawn.",
+    )
+    balance: Literal["fixed", "uncertainty", "dynamic_average"] = Field(
+        "fixed",
+        description="What weighs the tasks' losses against each other, times their `loss_weight`: `fixed`, nothing "
+        "else; `uncertainty`, a learnt variance for each, so that a task's weight goes to 1 / (2 x its loss) (Kendall, "
+        "Gal, Cipolla 2018); `dynamic_average`, more for a task whose training loss fell less over the last two epochs "
+        "(Liu, Johns, Davison 2019). Of the methods that go by how fast tasks learn this one needs no gradient of each "
+        "task, and so no second pass, and its weights follow from the history alone. Weights of each epoch stand in "
+        "the history as TASK.weight. The total losses there, by which the best epoch is chosen, keep to `loss_weight`.",
+    )
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="The momentum of an exponential moving average of the weights, such as 0.999: epochs are judged by "
+        "the averaged weights, and those are kept. If absent, none is taken.",
+    )
+    precision: Precision = Field(
+        "float32",
+        description="`bfloat16` computes in it where the machine does: on a GPU, and on TensorFlow on a CPU with "
+        "AVX-512 BF16 or AMX. Elsewhere it would be slower, so it is float32 after all, and training says so. Weights, "
+        "and the model file, are float32 always. It pays for networks of large convolutions; measure yours.",
+    )
+    augment: Augment = Augment()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sum_of_stages(cls, given: Any) -> Any:
+        stages = given.get("stages") if isinstance(given, dict) else None
+        if isinstance(stages, list) and "epochs" not in given:
+            epochs = [stage["epochs"] for stage in stages if isinstance(stage, dict) and "epochs" in stage]
+            if epochs and all(isinstance(number, int) and 1 <= number <= MOST for number in epochs):
+                given = given | {"epochs": min(sum(epochs), MOST)}
+        return given
+
+    @model_validator(mode="after")
+    def _within_stages(self) -> Self:
+        total = sum(stage.epochs for stage in self.stages)
+        if self.stages and self.epochs > total:
+            raise ValueError(f"epochs: is {self.epochs}, but the stages have {total} in all")
+        return self
+
+    def plan(self) -> list[Stage]:
+        """The stages; one where none are given."""
+        whole = Stage(epochs=self.epochs, learning_rate=self.learning_rate, schedule=self.schedule)
+        return self.stages or [whole]
+
+    @model_validator(mode="after")
+    def _sampler_agrees(self) -> Self:
+        if self.sampler_task and self.sampler != "balanced":
+            raise ValueError("sampler_task has an effect with `sampler: balanced` only; set that too, or take it out")
+        return self

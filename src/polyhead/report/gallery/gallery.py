@@ -1,0 +1,152 @@
+"""A gallery: many images to look through, filter and sort by its answers, from disk and without a network.
+
+What the page needs lies beside it in `gallery/`: `data.js` (the answers; a script, since a page on the disk may not
+read other files), `neighbours.js` (read when an image is first opened) and sheets of thumbnails.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import DTypeLike, NDArray
+
+from polyhead.evaluation.answers import read_answers
+from polyhead.progress import SILENT, Progress
+from polyhead.report.gallery.image_map import find_neighbours
+from polyhead.report.gallery.sheets import write_sheets
+from polyhead.report.parts import Pixels
+from polyhead.report.rendering import write_page
+from polyhead.tasks import Array, Task
+
+FOLDER = "gallery"
+TOP = 65535  # what a share of 1 is written as
+
+Packed = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupPart:
+    """The groups that n images are in: each image's group (0 is noise) and its distance to the group's centre; a name
+    and a CSS colour for each group, noise first; where each image lies on maps, (n, 2) from -1 to 1."""
+
+    labels: NDArray[np.intp]
+    distances: Array
+    names: Sequence[str]
+    colours: Sequence[str]
+    maps: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """n images to look through, 1 or more.
+
+    Attributes:
+        title: the page's.
+        images: their paths.
+        tasks: by name.
+        outputs: (n, width) a task, and `features`, if neighbours are to be shown.
+        pixels: their pictures.
+        root: the folder that the paths are relative to, if the page is to lead to the files.
+        truth: a text column a task, blank where unknown, if the labels are known.
+        groups: the groups that they are in, if they are.
+    """
+
+    title: str
+    images: Sequence[str]
+    tasks: Mapping[str, Task]
+    outputs: Mapping[str, Array]
+    pixels: Pixels
+    root: Path | None = None
+    truth: pd.DataFrame | None = None
+    groups: GroupPart | None = None
+
+    @property
+    def order(self) -> NDArray[np.intp]:
+        """As they are shown at first: by group, the most typical first."""
+        if self.groups is None:
+            return np.arange(len(self.images))
+        numbers = np.where(self.groups.labels == 0, len(self.groups.names), self.groups.labels)
+        return np.lexsort((self.groups.distances, numbers))
+
+
+def write_gallery(page: Path, gallery: Gallery, progress: Progress = SILENT) -> Path:
+    """Write a page with nothing but the gallery, and what it needs into `gallery` beside it; returns the page."""
+    write_gallery_files(page.parent / FOLDER, gallery, progress)
+    write_page(page, "gallery_page.html", {"gallery": gallery, "count": len(gallery.images)})
+    return page
+
+
+def write_gallery_files(folder: Path, gallery: Gallery, progress: Progress = SILENT) -> None:
+    """Make `folder`, and write what a page with a gallery in it needs beside the page."""
+    folder.mkdir()
+    order = gallery.order
+    sheets = write_sheets(folder, gallery.pixels, order, progress)
+    data = {
+        "names": [gallery.images[row] for row in order],
+        "root": gallery.root.absolute().as_uri() + "/" if gallery.root else "",
+        "sheets": sheets._asdict() | {"folder": folder.name},
+        "tasks": [
+            {"name": name} | _pack_task(task, gallery.outputs[name][order]) | _pack_truth(name, task, gallery, order)
+            for name, task in gallery.tasks.items()
+        ],
+        "groups": _pack_groups(gallery.groups, order) if gallery.groups else None,
+        "neighbours": len(order) > 1 and np.isfinite(gallery.outputs.get("features", np.nan)).all().item(),
+    }
+    _write_script(folder / "data.js", "polyheadGallery", data)
+    if data["neighbours"]:
+        progress.say("looking for each image's nearest neighbours")
+        near = find_neighbours(gallery.outputs["features"][order], seed=0)
+        packed = {"each": near.shape[1], "images": _pack(near, "<u4")}
+        _write_script(folder / "neighbours.js", "polyheadNeighbours", packed)
+
+
+def _write_script(path: Path, name: str, data: Packed) -> None:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    path.write_bytes(f"globalThis.{name}={text};\n".encode("utf-8", "replace"))
+
+
+def _pack(values: Array | NDArray[Any], kind: DTypeLike) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
+
+
+def _pack_task(task: Task, outputs: Array) -> Packed:
+    found = read_answers(task, outputs)
+    packed: Packed = {"labels": found.labels, "several": found.several, "unsure": _pack(found.unsure, "u1")}
+    if found.numbers is not None:
+        return packed | {"unit": found.unit, "numbers": _pack(found.numbers, "<f4")}
+    packed["shares"] = _pack(np.round(np.nan_to_num(found.shares).clip(0, 1) * TOP), "<u2")
+    if found.several:
+        return packed | {"said": _pack(np.packbits(found.said, axis=1), "u1")}
+    return packed | {"answer": _pack(found.said.argmax(axis=1), "<u2")}
+
+
+def _pack_truth(name: str, task: Task, gallery: Gallery, order: NDArray[np.intp]) -> Packed:
+    """The true label of each image, and whether the answer is wrong (1), right (0) or nobody knows (2)."""
+    if gallery.truth is None:
+        return {}
+    labels = gallery.truth[name].to_numpy(object)[order].tolist()
+    texts = sorted(set(labels))
+    places = {text: place for place, text in enumerate(texts)}
+    packed = {
+        "truths": [task.show(text) if text else "" for text in texts],
+        "truth": _pack(np.array([places[label] for label in labels]), "<u4"),
+    }
+    if task.numbers([]) is not None:
+        return packed  # a number is off by something, and neither right nor wrong
+    sizes = task.mistakes(labels, gallery.outputs[name][order])
+    return packed | {"wrong": _pack(np.where(np.isnan(sizes), 2, sizes > 0), "u1")}
+
+
+def _pack_groups(part: GroupPart, order: NDArray[np.intp]) -> Packed:
+    return {
+        "names": list(part.names),
+        "colours": list(part.colours),
+        "of": _pack(part.labels[order], "<u2"),
+        "distance": _pack(part.distances[order], "<f4"),
+        "maps": {name: _pack(plane[order], "<f4") for name, plane in part.maps.items()},
+    }

@@ -1,0 +1,76 @@
+"""What a report is made of: the parts that its caller hands in, each of which may be missing."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polyhead.model.diagram import Diagram
+from polyhead.tasks import Array, Task
+
+# Places (n,) of rows in a table -> their images (n, height, width, 3), red, green and blue from 0 to 255.
+Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class DataPart:
+    """The data set.
+
+    `table` has the text columns `path`, `split` (blank where there is none) and one a task, blank where unknown;
+    `rejected` has `path`, `task`, `value`, `reason`; `repeats` are groups of rows of the table, as places from 0,
+    whose images are the same byte for byte.
+    """
+
+    table: pd.DataFrame
+    rejected: pd.DataFrame
+    tasks: Mapping[str, Task]
+    repeats: Sequence[Sequence[int]]
+    pixels: Pixels
+
+
+@dataclass(frozen=True)
+class TrainingPart:
+    """The training: one row an epoch, with `epoch`, `loss`, `TASK.loss`, `TASK.METRIC`, the same behind `val_`,
+    `TASK.weight` where the tasks' weights changed, `learning_rate` and `seconds`; the epoch whose weights were kept;
+    sentences that a reader should know."""
+
+    history: pd.DataFrame
+    kept_epoch: int | None = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class EvaluatedSplit:
+    """A split that was judged: rows with `path` and a column a task, the outputs (n, width) a task, the images."""
+
+    rows: pd.DataFrame
+    outputs: Mapping[str, Array]
+    pixels: Pixels
+
+
+@dataclass(frozen=True)
+class ResultPart:
+    """How good the answers are: what `evaluation.json` holds, and the splits to show in detail, by name."""
+
+    evaluation: Mapping[str, Any]
+    tasks: Mapping[str, Task]
+    splits: Mapping[str, EvaluatedSplit]
+    held_out: Sequence[Mapping[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report's words and parts; `note` is a warning that stands near the top, `facts` are names and values."""
+
+    title: str
+    description: str = ""
+    note: str = ""
+    facts: Sequence[tuple[str, str]] = ()
+    remarks: Sequence[str] = ()
+    data: DataPart | None = None
+    network: Diagram | None = None
+    training: TrainingPart | None = None
+    results: ResultPart | None = None

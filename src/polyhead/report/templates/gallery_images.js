@@ -1,0 +1,113 @@
+"use strict";
+// What data.js holds, unpacked: images are numbers from 0, in the order of their thumbnails.
+function unpack(text, Kind) {
+  const raw = atob(text);
+  const bytes = new Uint8Array(raw.length);
+  for (let at = 0; at < raw.length; at++) bytes[at] = raw.charCodeAt(at);
+  return new Kind(bytes.buffer);
+}
+
+class ImageSet {
+  constructor(data) {
+    this.names = data.names;
+    this.count = data.names.length;
+    this.root = data.root;
+    this.sheets = data.sheets;
+    this.hasNeighbours = data.neighbours;
+    this.tasks = data.tasks.map((task) => ({
+      ...task,
+      shares: task.shares && unpack(task.shares, Uint16Array),
+      said: task.said && unpack(task.said, Uint8Array),
+      answer: task.answer && unpack(task.answer, Uint16Array),
+      numbers: task.numbers && unpack(task.numbers, Float32Array),
+      unsure: unpack(task.unsure, Uint8Array),
+      truth: task.truth && unpack(task.truth, Uint32Array),
+      wrong: task.wrong && unpack(task.wrong, Uint8Array),
+      bytes: Math.ceil(task.labels.length / 8),
+    }));
+    this.judged = this.tasks.some((task) => task.truth);
+    if (data.groups) {
+      this.groups = {
+        ...data.groups,
+        of: unpack(data.groups.of, Uint16Array),
+        distance: unpack(data.groups.distance, Float32Array),
+        maps: Object.entries(data.groups.maps).map(([name, plane]) => [name, unpack(plane, Float32Array)]),
+      };
+    }
+  }
+
+  says(task, label, image) {
+    if (!task.several) return task.answer[image] === label;
+    return (task.said[image * task.bytes + (label >> 3)] >> (7 - (label & 7))) & 1;
+  }
+
+  share(task, label, image) {
+    return task.shares[image * task.labels.length + label] / 65535;
+  }
+
+  // How sure an answer is: of several labels, the least certain one's probability.
+  certainty(task, image) {
+    if (!task.several) return this.share(task, task.answer[image], image);
+    let least = 1;
+    for (let label = 0; label < task.labels.length; label++) {
+      const yes = this.share(task, label, image);
+      least = Math.min(least, this.says(task, label, image) ? yes : 1 - yes);
+    }
+    return least;
+  }
+
+  answer(task, image) {
+    if (task.numbers) return showNumber(task.numbers[image], task.unit);
+    if (!task.several) return task.labels[task.answer[image]];
+    return task.labels.filter((_, label) => this.says(task, label, image)).join(", ") || "none";
+  }
+
+  truth(task, image) {
+    return task.truth ? task.truths[task.truth[image]] : "";
+  }
+
+  // What a thumbnail's style is, at `scale` times its size.
+  picture(image, scale) {
+    const { side, width, height, folder } = this.sheets;
+    const each = side * side;
+    const place = image % each;
+    const rows = Math.ceil(Math.min(each, this.count - (image - place)) / side);
+    return {
+      width: `${width * scale}px`,
+      height: `${height * scale}px`,
+      backgroundImage: `url("${folder}/sheet-${(image - place) / each}.jpg")`,
+      backgroundSize: `${side * width * scale}px ${rows * height * scale}px`,
+      backgroundPosition: `${-(place % side) * width * scale}px ${-Math.floor(place / side) * height * scale}px`,
+    };
+  }
+
+  // The nearest images by feature; the file that tells is read when it is first asked for.
+  neighbours(image) {
+    if (!this.hasNeighbours) return Promise.resolve([]);
+    this.near ??= new Promise((found) => {
+      const script = document.createElement("script");
+      script.src = `${this.sheets.folder}/neighbours.js`;
+      script.onload = () => {
+        const { each, images } = globalThis.polyheadNeighbours;
+        found({ each, images: unpack(images, Uint32Array) });
+      };
+      script.onerror = () => found({ each: 0, images: [] });
+      document.head.append(script);
+    });
+    return this.near.then(({ each, images }) => [...images.slice(image * each, (image + 1) * each)]);
+  }
+}
+
+function showNumber(value, unit) {
+  const digits = Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
+  return unit ? `${digits}\u00a0${unit}` : digits;
+}
+
+const showPercent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
+
+function make(name, className, text) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}

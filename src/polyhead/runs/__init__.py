@@ -1,0 +1,1 @@
+"""The run folder, and the order of things: what each command does, room after room."""

@@ -1,0 +1,108 @@
+"""Pretrained networks of `keras.applications`: each without its top, with its own scaling of the input inside."""
+
+import contextlib
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import applications, layers, ops
+
+from polyhead.errors import PolyheadError
+from polyhead.recipe.network import WIDTHS, Backbone
+
+# What a network was trained on, where it does not scale pixels from 0 to 255 itself.
+TO_ONE = re.compile(r"MobileNetV2|ResNet\d+V2|InceptionResNetV2|NASNet")  # -1 to 1
+OWN_SIZE = {"InceptionResNetV2": 299, "NASNetLarge": 331}  # height and width; 224 for the others
+STANDARD = re.compile(r"DenseNet")  # ImageNet's mean and standard deviation
+
+
+def build_backbone(given: Backbone, size: tuple[int, int], pretrained: bool) -> keras.Model:
+    """A model from float pixels (n, height, width, 3), 0 to 255, to a map of features (n, h, w, channels).
+
+    Args:
+        size: height and width; any that the network can take.
+        pretrained: whether to load `given.weights`.
+
+    Raises:
+        PolyheadError: the weights are neither here nor to be fetched, or are another network's.
+    """
+    shape = (*size, 3)
+    base = _make(given, weights=None, input_shape=shape)
+    for layer in base.layers:
+        if isinstance(layer, layers.Normalization):  # as arrays: tensors would become inputs of the ONNX graph
+            layer.mean, layer.variance = (ops.convert_to_numpy(value) for value in (layer.mean, layer.variance))
+        if isinstance(layer, layers.BatchNormalization) and given.norm_momentum is not None:
+            layer.momentum = given.norm_momentum
+    if pretrained and given.weights != "none":
+        _load(base, given)
+    pixels = keras.Input(shape)
+    return keras.Model(pixels, base(_scale(given.name, pixels)), name="backbone")
+
+
+def set_trainable(backbone: keras.Model, given: Backbone, trainable: bool) -> None:
+    """Train the backbone, or leave it as it is; its batch normalisation as the recipe says."""
+    backbone.trainable = trainable
+    for layer in () if given.learns_norms else backbone.layers[-1].layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
+
+
+def _make(given: Backbone, **more: Any) -> keras.Model:
+    width = {"alpha": given.width} if given.name in WIDTHS else {}
+    return getattr(applications, given.name)(include_top=False, **width, **more)
+
+
+def _scale(name: str, pixels: Any) -> Any:
+    if TO_ONE.match(name):
+        return layers.Rescaling(1 / 127.5, -1)(pixels)
+    if STANDARD.match(name):
+        means, deviations = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+        offsets = [-mean / deviation for mean, deviation in zip(means, deviations, strict=True)]
+        return layers.Rescaling([1 / deviation for deviation in deviations], offsets)(pixels)
+    return pixels
+
+
+def _load(base: keras.Model, given: Backbone) -> None:
+    path = given.find_weights()
+    if path:
+        _load_file(base, given, path)
+        return
+    # Weights are the same at every size, but Keras keeps them under the name of one: it is asked for that.
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # where Keras tells of the fetch
+            reference = _make(given, weights="imagenet", input_shape=(*[OWN_SIZE.get(given.name, 224)] * 2, 3))
+    except Exception as error:  # a fetch fails in as many ways as there are networks
+        folder = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
+        address = re.search(r"(https?://\S*/)([^\s/]+\.(?:h5|keras))", str(error))
+        if address:
+            raise PolyheadError(
+                f"network.backbone.weights: {address[2]} cannot be fetched from {address[1]}; put that file into "
+                f"{folder}, or give its path as network.backbone.weights"
+            ) from None
+        raise PolyheadError(
+            f"network.backbone.weights: the imagenet weights of {given.name} cannot be loaded ({_first_words(error)}); "
+            f"delete its file in {folder}, to have it fetched again, or give a file's path as network.backbone.weights"
+        ) from None
+    base.set_weights(reference.get_weights())
+
+
+def _load_file(base: keras.Model, given: Backbone, path: Path) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # weights that Keras would pass over, and go on without
+            base.load_weights(path)
+    except Exception as error:  # a file may be damaged in as many ways as there are bytes
+        reason = "its layers are others" if isinstance(error, UserWarning) else _first_words(error)
+        raise PolyheadError(f"network.backbone.weights: {given.weights} does not fit {given.name}: {reason}") from None
+    if not all(np.isfinite(weights).all() for weights in base.get_weights()):
+        raise PolyheadError(f"network.backbone.weights: {given.weights} holds numbers that are not finite")
+
+
+def _first_words(error: Exception) -> str:
+    """The first sentence of a library's words, or what sort of error it is."""
+    return " ".join(str(error).split()).partition(". ")[0] or type(error).__name__

@@ -1,0 +1,95 @@
+"""All that differs between Keras's backends when they train."""
+
+import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+
+from polyhead.errors import PolyheadError
+from polyhead.progress import Progress
+from polyhead.recipe.training import Precision
+from polyhead.training import quiet
+
+NAME = keras.backend.backend()
+OUT_OF_MEMORY = re.compile(r"resource_?exhausted|out of memory|OOM when|(can't|cannot|unable to) allocate", re.I)
+
+
+def start(seed: int, precision: Precision, progress: Progress) -> None:
+    """Seed everything, and make two runs on one machine equal.
+
+    On TensorFlow deterministic operations alone do not: a network of several branches needs one thread between
+    operations too. (Each operation still uses all cores.) And layers must be numbered from the start again: the order
+    in which TensorFlow adds gradients up goes by name, and `dense_10` comes before `dense_9`.
+    """
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    wanted = precision == "bfloat16"
+    keras.config.set_dtype_policy("mixed_bfloat16" if wanted and _has_accelerator() else "float32")
+    if wanted and not _has_accelerator() and not (NAME == "tensorflow" and _has_bfloat16()):
+        progress.say("bfloat16 would be slower on this processor: training in float32")
+    if NAME != "tensorflow":
+        return
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    if tf.config.threading.get_inter_op_parallelism_threads() != 1:
+        try:
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        except RuntimeError:
+            progress.say("TensorFlow was in use before this run: another run may differ from it in the last digits")
+    # On a CPU, oneDNN itself takes to bfloat16 where that is safe; variables and sums stay float32.
+    rewrite = wanted and not _has_accelerator() and _has_bfloat16()
+    tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": rewrite})
+    with quiet():
+        keras.ops.zeros(())  # wakes the devices
+
+
+def _has_accelerator() -> bool:
+    if NAME == "torch":
+        import torch
+
+        return bool(torch.accelerator.is_available())
+    return any("cpu" not in device.lower() for device in keras.distribution.list_devices())
+
+
+def _has_bfloat16() -> bool:
+    """Whether this CPU computes in bfloat16, as far as Linux tells."""
+    described = Path("/proc/cpuinfo")
+    return described.exists() and bool({"avx512_bf16", "amx_bf16"} & set(described.read_text().split()))
+
+
+@contextmanager
+def explain_memory() -> Iterator[None]:
+    """Say in a line that memory ran out, which each backend tells in an exception of its own.
+
+    Raises:
+        PolyheadError: it did.
+    """
+    try:
+        yield
+    except PolyheadError:
+        raise
+    except Exception as error:
+        if not isinstance(error, MemoryError) and not OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+            raise
+        raise PolyheadError(
+            "there is too little memory to train; try a lower training.batch_size or image.size, or a smaller network"
+        ) from None
+
+
+def settle(model: keras.Model) -> None:
+    """Make the model's variables hold what training has reached; JAX keeps them elsewhere within an epoch."""
+    if NAME == "jax":
+        model.jax_state_sync()
+
+
+def dropout_seed() -> int | None:
+    """A dropout layer's seed, None for Keras's own choice.
+
+    Without one, Keras's dropout on PyTorch draws from a generator that is no variable of the model, and that a run
+    which goes on after a stop would not have.
+    """
+    return random.getrandbits(31) if NAME == "torch" else None

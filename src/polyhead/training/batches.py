@@ -1,0 +1,86 @@
+"""What `fit` reads: batches whose content is a function of the seed, the epoch and the step alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from polyhead.training.sampling import BalancedDraw, Strata
+
+Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8] | NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What there is to learn from.
+
+    Attributes:
+        pixels: gives uint8 images (n, height, width, 3) for n rows of the table; or what a frozen backbone makes of
+            them, float32 (n, width).
+        targets: float32 (rows, width) by task, for all rows of the table.
+        train: the rows to train on.
+        valid: the rows that watch; empty where there are none.
+        weights: what each row of the table weighs in losses, float32 (rows,); None where all weigh the same.
+        strata: what is to be shown equally often, by task, for all rows; empty where the rows are shuffled.
+    """
+
+    pixels: Pixels
+    targets: Mapping[str, NDArray[np.float32]]
+    train: NDArray[np.intp]
+    valid: NDArray[np.intp]
+    weights: NDArray[np.float32] | None = None
+    strata: Mapping[str, Strata] = field(default_factory=dict)
+
+    def read(self, rows: NDArray[np.intp]) -> tuple[Any, ...]:
+        """Images and targets of some rows; and the rows' weights, where they have any."""
+        batch = self.pixels(rows), {name: targets[rows] for name, targets in self.targets.items()}
+        return batch if self.weights is None else (*batch, self.weights[rows])
+
+
+class Batches(keras.utils.PyDataset):
+    """Endless shuffled batches of the training rows, from step `start` of all steps on; `steps` make an epoch.
+
+    The last batch of an epoch may be smaller. Endless, and counted through, because Keras fetches ahead: a data set
+    that were told of a new epoch would be told at no certain moment.
+    """
+
+    def __init__(self, training_data: TrainingData, size: int, seed: int) -> None:
+        super().__init__()
+        self.training_data, self.size, self.seed, self.start = training_data, size, seed, 0
+        self.steps = -(-len(training_data.train) // size)
+        strata = [part[training_data.train] for part in training_data.strata.values()]
+        self._balanced = BalancedDraw(strata) if strata else None
+        self._order: tuple[int, NDArray[np.intp]] = (-1, training_data.train)
+
+    @property
+    def num_batches(self) -> None:
+        """Without end."""
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        """What step `start + index` learns from."""
+        epoch, step = divmod(self.start + index, self.steps)
+        if self._order[0] != epoch:
+            self._order = (epoch, self._draw(np.random.default_rng((self.seed, epoch))))
+        return self.training_data.read(self._order[1][step * self.size : (step + 1) * self.size])
+
+    def _draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        rows = self.training_data.train
+        return rows[self._balanced.draw(rng)] if self._balanced else rng.permutation(rows)
+
+
+class OneEpoch(keras.utils.PyDataset):
+    """Some rows once, in order."""
+
+    def __init__(self, training_data: TrainingData, rows: NDArray[np.intp], size: int) -> None:
+        super().__init__()
+        self.training_data, self.rows, self.size = training_data, rows, size
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.size)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        """What one batch is judged by."""
+        return self.training_data.read(self.rows[index * self.size : (index + 1) * self.size])

@@ -1,0 +1,192 @@
+"""The kinds of task: the half that needs Keras (its twin: `tasks/`).
+
+A head is a dense layer of `units` logits; what they mean, cost and score is the kind's. Losses and scores come as pairs
+of tensors of one shape, values and how much each counts: 0 where unknown, else 1. Only the sums sum(values x counts)
+and sum(counts) are ever divided: an unknown label adds nothing to a loss and is not in its denominator. Class weights
+are factors of the counts, in what is made small and nowhere else: a label of weight 3 is as three labels. So weights do
+not change a loss's scale, and a batch costs no more than its worst label however rare that is. (Over the known labels'
+number instead, a single rare label may outweigh a batch many times over, and Adam's step with it: tried on garments of
+46 colours, it learnt less.) The price: where all known labels of a batch are of one class, their weight has no effect.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from keras import ops
+
+from polyhead.training.losses import Masked, Tensor, class_loss, cosine, smooth, yes_no_loss
+
+
+class Head(ABC):
+    """How one task is learnt. Targets are those of `Task.encode`: float32, NaN where unknown."""
+
+    def __init__(self, task: Any) -> None:
+        self.task = task
+
+    @property
+    def units(self) -> int:
+        """How many logits it takes."""
+        return int(self.task.width)
+
+    @property
+    @abstractmethod
+    def output(self) -> str:
+        """What `activate` does, in a word."""
+
+    @abstractmethod
+    def activate(self, logits: Tensor) -> Tensor:
+        """Outputs (n, task.width), as `Task.decode` reads them, of logits (n, units)."""
+
+    @abstractmethod
+    def loss(self, targets: Tensor, logits: Tensor) -> Masked:
+        """The loss of every value that the head is to learn, and how much each counts."""
+
+    def weights(self, targets: Tensor) -> Tensor:
+        """What the counts of the loss are multiplied by while it is made small: the classes' weights."""
+        return 1.0
+
+    @abstractmethod
+    def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
+        """The metrics to show while it learns, by their usual names."""
+
+
+class CategoricalHead(Head):
+    """Softmax and a loss of classes; or a sigmoid a class and a loss of yes and no over them."""
+
+    @property
+    def output(self) -> str:
+        return str(self.task.activation)
+
+    def activate(self, logits: Tensor) -> Tensor:
+        return ops.softmax(logits) if self.task.activation == "softmax" else ops.sigmoid(logits)
+
+    def loss(self, targets: Tensor, logits: Tensor) -> Masked:
+        places, known = _known(targets)
+        truth = ops.one_hot(ops.cast(places[:, 0], "int32"), self.units)
+        if self.task.activation == "softmax":
+            return class_loss(self.task, truth, logits), known
+        return yes_no_loss(self.task, truth, logits), ops.broadcast_to(known, ops.shape(logits))
+
+    def weights(self, targets: Tensor) -> Tensor:
+        return _weights_at(self.task, _known(targets)[0])
+
+    def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
+        places, known = _known(targets)
+        return {"accuracy": (_as_numbers(_as_numbers(ops.argmax(logits, axis=1))[:, None] == places), known)}
+
+
+class BinaryHead(Head):
+    """One sigmoid, or several that are independent, and a loss of yes and no."""
+
+    output = "sigmoid"
+
+    def activate(self, logits: Tensor) -> Tensor:
+        return ops.sigmoid(logits)
+
+    def loss(self, targets: Tensor, logits: Tensor) -> Masked:
+        truth, known = _known(targets)
+        if self.task.loss == "cosine":
+            return cosine(smooth(truth, self.task.label_smoothing, 2), logits, known)
+        return yes_no_loss(self.task, truth, logits), known
+
+    def weights(self, targets: Tensor) -> Tensor:
+        if self.task.class_weight == "none":
+            return 1.0
+        no, yes = self.task.class_weights().reshape(2, -1).astype("float32")
+        return ops.where(_known(targets)[0] > 0.5, yes, no)
+
+    def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
+        truth, known = _known(targets)
+        return {"accuracy": (_as_numbers((logits >= 0) == (truth > 0.5)), known)}
+
+
+class RegressionHead(Head):
+    """A number; the network learns it scaled, outputs and errors are in the label's unit."""
+
+    output = "linear"
+
+    def activate(self, logits: Tensor) -> Tensor:
+        numbers = logits * self.task.factor + self.task.offset
+        if self.task.minimum is not None:
+            numbers = ops.maximum(numbers, self.task.minimum)
+        if self.task.maximum is not None:
+            numbers = ops.minimum(numbers, self.task.maximum)
+        return numbers
+
+    def loss(self, targets: Tensor, logits: Tensor) -> Masked:
+        numbers, known = _known(targets)
+        errors = logits - (numbers - self.task.offset) / self.task.factor
+        sizes = ops.abs(errors)
+        losses = {
+            "mse": ops.square(errors),
+            "mae": sizes,
+            "huber": ops.where(sizes <= 1, 0.5 * ops.square(errors), sizes - 0.5),
+        }
+        return losses[self.task.loss], known
+
+    def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
+        numbers, known = _known(targets)
+        return {"mae": (ops.abs(self.activate(logits) - numbers), known)}
+
+
+class OrdinalHead(Head):
+    """CORN: each logit says whether a level is passed, given that it is reached.
+
+    Shi, Cao, Raschka: Deep Neural Networks for Rank-Consistent Ordinal Regression Based On Conditional Probabilities,
+    2021, arXiv:2111.08851.
+    """
+
+    output = "CORN"
+
+    @property
+    def units(self) -> int:
+        return int(self.task.width) - 1
+
+    def activate(self, logits: Tensor) -> Tensor:
+        # P(above k) is the product of the conditional probabilities up to k; as a sum of logarithms it stays exact.
+        above = ops.exp(ops.cumsum(ops.log_sigmoid(logits), axis=1))
+        one = ops.ones_like(above[:, :1])
+        return ops.concatenate([one, above], axis=1) - ops.concatenate([above, ops.zeros_like(one)], axis=1)
+
+    def loss(self, targets: Tensor, logits: Tensor) -> Masked:
+        ranks, known = _known(targets)
+        levels = ops.arange(self.units, dtype="float32")[None, :]
+        reached = _as_numbers(ranks >= levels) * known  # a level that was never reached teaches nothing of passing it
+        return yes_no_loss(self.task, _as_numbers(ranks > levels), logits), reached
+
+    def weights(self, targets: Tensor) -> Tensor:
+        return _weights_at(self.task, _known(targets)[0])
+
+    def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
+        ranks, known = _known(targets)
+        above = ops.exp(ops.cumsum(ops.log_sigmoid(logits), axis=1))
+        answers = ops.sum(_as_numbers(above > 0.5), axis=1, keepdims=True)
+        errors = ops.abs(answers - ranks)
+        return {"accuracy": (_as_numbers(errors < 0.5), known), "mae": (errors, known)}
+
+
+HEADS: dict[str, type[Head]] = {
+    "categorical": CategoricalHead,
+    "multilabel": BinaryHead,
+    "binary": BinaryHead,
+    "regression": RegressionHead,
+    "ordinal": OrdinalHead,
+}
+
+
+def _known(targets: Tensor) -> Masked:
+    # NaN is replaced before anything is computed with it: a NaN times 0 is a NaN, in the gradient too.
+    known = ops.logical_not(ops.isnan(targets))
+    return ops.where(known, targets, ops.zeros_like(targets)), _as_numbers(known)
+
+
+def _weights_at(task: Any, places: Tensor) -> Tensor:
+    """How much rows count in a loss, by the places (n, 1) of their labels; 1 where all count the same."""
+    if task.class_weight == "none":
+        return 1.0
+    weights = ops.convert_to_tensor(task.class_weights(), dtype="float32")
+    return ops.take(weights, ops.cast(places, "int32"), axis=0)
+
+
+def _as_numbers(condition: Tensor) -> Tensor:
+    return ops.cast(condition, "float32")

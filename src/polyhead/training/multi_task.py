@@ -1,0 +1,100 @@
+"""The model that Keras fits: the network behind augmentation, with losses and metrics that leave unknown labels out.
+
+Keras would divide each task's loss by all rows, log it averaged over batches of any size, and know no mask within a
+multilabel target; here every figure, of a batch or of an epoch, is a sum over known labels by their number. A row's
+weight w makes its labels count w times in losses, sum(w loss) / sum(w): a row of weight 2 is two rows, and one of
+weight 0 is not there. Metrics count each row once.
+"""
+
+from typing import Any
+
+import keras
+from keras import metrics, ops
+
+from polyhead.recipe.schema import Recipe
+from polyhead.recipe.training import Augment
+from polyhead.training.augmentation import RandomChange
+from polyhead.training.devices import share
+from polyhead.training.losses import Masked, Tensor
+from polyhead.training.network import Network
+from polyhead.training.weighting import BALANCES
+
+
+class MultiTaskModel(keras.Model):
+    """What `fit` trains; its variables are the network's, the seeds' and the metrics'.
+
+    Logs hold `loss` (the sum of the tasks' losses by the recipe's weights, whatever balances them), and `TASK.loss`,
+    `TASK.accuracy`, `TASK.mae` as the kinds have them; NaN where no label was known.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe) -> None:
+        super().__init__(dtype="float32")
+        self.core, self.top = network.core, network.top
+        self.heads = network.heads
+        changes = recipe.training.augment != Augment()
+        self.augment = RandomChange(recipe.training.augment, recipe.seed) if changes else None
+        weights = {name: head.task.loss_weight for name, head in self.heads.items()}
+        self.balance = BALANCES[recipe.training.balance](weights)
+        self.means = {
+            name: {key: metrics.Mean(name=key) for key in ("loss", *self._scores_of(name))} for name in self.heads
+        }
+
+    def _scores_of(self, name: str) -> list[str]:
+        head = self.heads[name]
+        targets, logits = ops.zeros((1, head.task.width)), ops.zeros((1, head.units))
+        return list(head.scores(targets, logits))
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing is left to build: the network is made of built layers."""
+
+    def call(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
+        """Logits by task of uint8 images (n, height, width, 3), or of the vectors (n, width) that the top reads."""
+        images = share(images)
+        if self.top is not None and len(images.shape) == 2:
+            return dict(self.top(images, training=training))
+        pixels = ops.cast(images, "float32")
+        if training and self.augment is not None:
+            pixels = self.augment(pixels)
+        found = self.core(pixels, training=training)
+        return {name: found[name] for name in self.heads}
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Tensor:
+        """The balanced sum of the tasks' losses over a batch, each over its known labels."""
+        total = 0.0
+        for name, head in self.heads.items():
+            values, counts = _weigh(head.loss(y[name], y_pred[name]), sample_weight)
+            counts = counts * head.weights(y[name])
+            number = ops.sum(counts)
+            mean = ops.sum(values * counts) / ops.where(number > 0, number, 1.0)
+            total += self.balance.weigh(name, mean, number > 0)
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Tensor]:
+        """Add a batch to the epoch's sums."""
+        for name, head in self.heads.items():
+            values, counts = _weigh(head.loss(y[name], y_pred[name]), sample_weight)
+            self.means[name]["loss"].update_state(values, sample_weight=counts)
+            for key, (scores, known) in head.scores(y[name], y_pred[name]).items():
+                self.means[name][key].update_state(scores, sample_weight=known)
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        """The epoch so far."""
+        logs: dict[str, Any] = {"loss": 0.0}
+        for name, means in self.means.items():
+            logs["loss"] += self.heads[name].task.loss_weight * means["loss"].result()  # 0 where nothing was known
+            for key, mean in means.items():
+                logs[f"{name}.{key}"] = ops.where(mean.count > 0, mean.result(), float("nan"))
+        return logs
+
+    def log_names(self) -> list[str]:
+        """The logs' names in the order of the tasks; TensorFlow sorts them."""
+        return ["loss", *(f"{name}.{key}" for name, means in self.means.items() for key in means)]
+
+
+def _weigh(masked: Masked, weights: Tensor | None) -> Masked:
+    """The same, where each row counts as much as its weight (n,) says."""
+    values, known = masked
+    return (values, known) if weights is None else (values, known * ops.reshape(weights, (-1, 1)))

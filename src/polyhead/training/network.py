@@ -1,0 +1,120 @@
+"""The network: pixels in, the logits of every task and the feature vector out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+from keras import layers, ops
+
+from polyhead.recipe.network import SLOWEST, Backbone, Block, DenseLayers, Stack
+from polyhead.recipe.schema import Recipe
+from polyhead.tasks import Task
+from polyhead.training import backend
+from polyhead.training.backbones import build_backbone
+from polyhead.training.heads import HEADS, Head
+from polyhead.training.losses import Tensor
+
+
+@dataclass(frozen=True)
+class Network:
+    """The parts of a network that training and export wire up differently.
+
+    `core` maps float pixels (n, height, width, 3) from 0 to 255 to a dict of the logits of each task, and `features`.
+    """
+
+    core: keras.Model
+    heads: dict[str, Head]
+    backbone: keras.Model | None = None  # a part of core that stages may leave as it is
+    trunk: keras.Model | None = None  # core up to the backbone's pooled vectors (n, width), where all tasks read those
+    top: keras.Model | None = None  # the rest of core: from those vectors to the logits
+
+    def answering(self) -> keras.Model:
+        """The network that is shipped: uint8 images in, activated outputs named after the tasks out, and `features`."""
+        images = keras.Input(self.core.input_shape[1:], dtype="uint8", name="images")
+        found = self.core(ops.cast(images, "float32"))
+        outputs = {name: head.activate(found[name]) for name, head in self.heads.items()}
+        return keras.Model(images, outputs | {"features": found["features"]})
+
+
+def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = False) -> Network:
+    """The network of a recipe, for tasks that have learnt from the training split.
+
+    Args:
+        pretrained: whether to give a backbone the weights that the recipe names; not needed where weights are loaded
+            into the whole network afterwards.
+
+    Raises:
+        PolyheadError: those weights cannot be had.
+    """
+    pixels = keras.Input((*recipe.image.size, 3), name="pixels")
+    scaled = layers.Rescaling(1 / 255, name="scaled")(pixels)
+    momentum = SLOWEST if recipe.network.norm_momentum is None else recipe.network.norm_momentum
+    vectors = {}
+    backbone = None
+    if recipe.network.backbone:
+        backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained)
+        pooled = _pool(backbone(_see(pixels, recipe.network.backbone)), recipe.network.backbone)
+        vectors["trunk"] = _add_dense(pooled, recipe.network.backbone.ending, momentum)
+    vectors |= {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
+    heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
+    logits = {}
+    for name, head in heads.items():
+        x = vectors.get(f"branches.{name}", vectors.get("trunk"))
+        x = _add_dense(x, recipe.network.heads.get(name, DenseLayers()), momentum)
+        logits[name] = layers.Dense(head.units, dtype="float32")(x)
+    parts = list(vectors.values())
+    features = parts[0] if len(parts) == 1 else layers.Concatenate(dtype="float32")(parts)
+    core = keras.Model(pixels, logits | {"features": features})
+    if backbone is None or recipe.stacks():
+        return Network(core, heads, backbone)
+    return Network(core, heads, backbone, trunk=keras.Model(pixels, pooled), top=keras.Model(pooled, logits))
+
+
+def build_exact(recipe: Recipe, tasks: Mapping[str, Task], weights: Path) -> Network:
+    """A trained network in double precision, but for its logits."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    try:
+        network = build_network(recipe, tasks)
+        network.core.load_weights(weights)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return network
+
+
+def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
+    x = ops.image.rgb_to_grayscale(x) if stack.view == "gray" else x
+    for block in stack.blocks:
+        x = _add_block(x, block, momentum)
+    x = layers.Flatten()(x) if stack.end == "flatten" else layers.GlobalAveragePooling2D()(x)
+    return _add_dense(x, stack.ending, momentum)
+
+
+def _see(pixels: Tensor, given: Backbone) -> Tensor:
+    # A backbone takes three channels, whatever they show.
+    return ops.repeat(ops.image.rgb_to_grayscale(pixels), 3, axis=-1) if given.view == "gray" else pixels
+
+
+def _pool(x: Tensor, given: Backbone) -> Tensor:
+    return layers.GlobalAveragePooling2D()(x) if given.pooling == "average" else layers.GlobalMaxPooling2D()(x)
+
+
+def _add_dense(x: Tensor, given: DenseLayers, momentum: float) -> Tensor:
+    for units in given.dense:
+        x = layers.Dense(units, activation=given.activation)(x)
+        if given.batch_norm:
+            x = layers.BatchNormalization(momentum=momentum)(x)
+        x = layers.Dropout(given.dropout, seed=backend.dropout_seed())(x)
+    if given.dropout and not given.dense:
+        x = layers.Dropout(given.dropout, seed=backend.dropout_seed())(x)
+    return x
+
+
+def _add_block(x: Tensor, block: Block, momentum: float) -> Tensor:
+    for filters in block.convolutions:
+        x = layers.Conv2D(filters, block.kernel, padding="same", activation="relu")(x)
+        x = layers.BatchNormalization(momentum=momentum)(x)
+    if block.pool > 1:
+        x = layers.MaxPooling2D(block.pool)(x)
+    return layers.Dropout(block.dropout, seed=backend.dropout_seed())(x) if block.dropout else x

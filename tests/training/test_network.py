@@ -1,0 +1,55 @@
+"""What a recipe says of the network is what is built."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from keras import layers
+
+from networks import TRUNK, build
+from polyhead.export.onnx import export_network
+from polyhead.training.network import Network
+
+HEADS = "network.heads={color: {dense: [7, 5], activation: gelu, batch_norm: false}, width: {dropout: 0.5}}"
+BACKBONE = "network={backbone: {name: MobileNetV2, width: 0.35, weights: none}}"
+BRANCH = "network.branches={marks: {blocks: [{filters: 4, pool: 4}], dense: [6]}}"
+
+
+def own_layers(network: Network, task: str) -> list[layers.Layer]:
+    """The layers between the vector that other tasks share and a task's logits, from the logits upwards."""
+    found, shared = [], network.core.output["features"]
+    tensor = network.core.output[task]
+    while tensor is not shared:
+        layer = tensor._keras_history.operation
+        found.append(layer)
+        tensor = layer.input
+    return found
+
+
+@pytest.mark.parametrize("on", [TRUNK, BACKBONE], ids=["trunk", "backbone"])
+def test_a_task_has_the_layers_that_its_head_asks_for_and_others_have_none(on: str, tmp_path: Path) -> None:
+    *_, network = build(tmp_path, on, HEADS)
+    _, *dense = own_layers(network, "color")
+    widths = [(layer.units, layer.activation.__name__) for layer in dense if isinstance(layer, layers.Dense)]
+    assert widths == [(5, "gelu"), (7, "gelu")]
+    assert not any(isinstance(layer, layers.BatchNormalization) for layer in dense)
+    _, dropout = own_layers(network, "width")
+    assert dropout.rate == 0.5
+    assert len(own_layers(network, "shape")) == 1  # its logits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"])
+def test_the_file_of_a_network_with_heads_agrees_with_it(activation: str, tmp_path: Path) -> None:
+    head = f"{{dense: [7], activation: {activation}, dropout: 0.1}}"
+    recipe, tasks, network = build(tmp_path, TRUNK, BRANCH, f"network.heads={{color: {head}, marks: {head}}}")
+    network.core.save_weights(tmp_path / "some.weights.h5")
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    _, difference = export_network(recipe, tasks, tmp_path / "some.weights.h5", {"train": 3}, images)
+    assert difference < 1e-5
+
+
+def test_a_stack_without_dense_layers_drops_behind_its_end(tmp_path: Path) -> None:
+    *_, network = build(tmp_path, "network.trunk={blocks: [{filters: 4}], dropout: 0.25}")
+    rates = [layer.rate for layer in network.core.layers if isinstance(layer, layers.Dropout)]
+    assert rates == [0.25]

@@ -1,0 +1,166 @@
+"""What a training run makes of its recipe's options, seen in the weights that it keeps."""
+
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import polyhead
+from conftest import TINY_RECIPE
+from polyhead.progress import SILENT
+from polyhead.recipe.loading import load_recipe
+from polyhead.recipe.network import NetworkRecipe
+from polyhead.training import WEIGHTS
+from polyhead.training.batches import TrainingData
+from polyhead.training.features import precompute
+from polyhead.training.fit import train_network
+from polyhead.training.history import find_overfitted
+from polyhead.training.network import build_network
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
+COLORS = ["red", "blue", "green"] * 4
+BACKBONE = "{name: MobileNetV2, width: 0.35, weights: none}"
+
+
+class Reader:
+    """Gives images, and counts how many."""
+
+    count = 0
+
+    def __call__(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+        self.count += len(rows)
+        return IMAGES[rows]
+
+
+def train(folder: Path, reader: Reader, *settings: str) -> list[NDArray[np.float32]]:
+    """The weights that are kept, in order, of a task trained on eight rows and watched on four."""
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    plain = ["tasks={color: {kind: categorical}}", "image.size=[32, 32]", *settings]
+    recipe = load_recipe(folder / "tiny.yaml", plain)
+    tasks = {"color": recipe.tasks["color"].learn("color", COLORS)}
+    training_data = TrainingData(reader, {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12))
+    train_network(recipe, tasks, training_data, folder, SILENT)
+    found: dict[str, NDArray[np.float32]] = {}
+    with h5py.File(folder / WEIGHTS) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return [found[name] for name in sorted(found)]
+
+
+def test_a_backbone_that_stays_as_it_is_sees_every_image_once(tmp_path: Path) -> None:
+    heads = [f"network={{backbone: {BACKBONE}}}", "training={stages: [{train: heads, epochs: 3}], batch_size: 8}"]
+    once, always = Reader(), Reader()
+    train(tmp_path / "once", once, *heads)
+    train(tmp_path / "always", always, *heads, "training.augment.flip=horizontal")
+    assert once.count == 8 + 4
+    assert always.count >= 3 * (8 + 4)  # Keras fetches ahead
+    assert not list((tmp_path / "once/state").glob("features*"))
+
+
+def test_the_vectors_of_a_frozen_backbone_are_those_that_the_network_itself_reads(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    recipe = load_recipe(tmp_path / "tiny.yaml", [f"network={{backbone: {BACKBONE}}}", "image.size=[32, 32]"])
+    network = build_network(recipe, {"color": recipe.tasks["color"].learn("color", COLORS)})
+    assert network.trunk is not None
+    assert network.top is not None
+    rows = np.array([7, 2, 9])
+    training_data = TrainingData(lambda rows: IMAGES[rows], {}, np.arange(8), np.arange(8, 12))
+    vectors = precompute(network.trunk, training_data, tmp_path / "features", SILENT).pixels(rows)
+    whole = network.core(IMAGES[rows].astype("float32"))
+    np.testing.assert_allclose(vectors, keras.ops.convert_to_numpy(whole["features"]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(network.top(vectors)["color"]),
+        keras.ops.convert_to_numpy(whole["color"]),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_averaged_weights_are_what_is_kept(tmp_path: Path) -> None:
+    plain = ["network={trunk: {blocks: [{filters: 4, pool: 8}]}}", "training={optimizer: sgd, keep: last, epochs: 2}"]
+    settings = [*plain, "training.learning_rate=0.1", "training.batch_size=8"]  # one step an epoch
+    first = train(tmp_path / "first", Reader(), *settings, "training.epochs=1")
+    second = train(tmp_path / "second", Reader(), *settings)
+    average = train(tmp_path / "average", Reader(), *settings, "training.ema=0.75")
+    trained = [not np.array_equal(one, other) for one, other in zip(first, second, strict=True)]
+    assert sum(trained) >= 4
+    # The average begins as the weights of the first step. Batch normalisation's statistics are averages already.
+    expected = [0.75 * one + 0.25 * other for one, other in zip(first, second, strict=True)]
+    close = [np.allclose(*pair, atol=1e-6) for pair in zip(average, expected, strict=True)]
+    statistics = [np.array_equal(*pair) for pair in zip(average, second, strict=True)]
+    assert all(one or other for one, other in zip(close, statistics, strict=True))
+    assert sum(one and moved for one, moved in zip(close, trained, strict=True)) >= 4
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])  # the latter also sets TensorFlow back
+def test_weights_are_float32_whatever_is_computed_in(precision: str, tmp_path: Path) -> None:
+    kept = train(tmp_path / "run", Reader(), f"training.precision={precision}", "training.epochs=2")
+    assert {weights.dtype for weights in kept} == {np.dtype(np.float32)}
+    assert all(np.isfinite(weights).all() for weights in kept)
+
+
+@pytest.mark.parametrize(
+    ("steps", "momentum"), [(1, 0.5), (3, 0.5), (8, 0.75), (30, 0.933), (100, 0.98), (200, 0.99), (10**6, 0.99)]
+)
+def test_batch_normalisation_follows_within_an_epoch(steps: int, momentum: float) -> None:
+    stack = {"trunk": {"blocks": [{"filters": 4}]}}
+    assert NetworkRecipe.model_validate(stack).settle(steps).norm_momentum == momentum
+    given = NetworkRecipe.model_validate(stack | {"norm_momentum": 0.97})
+    assert given.settle(steps) == given
+
+
+@pytest.mark.parametrize(
+    ("given", "steps", "momentum"),
+    [
+        ({"weights": "none"}, 8, 0.75),
+        ({"frozen_batch_norm": False}, 8, 0.75),
+        ({"frozen_batch_norm": False, "norm_momentum": 0.9}, 8, 0.9),
+        ({"frozen_batch_norm": False}, 200, None),
+        ({}, 8, None),
+    ],
+    ids=str,
+)
+def test_so_does_that_of_a_backbone_which_learns_it(
+    given: dict[str, object], steps: int, momentum: float | None
+) -> None:
+    network = NetworkRecipe.model_validate({"backbone": {"name": "MobileNetV2"} | given})
+    settled = network.settle(steps).backbone
+    assert settled is not None
+    assert settled.norm_momentum == momentum
+    as_keras_has_it = network.model_copy(update={"norm_momentum": 0.99})
+    assert as_keras_has_it.settle(steps) == as_keras_has_it
+
+
+@pytest.mark.parametrize("name", ["fashionnet", "utkface", "celeba", "fashionai", "demo", "fashionnet-best"])
+def test_a_recipe_of_published_figures_leaves_nothing_of_it_open(name: str) -> None:
+    network = load_recipe(name).network
+    assert network.settle(3) == network
+
+
+@pytest.mark.slow
+def test_a_runs_recipe_says_the_momentum_that_was_taken(shapes: Path, tmp_path: Path) -> None:
+    settings = ["tasks={color: {kind: categorical}}", "training.epochs=2", "training.batch_size=4"]
+    settings.append("data.max_rejected=0.2")
+    run = polyhead.train(shapes.parent / "tiny.yaml", tmp_path / "run", data=shapes, overrides=settings)
+    network = load_recipe(run / "recipe.yaml").network
+    assert network.norm_momentum == 0.667  # 22 rows in steps of 4: 6 an epoch
+    again = polyhead.train(run / "recipe.yaml", tmp_path / "again")
+    assert (again / "evaluation.json").read_bytes() == (run / "evaluation.json").read_bytes()
+
+
+def test_what_was_find_overfitted_alone_is_known_by_its_figures() -> None:
+    rows = [{"a.accuracy": 0.9, "b.accuracy": 0.9, "c.accuracy": 0.45, "d.mae": 1.0, "e.mae": 1.0, "f.accuracy": None}]
+    valid = {
+        "a": {"n": 9, "accuracy": 0.3, "baseline": {"accuracy": 0.3}},
+        "b": {"n": 9, "accuracy": 0.4, "baseline": {"accuracy": 0.3}},  # learnt
+        "c": {"n": 9, "accuracy": 0.3, "baseline": {"accuracy": 0.3}},  # not learnt at all
+        "d": {"n": 9, "mae": 4.0, "baseline": {"mae": 3.0}},
+        "e": {"n": 9, "mae": 2.0, "baseline": {"mae": 3.0}},  # learnt
+        "f": {"n": 9, "accuracy": 0.3, "baseline": {"accuracy": 0.3}},
+        "g": {"n": 0},
+    }
+    assert find_overfitted(rows, valid) == ["a", "d"]
+    assert find_overfitted([], valid) == []

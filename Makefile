@@ -28,13 +28,18 @@ lint: $(VENV)/.ready
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 
-# Pages that are made from the code.
-docs: $(VENV)/.ready
+# The documentation, in site/: first the pages that are made from the code and kept with it, then the site.
+docs: $(VENV)/.docs-ready
 	$(RUN) polyhead.recipe.reference docs
+	$(RUN) mkdocs build
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) pip install --quiet --editable '.[tensorflow,dev]'
+	touch $@
+
+$(VENV)/.docs-ready: $(VENV)/.ready
+	$(RUN) pip install --quiet --editable '.[docs]'
 	touch $@
 
 .venv-backends/.ready: pyproject.toml
@@ -44,4 +49,4 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv .venv-backends demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-backends demo build dist site .pytest_cache .mypy_cache .ruff_cache

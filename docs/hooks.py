@@ -45,8 +45,9 @@ def lead_links(markdown: str, folder: str, repository: str) -> str:
 
 def describe_commands() -> str:
     """Every command with its arguments and options, as `polyhead COMMAND --help` says it."""
-    from polyhead.cli import app
+    from polyhead.cli.train import app
 
     command = get_command(app)
-    text = get_docs_for_click(obj=command, ctx=Context(command), indent=1, name="polyhead")
-    return re.sub(r"^.*?(?=^### )", "", text, count=1, flags=re.DOTALL | re.MULTILINE)
+    text = get_docs_for_click(obj=command, ctx=Context(command), name="polyhead")
+    first = text.index("## ")  # what stands before is the list of commands, which the page has at its side
+    return text[first:].replace("* `--help`: Show this message and exit.\n", "").replace("**Options**:\n\n\n", "")

@@ -29,17 +29,13 @@ lint: $(VENV)/.ready
 	$(RUN) mypy
 
 # The documentation, in site/: first the pages that are made from the code and kept with it, then the site.
-docs: $(VENV)/.docs-ready
+docs: $(VENV)/.ready
 	$(RUN) polyhead.recipe.reference docs
 	$(RUN) mkdocs build
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) pip install --quiet --editable '.[tensorflow,dev]'
-	touch $@
-
-$(VENV)/.docs-ready: $(VENV)/.ready
-	$(RUN) pip install --quiet --editable '.[docs]'
 	touch $@
 
 .venv-backends/.ready: pyproject.toml

@@ -5,6 +5,8 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -124,6 +126,16 @@ def test_every_page_is_in_the_navigation() -> None:
 
     listed = list(list_pages(settings["nav"]))
     assert sorted(listed) == sorted(page.relative_to(DOCS).as_posix() for page in GUIDES)
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="pip install 'polyhead[docs]'")
+    command = (sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site"))
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    for name in polyhead.__all__:
+        assert f'id="polyhead.{name}"' in (tmp_path / "site/api/python/index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_page)

@@ -59,7 +59,8 @@ def list_blocks(page: Path) -> list[Block]:
 
 def list_commands(block: Block) -> list[str]:
     """The lines of a terminal that call polyhead."""
-    lines = [line.removeprefix("$ ") for line in block.text.splitlines() if line.startswith("$ ")]
+    lines = block.text.replace("\\\n", "").splitlines()
+    lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
     return [line for line in lines if re.match(r"(\w+=\S+ )*polyhead ", line)]
 
 

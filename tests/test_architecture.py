@@ -1,13 +1,16 @@
 """The rooms of the house, and what may know what."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 import polyhead
+from polyhead.cli.train import app
 
 ROOT = Path(polyhead.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -84,3 +87,12 @@ def test_only_the_command_line_prints(path: Path) -> None:
 def test_keras_is_not_loaded_to_predict_or_evaluate(module: str) -> None:
     code = f"import sys, polyhead.{module}; sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_command_line_knows_of_itself(path: Path) -> None:
+    """Flags and commands are written by `cli/`; elsewhere stand arguments and calls. `var(--ink)` is a colour."""
+    if room(path) not in ("cli", "__main__"):
+        text = path.read_text(encoding="utf-8")
+        commands = "|".join(get_command(app).commands)  # type: ignore[attr-defined]
+        assert not re.findall(rf"(?<!var\()--[a-z][\w-]*|\bpolyhead (?:{commands})\b|command line", text)

@@ -50,7 +50,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> "Any":
-    """Import what is asked for, and nothing before: `polyhead --help` must not wait for pandas."""
+    """Import what is asked for, and nothing before: who wants a word of help must not wait for pandas."""
     from importlib import import_module
 
     if name not in _PLACES:

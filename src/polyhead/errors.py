@@ -13,10 +13,12 @@ UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 class PolyheadError(Exception):
     """A mistake in what the user gave: one line that names the file, key or row and says what to do.
 
-    Whatever the words quote, they come out as one line that is fit for a terminal and a log.
+    An argument stands in it as Python has it, between backticks (`force`), and so does a call (`resume RUN`); the
+    commands write both as their user does. Whatever the words quote, they come out as one line that is fit for a
+    terminal and a log.
     """
 
-    exit_code = 2  # of the command that it ends
+    exit_code = 2  # of a process that it ends
 
     def __init__(self, words: str) -> None:
         super().__init__(shorten(show_text(words), LONGEST))

@@ -247,7 +247,7 @@ def _check_free(path: Path, target: Path, mark: str, force: bool) -> None:
     if not _is_taken(target):
         return
     if not force:
-        raise PolyheadError(f"{path}: is there already; give another --out, or --force to replace it")
+        raise PolyheadError(f"{path}: is there already; give another `out`, or `force` to replace it")
     if not (target / mark).exists():
         raise PolyheadError(f"{path}: is not replaced: there is no {mark} in it, so it is not one of Polyhead's")
     if mark != RECIPE and (target / RECIPE).exists():

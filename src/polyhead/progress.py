@@ -1,4 +1,4 @@
-"""How long work tells of itself. The command line hands in an object that draws bars; the library is silent."""
+"""How long work tells of itself. Whoever calls may hand in an object that draws bars; the library is silent."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -40,6 +40,10 @@ LONG = "x" * 300
         (["cluster", "m", "a", "--out", "o", "--seed", "-1"], "--seed: expected a number from 0 to 4,294,967,295"),
         (["cluster", "m", "a", "--out", "o", "--weight", "a=nan"], "--weight a=nan: expected a number from 0 to"),
         (["cluster", "m", "a", "--out", "o", "--set", "eps=.inf"], "--set eps: expected a finite number; got inf"),
+        (["cluster", "m", "a", "--out", "o", "--on", "features", "--task", "a"], "leave --task and --weight out"),
+        (["train", ".", "--out", "o"], ".: is a folder, not a recipe; `polyhead init .` proposes one"),
+        (["train", "demo", "--out", "o", "--set", "epochs"], "--set epochs: expected KEY=VALUE, such as "),
+        (["train", "demo", "--out", "o"], "demo: where is the data? give --data, or data.path in the recipe"),
     ],
 )
 def test_a_mistake_is_one_line(

@@ -126,13 +126,13 @@ def test_a_wrong_weight_is_one_line(weight: str, message: str, answers: dict[str
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"k": "many"}, "--k: expected a number such as 8, or a range such as 2..50; got 'many'"),
-        ({"k": "9..3"}, "--k: expected a number"),
-        ({"k": 1}, "--k 1: two groups are the fewest"),
+        ({"k": "many"}, "`k`: expected a number such as 8, or a range such as 2..50; got 'many'"),
+        ({"k": "9..3"}, "`k`: expected a number"),
+        ({"k": 1}, "`k` 1: two groups are the fewest"),
         ({"methods": ["kmean"]}, "got 'kmean' \\(did you mean 'kmeans'\\?\\)"),
-        ({"k": 4, "methods": ["dbscan"]}, "--k 4: dbscan finds a number of groups of its own; leave --k out"),
-        ({"on": "pixels"}, "--on: expected probabilities, answers, features; got 'pixels'"),
-        ({"on": "features", "tasks": ["color"]}, "leave --task and --weight out"),
+        ({"k": 4, "methods": ["dbscan"]}, "`k` 4: dbscan finds a number of groups of its own; leave `k` out"),
+        ({"on": "pixels"}, "`on`: expected probabilities, answers, features; got 'pixels'"),
+        ({"on": "features", "tasks": ["color"]}, "leave `tasks` and `weights` out"),
     ],
 )
 def test_wrong_wishes_are_one_line(asked: dict[str, object], message: str) -> None:

@@ -134,8 +134,8 @@ def test_points_that_cannot_be_grouped_are_refused(points: Array, groups: int, m
     [
         ("dbscan", {"epps": 1}, "dbscan: has no parameter 'epps'; it has .* \\(did you mean 'eps'\\?\\)"),
         ("dbscan", {"eps": -1}, "dbscan: The 'eps' parameter of DBSCAN must be"),
-        ("kmeans", {"n_clusters": 3}, "kmeans: n_clusters is given by --k"),
-        ("birch", {"random_state": 3}, "birch: random_state is given by --seed"),
+        ("kmeans", {"n_clusters": 3}, "kmeans: n_clusters is given by `k`"),
+        ("birch", {"random_state": 3}, "birch: random_state is given by `seed`"),
     ],
 )
 def test_a_wrong_parameter_is_one_line(method: str, settings: dict[str, int], message: str) -> None:

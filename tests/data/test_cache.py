@@ -240,7 +240,7 @@ def test_a_disk_without_room_is_refused_before_the_work(tmp_path: Path, monkeypa
     full = shutil.disk_usage(tmp_path)._replace(free=total - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     recorder = Recorder()
-    with pytest.raises(PolyheadError, match=r"5x6-stretch-v1: .* needs .* `image\.cache` .* `polyhead cache --clear`"):
+    with pytest.raises(PolyheadError, match=r"5x6-stretch-v1: .* needs .* `image\.cache` .*, or clear it \(`cache`\)"):
         open_images(paths, settings(tmp_path), recorder)
     assert recorder.count_decoded() == 0
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full._replace(free=total))

@@ -177,7 +177,7 @@ def test_too_many_unusable_images_refuse_to_train_with_counts_and_reasons(tmp_pa
     assert "2 x no such file (such as gone.png)" in message
     assert "1 x a row before this one is of the same image (such as 3.png)" in message
     assert "data.max_rejected allows 0.05" in message
-    assert "--set data.max_rejected=0.39 trains" in message  # 5/13 is .385
+    assert "data.max_rejected=0.39 trains" in message  # 5/13 is .385
     assert len(load_dataset(recipe(max_rejected=0.39), root, SILENT).table.frame) == 8
 
 

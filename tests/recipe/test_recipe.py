@@ -65,16 +65,16 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("network={}", "network: expected `backbone`, `trunk` or `branches`"),
         ("network.branches={color: {blocks: [{filters: 8}]}}", "network.branches: the task category has no branch"),
         ("network.trunk={blocks: [{filters: a}]}", "network.trunk.blocks.0.filters: expected a valid integer"),
-        ("epochs", "--set epochs: expected KEY=VALUE, such as training.epochs=5"),
+        ("epochs", "`overrides` epochs: expected KEY=VALUE, such as training.epochs=5"),
         ("image.size=wide", "image.size: expected [height, width], or one number for a square; got 'wide'"),
         ("training.epochs=1e20", "training.epochs: expected a smaller number; got 1e+20"),
         ("training.batch_size=1000000000000", "training.batch_size: expected less than or equal to 1000000; got 1000"),
         ("training.learning_rate=.inf", "training.learning_rate: expected a finite number; got inf"),
         (
             "training.seed=" + "9" * 6000,
-            "--set training.seed: line 1: a number of 6,000 digits is more than",
+            "`overrides` training.seed: line 1: a number of 6,000 digits is more than",
         ),
-        ("seed=!!int 'abc'", "--set seed: line 1: the tag tag:yaml.org,2002:int makes no value of a recipe"),
+        ("seed=!!int 'abc'", "`overrides` seed: line 1: the tag tag:yaml.org,2002:int makes no value of a recipe"),
         ("tasks.color.loss_weight=.nan", "tasks.color.loss_weight: expected a finite number; got nan"),
         ("tasks.color.classes=[red, red]", "tasks.color.classes: 'red' stands there 2 times; once is enough"),
         ("tasks.color.classes=[null]", "tasks.color.classes.0: expected a valid string; got None"),
@@ -109,7 +109,7 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ),
         ("network.branches.color.dense=[1000000000]", "network.branches.color.dense.0: expected less than or equal to"),
         ("training.optimizer=ADAM", "got 'ADAM' (did you mean 'adam'?)"),
-        ("image.size=[1, 2", "--set image.size: line 1: "),
+        ("image.size=[1, 2", "`overrides` image.size: line 1: "),
     ],
 )
 def test_a_mistake_names_its_key_and_the_nearest_right_word(override: str, message: str) -> None:
@@ -127,7 +127,7 @@ LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)
     [
         ("tasks: {a: {kind: binary}, a: {kind: binary}}", 'line 1: found duplicate key "a"'),
         ("[1, 2]", "expected a recipe"),
-        ("", "is empty; write a recipe into it, such as what `polyhead init DATA` prints"),
+        ("", "is empty; write a recipe into it, such as what `init DATA` prints"),
         ("[" * 3000, "line 1: more than 50 levels lie one in another here"),
         ("a: &a [*a]", "line 1: *a stands within itself"),
         ("a: 1\n---\nb: 2", "line 2: a second document begins here"),
@@ -152,8 +152,8 @@ def test_what_is_no_file_of_text_is_no_recipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     for given, words in (
         (tmp_path / "model.onnx", "it looks like a model, and a recipe is a YAML file"),
-        (tmp_path / "labels.csv", f"such as `polyhead init {tmp_path / 'labels.csv'}` prints for labelled images"),
-        (tmp_path, f"is a folder, not a recipe; `polyhead init {tmp_path}` proposes one"),
+        (tmp_path / "labels.csv", f"such as `init {tmp_path / 'labels.csv'}` prints for labelled images"),
+        (tmp_path, f"is a folder, not a recipe; `init {tmp_path}` proposes one"),
         (tmp_path / "pipe.yaml", "is empty"),
         ("/dev/zero", "cannot be read as a recipe: is not a regular file"),
         ("x" * 300 + ".yaml", "this one has a name of 305 bytes in it"),

@@ -300,7 +300,7 @@ def test_a_proposed_recipe_trains_unedited(shapes: Path, tmp_path: Path, capsys:
     [
         ("train fashionnt --data {shapes} --out {out}", "no recipe is called 'fashionnt' (did you mean 'fashionnet'?)"),
         ("train {none}.yaml --data {shapes} --out {out}", "none.yaml: cannot be read as a recipe: No such file"),
-        ("train {tiny} --out {out}", "tiny: where is the data? give --data DIR"),
+        ("train {tiny} --out {out}", "tiny: where is the data? give --data, or data.path"),
         ("train {tiny} --data {none} --out {out}", "none"),
         ("train {tiny} --data {empty} --out {out}", "empty"),
         ("train fashionnet --data {empty} --out {out}", "empty"),

@@ -2,17 +2,44 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from polyhead.errors import shorten
+from polyhead.errors import PolyheadError, shorten
 from polyhead.files import find_path_fault
 
 # Newer typers carry a click of their own, older ones use the package: either way this is the base of its errors.
 ClickException: Any = typer.BadParameter.__mro__[2]
+
+
+class Commands(TyperGroup):
+    """Commands that tell the library's mistakes in the words of whoever types: `force` as --force."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except PolyheadError as error:
+            every = [parameter for command in self.commands.values() for parameter in command.params]
+            own = self.commands[ctx.invoked_subcommand or ""].params
+            options = {str(it.name): it.opts[0] for it in [*every, *own] if it.param_type_name == "option"}
+            error.args = (name_options(str(error), options, self.commands),)
+            raise
+
+
+def name_options(words: str, options: Mapping[str, str], commands: Iterable[str]) -> str:
+    """The same words with `argument` as --option, and `command ARGUMENTS` as `polyhead command ARGUMENTS`."""
+
+    def rename(found: re.Match[str]) -> str:
+        if found[1] in options:
+            return options[found[1]]
+        return f"`polyhead {found[1]}`" if found[1].partition(" ")[0] in commands else found[0]
+
+    return re.sub("`([^`]*)`", rename, words)
 
 
 def read_text(text: str) -> str:

@@ -15,13 +15,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from polyhead.cli.arguments import ClickException, path_option, read_path, read_text, tell_usage
+from polyhead.cli.arguments import ClickException, Commands, path_option, read_path, read_text, tell_usage
 from polyhead.cli.terminal import Screen
 from polyhead.cli.use import Force, Model, commands
 from polyhead.errors import PolyheadError
 from polyhead.run_folder import RunFolder
 
 app = typer.Typer(
+    cls=Commands,
     name="polyhead",
     help="One image in, every answer out: train one network with many outputs, judge it honestly, ship one ONNX file.",
     no_args_is_help=True,
@@ -87,14 +88,14 @@ def explore(
     recipe: RecipeName,
     out: Annotated[Path, path_option("--out", "Where to put the page.")],
     data: Data = None,
-    settings: Settings = None,
+    overrides: Settings = None,
     force: Force = False,
 ) -> None:
     """Show the data set: samples, distributions, missing labels, repeats, unreadable files."""
     from polyhead.runs import workflow
 
     with Screen() as screen:
-        page = workflow.explore(recipe, out, data=data, overrides=settings or (), force=force, progress=screen)
+        page = workflow.explore(recipe, out, data=data, overrides=overrides or (), force=force, progress=screen)
     print(page)
 
 
@@ -103,7 +104,7 @@ def train(
     recipe: RecipeName,
     out: Annotated[Path, path_option("--out", "The run folder to make.")],
     data: Data = None,
-    settings: Settings = None,
+    overrides: Settings = None,
     seed: Seed = None,
     force: Force = False,
 ) -> None:
@@ -111,7 +112,7 @@ def train(
     from polyhead.runs import workflow
 
     with _resumable(out), Screen() as screen:
-        run = workflow.train(recipe, out, data=data, overrides=settings or (), seed=seed, force=force, progress=screen)
+        run = workflow.train(recipe, out, data=data, overrides=overrides or (), seed=seed, force=force, progress=screen)
     _tell_run(run)
 
 
@@ -136,7 +137,7 @@ def evaluate(
         str | None,
         typer.Option("--split", help="train, valid, test, unseen; or all, for every image (of other images always)."),
     ] = None,
-    settings: Settings = None,
+    overrides: Settings = None,
     out: Annotated[
         Path | None,
         path_option("--out", "Where to put evaluation.json, predictions.csv, report/."),
@@ -148,7 +149,7 @@ def evaluate(
 
     with Screen() as screen:
         found = workflow.evaluate(
-            model, data=data, split=split, overrides=settings or (), out=out, force=force, progress=screen
+            model, data=data, split=split, overrides=overrides or (), out=out, force=force, progress=screen
         )
     _tell_evaluation(found)
 

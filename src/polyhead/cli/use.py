@@ -158,7 +158,7 @@ def serve(
         str, typer.Option("--host", help="Where to listen; 0.0.0.0 lets other machines ask.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes one that is free.")] = 8000,
-    allow_host: Annotated[
+    allow_hosts: Annotated[
         list[str] | None,
         typer.Option("--allow-host", metavar="NAME", help="A name that browsers reach it by; may be repeated."),
     ] = None,
@@ -176,7 +176,7 @@ def serve(
 
     limits = Limits(max_bytes, max_pixels, max_images, timeout, queue)
     with Screen() as screen:
-        workflow.serve(model, host=host, port=port, allow_hosts=allow_host or (), limits=limits, progress=screen)
+        workflow.serve(model, host=host, port=port, allow_hosts=allow_hosts or (), limits=limits, progress=screen)
 
 
 @commands.command()
@@ -190,11 +190,15 @@ def cluster(
         Path,
         path_option("--out", "Where to put the page, clusters.csv, clusters.json."),
     ],
-    task: Annotated[list[str] | None, typer.Option(metavar="TASK[=LABEL,...]", help="What to group by; all.")] = None,
+    tasks: Annotated[
+        list[str] | None, typer.Option("--task", metavar="TASK[=LABEL,...]", help="What to group by; all.")
+    ] = None,
     on: Annotated[str, typer.Option(metavar="WHAT", help="probabilities, answers or features.")] = "probabilities",
-    method: Annotated[list[str] | None, typer.Option(metavar="NAME", help=METHOD_HELP)] = None,
+    methods: Annotated[list[str] | None, typer.Option("--method", metavar="NAME", help=METHOD_HELP)] = None,
     k: Annotated[str | None, typer.Option("--k", metavar="N|FROM..TO", help="How many groups; 2..20.")] = None,
-    weight: Annotated[list[str] | None, typer.Option(metavar="rare|common|NAME=X", help="What counts more.")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option("--weight", metavar="rare|common|NAME=X", help="What counts more.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="[METHOD.]PARAMETER=VALUE", help="The method's parameters.")
     ] = None,
@@ -206,7 +210,7 @@ def cluster(
     from polyhead.clustering.grouping import Grouping, read_settings
 
     given = read_settings(settings or ())
-    grouping = Grouping(task or (), on, method or (), k, weight or (), given, seed)
+    grouping = Grouping(tasks or (), on, methods or (), k, weights or (), given, seed)
     with Screen() as screen:
         found = clustering.cluster(model, images, out, grouping, force=force, progress=screen)
     if found["comparison"]:

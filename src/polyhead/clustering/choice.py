@@ -123,7 +123,7 @@ def _choose(tries: Sequence[Try], asked: Mapping[str, Sequence[int]]) -> Try:
     fair = [found for found in tries if found.silhouette is not None and _is_asked(found, asked[found.method])]
     if not fair:
         counts = ", ".join(f"{found.method} {found.groups}" for found in tries)
-        raise PolyheadError(f"no method found two groups or more within --k (groups found: {counts}); try another --k")
+        raise PolyheadError(f"no method found two groups or more within `k` (groups found: {counts}); try another `k`")
     fair = [found for found in fair if max(found.largest, found.noise) <= MOST] or fair
     highest = max(found.silhouette or 0 for found in fair)
     good = [found for found in fair if (found.silhouette or 0) > highest - AS_GOOD]

@@ -1,4 +1,4 @@
-"""Between the predictor, the groups and the page: `polyhead cluster`, and galleries of predicted images."""
+"""Between the predictor, the groups and the page: clustering, and galleries of predicted images."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -114,7 +114,7 @@ def group_images(
         method, k = choice.best.method, choice.best.k
     labels = find_groups(points, method, k, settings.get(method, {}), grouping.seed)
     if not labels.any():
-        raise PolyheadError(f"{method}: all images are noise to it; try other parameters (--set), or another --method")
+        raise PolyheadError(f"{method}: all images are noise to it; try other `settings`, or other `methods`")
     names = [show_text(image) for image in image_set.images]
     grouped = GroupedImages(names, image_set.pixels, answers, chosen, points, place_in_groups(points, labels))
     parameters = default_settings(method, len(points)) | settings.get(method, {})

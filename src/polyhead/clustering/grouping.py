@@ -44,27 +44,27 @@ class Grouping:
             PolyheadError: in one line.
         """
         if self.on not in ONS:
-            raise PolyheadError(f"--on: expected {', '.join(ONS)}; got {shorten(self.on, 60)!r}{nearest(self.on, ONS)}")
+            raise PolyheadError(f"`on`: expected {', '.join(ONS)}; got {shorten(self.on, 60)!r}{nearest(self.on, ONS)}")
         for method in self.methods:
             if method not in METHODS:
                 raise PolyheadError(
-                    f"--method: expected {', '.join(METHODS)}; got {shorten(method, 60)!r}{nearest(method, METHODS)}"
+                    f"`methods`: expected {', '.join(METHODS)}; got {shorten(method, 60)!r}{nearest(method, METHODS)}"
                 )
         low, high = self.bounds
         if low < 2:
-            raise PolyheadError(f"--k {self.k}: two groups are the fewest")
+            raise PolyheadError(f"`k` {self.k}: two groups are the fewest")
         if high - low > MOST_TRIES:
-            raise PolyheadError(f"--k {self.k}: is a range of {high - low:,} numbers; {MOST_TRIES:,} can be tried")
+            raise PolyheadError(f"`k` {self.k}: is a range of {high - low:,} numbers; {MOST_TRIES:,} can be tried")
         if not 0 <= self.seed < 2**32:
-            raise PolyheadError(f"--seed: expected a number from 0 to {2**32 - 1:,}; got {shorten(str(self.seed), 40)}")
+            raise PolyheadError(f"`seed`: expected a number from 0 to {2**32 - 1:,}; got {shorten(str(self.seed), 40)}")
         for text in self.weights:
             check_weight(text)
         for key, value in self.settings.items():
             check_finite(key, value)
         if self.k is not None and self.methods and not any(METHODS[method].counts for method in self.methods):
-            raise PolyheadError(f"--k {self.k}: {self.methods[0]} finds a number of groups of its own; leave --k out")
+            raise PolyheadError(f"`k` {self.k}: {self.methods[0]} finds a number of groups of its own; leave `k` out")
         if self.on == "features" and (self.tasks or self.weights):
-            raise PolyheadError("--on features: takes the feature vector whole; leave --task and --weight out")
+            raise PolyheadError("`on` features: takes the feature vector whole; leave `tasks` and `weights` out")
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -75,7 +75,7 @@ class Grouping:
         numbers = all(text.isdecimal() and len(text) < 10 for text in (low, high or low))
         if not numbers or int(low) > int(high or low):
             shown = shorten(str(self.k), 60)
-            raise PolyheadError(f"--k: expected a number such as 8, or a range such as 2..50; got {shown!r}")
+            raise PolyheadError(f"`k`: expected a number such as 8, or a range such as 2..50; got {shown!r}")
         return int(low), int(high or low)
 
     def tried(self, count: int, different: int) -> dict[str, Sequence[int]]:
@@ -98,11 +98,11 @@ class Grouping:
             method, dot, name = key.rpartition(".")
             if not dot and len(tried) > 1:
                 raise PolyheadError(
-                    f"--set {key}: of which method? such as {tried[0]}.{key}; tried are {', '.join(tried)}"
+                    f"`settings` {key}: of which method? such as {tried[0]}.{key}; tried are {', '.join(tried)}"
                 )
             method = method or tried[0]
             if method not in tried:
-                raise PolyheadError(f"--set {key}: {method} is not tried; tried are {', '.join(tried)}")
+                raise PolyheadError(f"`settings` {key}: {method} is not tried; tried are {', '.join(tried)}")
             found.setdefault(method, {})[name] = value
         return found
 
@@ -119,8 +119,8 @@ def read_settings(texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         key, sign, value = text.partition("=")
         if not sign or not key.strip():
-            raise PolyheadError(f"--set {shorten(text, 60)}: expected PARAMETER=VALUE, such as eps=0.3")
-        settings[key.strip()] = read_yaml(value, f"--set {shorten(key, 60)}")
+            raise PolyheadError(f"`settings` {shorten(text, 60)}: expected PARAMETER=VALUE, such as eps=0.3")
+        settings[key.strip()] = read_yaml(value, f"`settings` {shorten(key, 60)}")
     return settings
 
 
@@ -139,7 +139,7 @@ def check_weight(text: str) -> None:
         right = False
     if not right:
         shown = shorten(number, 60)
-        raise PolyheadError(f"--weight {shorten(text, 60)}: expected a number from 0 to {HEAVIEST:,}; got {shown!r}")
+        raise PolyheadError(f"`weights` {shorten(text, 60)}: expected a number from 0 to {HEAVIEST:,}; got {shown!r}")
 
 
 def check_finite(key: str, value: Any) -> None:
@@ -154,4 +154,4 @@ def check_finite(key: str, value: Any) -> None:
         for inner in value:
             check_finite(key, inner)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise PolyheadError(f"--set {shorten(key, 60)}: expected a finite number; got {value}")
+        raise PolyheadError(f"`settings` {shorten(key, 60)}: expected a finite number; got {value}")

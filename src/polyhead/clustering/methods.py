@@ -83,10 +83,10 @@ def check_points(points: Array, most_groups: int) -> None:
     if np.ptp(points, axis=0).max(initial=0) < ALIKE:
         raise PolyheadError(f"all {len(points):,} images have the same answers: there is nothing to group them by")
     if most_groups > len(points):
-        raise PolyheadError(f"--k: {most_groups} groups need as many images, and there are {len(points)}")
+        raise PolyheadError(f"`k`: {most_groups} groups need as many images, and there are {len(points)}")
     different = count_different(points)
     if most_groups > different:
-        raise PolyheadError(f"--k: {most_groups} groups are too many: the images have {different} different answers")
+        raise PolyheadError(f"`k`: {most_groups} groups are too many: the images have {different} different answers")
 
 
 def count_different(points: Array) -> int:
@@ -166,7 +166,7 @@ def _build(method: str, k: int | None, settings: Mapping[str, Any], size_and_see
     fixed = {"n_clusters": k, "random_state": seed}
     for name in settings:
         if name in fixed:
-            raise PolyheadError(f"{method}: {name} is given by {'--k' if name == 'n_clusters' else '--seed'}")
+            raise PolyheadError(f"{method}: {name} is given by {'`k`' if name == 'n_clusters' else '`seed`'}")
         if name not in known:
             names = ", ".join(sorted(known - set(fixed)))
             raise PolyheadError(f"{method}: has no parameter {name!r}; it has {names}{nearest(name, known)}")

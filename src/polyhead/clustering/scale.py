@@ -49,7 +49,7 @@ def choose_tasks(tasks: Mapping[str, Task], wanted: Sequence[str]) -> dict[str, 
         name, _, labels = (text, "", "") if text in tasks else text.partition("=")
         if name not in tasks:
             raise PolyheadError(
-                f"--task: the model has no task {name!r}; it has {', '.join(tasks)}{nearest(name, tasks)}"
+                f"`tasks`: the model has no task {name!r}; it has {', '.join(tasks)}{nearest(name, tasks)}"
             )
         names = [label.strip() for label in labels.split(",") if label.strip()]
         for label in names:
@@ -58,7 +58,7 @@ def choose_tasks(tasks: Mapping[str, Task], wanted: Sequence[str]) -> dict[str, 
                 there = (
                     f"its labels are {', '.join(known)}{nearest(label, known)}" if known else "its answer is a number"
                 )
-                raise PolyheadError(f"--task: {name} has no label {label!r}; {there}")
+                raise PolyheadError(f"`tasks`: {name} has no label {label!r}; {there}")
         chosen.setdefault(name, []).extend(names)
     return chosen
 
@@ -81,7 +81,7 @@ def place_answers(
         places = task.positions(shares.astype(float))
         if places.shape[1] != len(task.names):
             if labels:
-                raise PolyheadError(f"--task {name}={','.join(labels)}: {name} is a scale, and is taken whole")
+                raise PolyheadError(f"`tasks` {name}={','.join(labels)}: {name} is a scale, and is taken whole")
             columns.append(Column(name, None))
         else:
             kept = [place for place, label in enumerate(task.names) if not labels or label in labels]
@@ -112,12 +112,12 @@ def weigh(scale: Scale, answers: Mapping[str, Answers], weights: Iterable[str]) 
             factors *= _weigh_by_rule(scale.columns, answers, rare=text == "rare")
             continue
         if not sign:
-            raise PolyheadError(f"--weight: expected {', '.join(RULES)} or NAME=NUMBER; got {text!r}")
+            raise PolyheadError(f"`weights`: expected {', '.join(RULES)} or NAME=NUMBER; got {text!r}")
         matches = np.array([name in (*column, column.words) for column in scale.columns])
         if not matches.any():
             known = dict.fromkeys(part for column in scale.columns for part in column if part)
             raise PolyheadError(
-                f"--weight {text}: nothing is grouped by {name!r}; there is {', '.join(known)}{nearest(name, known)}"
+                f"`weights` {text}: nothing is grouped by {name!r}; there is {', '.join(known)}{nearest(name, known)}"
             )
         check_weight(text)
         factors[matches] *= float(number)

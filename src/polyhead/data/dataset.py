@@ -119,6 +119,6 @@ def _check_rejected(table: Table, limit: float) -> None:
         raise PolyheadError(words)
     enough = math.ceil(gone / total * 100) / 100
     raise PolyheadError(
-        f"{words}; data.max_rejected allows {limit:g} of them. `polyhead explore` lists all; "
-        f"--set data.max_rejected={enough:g} trains without them"
+        f"{words}; data.max_rejected allows {limit:g} of them. `explore` lists all; "
+        f"data.max_rejected={enough:g} trains without them"
     )

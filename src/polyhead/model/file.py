@@ -59,11 +59,7 @@ def find_model(path: str | Path) -> Path:
             if (found / "model.onnx").exists():
                 return found / "model.onnx"
             unfinished = (found / "recipe.yaml").exists()
-            hint = (
-                f"the run is not finished: polyhead resume {path}"
-                if unfinished
-                else "give a run folder or a model.onnx"
-            )
+            hint = f"the run is not finished: `resume {path}`" if unfinished else "give a run folder or a model.onnx"
             raise PolyheadError(f"{path}: there is no model.onnx in it; {hint}")
         if found.exists():
             return found

@@ -1,4 +1,4 @@
-"""Images in, answers out, through ONNX Runtime. Knows no labels, no command line, no server."""
+"""Images in, answers out, through ONNX Runtime. Knows no labels and no server."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -100,7 +100,7 @@ class Predictor:
             yield from self._answer(batch)
 
     def predict_table(self, images: Images) -> "pandas.DataFrame":
-        """The same as a data frame: one row an image, with the columns that `polyhead predict --csv` writes."""
+        """The same as a data frame: one row an image, with the columns of predictions.csv."""
         import pandas
 
         rows = [flatten_record(record) for record in self.predict(images)]

@@ -55,7 +55,7 @@ class CsvAnswers:
             return list(images)
         for other in sorted(self.path.parent.glob(self._begun)):
             if other != self.part:
-                raise PolyheadError(f"{other}: was begun with another model; delete it, or give another --csv")
+                raise PolyheadError(f"{other}: was begun with another model; delete it, or give another `csv`")
         if not os.path.lexists(self.part):
             return list(images)
         if not self.part.is_file():
@@ -72,7 +72,7 @@ class CsvAnswers:
         if unasked := +done:
             raise PolyheadError(
                 f"{self.part}: was begun with other images, such as {next(iter(unasked))}; "
-                "delete it, or give another --csv"
+                "delete it, or give another `csv`"
             )
         return left
 
@@ -124,7 +124,7 @@ def write_parquet(records: Iterable[Answer], tasks: Mapping[str, Task], path: Pa
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise PolyheadError("--parquet needs pyarrow: pip install 'polyhead[parquet]'") from None
+        raise PolyheadError("`parquet` needs pyarrow: pip install 'polyhead[parquet]'") from None
     types = {str: pyarrow.string(), float: pyarrow.float64(), bool: pyarrow.bool_()}
     schema = pyarrow.schema({name: types[type(value)] for name, value in flat_form(tasks).items()})
     failed, left = 0, iter(records)

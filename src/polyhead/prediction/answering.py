@@ -1,4 +1,4 @@
-"""What `polyhead predict` does: which model, which files, where the answers go."""
+"""What predicting is: which model, which files, where the answers go."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -76,7 +76,7 @@ class Answering:
         if self._annotate:
             out = self._annotate
             if not done and out.exists() and (not out.is_dir() or any(out.iterdir())):
-                raise PolyheadError(f"{out}: is there already; give another --annotate, or delete it")
+                raise PolyheadError(f"{out}: is there already; give another `annotate`, or delete it")
             records = annotate_images(records, self.files.root, out, self._progress)
         return self._count(records, done)
 

@@ -45,7 +45,7 @@ def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Ans
         import ray
         import ray.data
     except ImportError:
-        raise PolyheadError("--engine ray needs Ray: pip install 'polyhead[ray]'") from None
+        raise PolyheadError("`engine` ray needs Ray: pip install 'polyhead[ray]'") from None
     if not ray.is_initialized():
         with TemporaryDirectory() as empty, safe_imports():
             # Ray lets workers import what lies in the current folder, unless they are given another one to work in.

@@ -1,4 +1,4 @@
-"""From YAML text to a recipe and back: loading, `--set`, and errors that name the key."""
+"""From YAML text to a recipe and back: loading, overrides, and errors that name the key."""
 
 import io
 import os
@@ -35,7 +35,7 @@ def recipe_text(recipe: str | Path) -> str:
         )
     if path.is_dir():
         inside = path / "recipe.yaml"
-        hint = f"the recipe of this run is {inside}" if inside.exists() else f"`polyhead init {path}` proposes one"
+        hint = f"the recipe of this run is {inside}" if inside.exists() else f"`init {path}` proposes one"
         raise PolyheadError(f"{path}: is a folder, not a recipe; {hint}")
     try:
         content = _read_bytes(path)
@@ -48,7 +48,7 @@ def recipe_text(recipe: str | Path) -> str:
         raise PolyheadError(f"{path}: is too large for a recipe: more than {LONGEST:,} bytes{_hint(path)}")
     if not text.strip():
         raise PolyheadError(
-            f"{path}: is empty; write a recipe into it, such as what `polyhead init DATA` prints (where init fails, "
+            f"{path}: is empty; write a recipe into it, such as what `init DATA` prints (where init fails, "
             "the file that it was to print to stays empty)"
         )
     return text
@@ -57,7 +57,7 @@ def recipe_text(recipe: str | Path) -> str:
 def _read_bytes(path: Path) -> bytes:
     """The start of a file: a recipe whole, and enough of anything else to see that it is none.
 
-    A pipe is read that another process already writes to, as in `polyhead train <(...)`, and no other.
+    A pipe is read that another process already writes to, as a shell's `<(...)` gives, and no other.
     """
     if not path.is_fifo():
         with open_regular(path) as file:
@@ -71,7 +71,7 @@ def _hint(path: Path) -> str:
     if path.suffix.lower() == ".onnx":
         return "; it looks like a model, and a recipe is a YAML file"
     data = path if path.suffix.lower() in (".csv", ".tsv") else path.parent
-    return f"; a recipe is a YAML file, such as `polyhead init {data}` prints for labelled images"
+    return f"; a recipe is a YAML file, such as `init {data}` prints for labelled images"
 
 
 def load_recipe(recipe: str | Path, overrides: Iterable[str] = (), **also: Any) -> Recipe:
@@ -106,18 +106,18 @@ def override_values(raw: dict[str, Any], overrides: Iterable[str]) -> None:
     for override in overrides:
         key, sign, text = override.partition("=")
         if not sign or not key.strip():
-            raise PolyheadError(f"--set {shorten(override, 60)}: expected KEY=VALUE, such as training.epochs=5")
+            raise PolyheadError(f"`overrides` {shorten(override, 60)}: expected KEY=VALUE, such as training.epochs=5")
         _set(raw, key.strip(), _read_setting(key.strip(), text))
 
 
 def _read_setting(key: str, text: str) -> Any:
-    """The value of a `--set`: YAML; where the key wants a text and YAML reads something else, the text as it stands."""
+    """The value of an override: YAML; or the text as it stands, where the key wants one and YAML reads otherwise."""
     *parents, last = key.split(".")
     fields = [model.model_fields[last] for model in _models_at(tuple(parents)) if last in model.model_fields]
     wants = {kind for field in fields for kind in _types(field.annotation)}
     wants_text = bool(wants) and wants <= {str, type(None)}
     try:
-        value = read_yaml(text, f"--set {shorten(key, 60)}")
+        value = read_yaml(text, f"`overrides` {shorten(key, 60)}")
     except PolyheadError as error:
         if wants_text:
             return text

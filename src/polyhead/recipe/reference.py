@@ -12,7 +12,8 @@ HEAD = """# Recipe reference
 <!-- Made by `make docs` from the field descriptions in the code; edit those. -->
 
 A recipe is one YAML (1.2) file. Keys that are not listed here are mistakes, and are reported with the nearest right
-word. Any key can be set from the command line: `--set training.epochs=5`, `--set 'image.size=[128, 96]'`. For
+word. Any key can be set where a recipe is used, by its path and a value in YAML: `training.epochs=5`,
+`image.size=[128, 96]`. For
 completion and checks in an editor, put this line at the top of a recipe:
 
 ```yaml

@@ -91,7 +91,9 @@ class SplitRecipe(Part):
 class DataRecipe(Part):
     """Where images and labels are."""
 
-    path: PathText | None = Field(None, description="The folder (or CSV file) of the data; `--data` says another.")
+    path: PathText | None = Field(
+        None, description="The folder (or CSV file) of the data; where it is used, another can be given."
+    )
     source: Source
     split: SplitRecipe = SplitRecipe()
     weight: str | None = Field(

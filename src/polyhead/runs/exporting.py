@@ -1,4 +1,4 @@
-"""What `polyhead export` does: another file of the same model, and how far that one is from it on real images."""
+"""Exporting: another file of the same model, and how far that one is from it on real images."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -110,15 +110,15 @@ def _check(kind: Format, target: Path, model: Path, force: bool) -> None:
     for module in EXTRAS.get(kind, ()):
         if importlib.util.find_spec(module) is None:
             extra = "tensorflow" if module == "tensorflow" else kind
-            raise PolyheadError(f"--format {kind} needs {module}: pip install 'polyhead[{extra}]'")
+            raise PolyheadError(f"`kind` {kind} needs {module}: pip install 'polyhead[{extra}]'")
     if not target.exists():
         return
     if target.resolve() == model.resolve():
-        raise PolyheadError(f"{target}: is the model itself; give another --out")
+        raise PolyheadError(f"{target}: is the model itself; give another `out`")
     if target.is_dir() != (kind in MARKS) or (kind in MARKS and not (target / MARKS[kind]).exists()):
-        raise PolyheadError(f"{target}: is there already, and is not of this format; give another --out")
+        raise PolyheadError(f"{target}: is there already, and is not of this format; give another `out`")
     if not force:
-        raise PolyheadError(f"{target}: is there already; give another --out, or --force to replace it")
+        raise PolyheadError(f"{target}: is there already; give another `out`, or `force` to replace it")
 
 
 def _choose_images(
@@ -142,7 +142,7 @@ def _choose_images(
         labelled = _take(find_labelled_data(predictor, data, "all", progress), "all", COMPARED)
         return (given, labelled) if given or not calibrates else (labelled.every_other(1), labelled.every_other(0))
     if not given:
-        raise PolyheadError(f"{predictor.path}: what is it to be tried on? give images, --data, or its run folder")
+        raise PolyheadError(f"{predictor.path}: what is it to be tried on? give images, `data`, or its run folder")
     return given.every_other(1), given.every_other(0)
 
 

@@ -55,7 +55,7 @@ def data_path(recipe: Recipe) -> Path:
         PolyheadError: it does not say.
     """
     if not recipe.data.path:
-        raise PolyheadError(f"{recipe.name}: where is the data? give --data DIR, or data.path in the recipe")
+        raise PolyheadError(f"{recipe.name}: where is the data? give `data`, or data.path in the recipe")
     return Path(recipe.data.path)
 
 

@@ -243,7 +243,7 @@ def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> tuple[Dataset,
 def _check_table(run: RunFolder) -> None:
     """See that a run goes on with the images, splits and labels that it began with."""
     if run.table_digest.exists() and run.table_digest.read_bytes() != run.digest_table().encode():
-        raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with --force to replace the run")
+        raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with `force` to replace the run")
 
 
 def _learn_tasks(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:

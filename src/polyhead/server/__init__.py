@@ -1,1 +1,1 @@
-"""A model file over HTTP, with a page. Knows no labels, no run folder and no command line."""
+"""A model file over HTTP, with a page. Knows no labels and no run folder."""

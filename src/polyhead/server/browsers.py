@@ -77,7 +77,7 @@ class BrowserSafety:
         if not name or _is_local(name) or name in self._hosts or _is_address(name.strip("[]")):
             return None
         shown = shorten(show_text(name), 100)
-        return f"this server does not answer to the name {shown!r}; start it with --allow-host {shown} if it is to"
+        return f"this server does not answer to the name {shown!r}; whoever runs it can add it to `allow_hosts`"
 
 
 def _is_local(name: str) -> bool:

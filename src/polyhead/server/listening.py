@@ -61,7 +61,7 @@ def _open_socket(host: str, port: int, backlog: int) -> socket.socket:
         opened = socket.create_server((host, port), family=family, backlog=backlog)
     except (OSError, OverflowError, ValueError) as error:  # of ValueError: a name that is none, or holds a NUL
         reason = error.strerror if isinstance(error, OSError) else "no host has such a name, or no port such a number"
-        words = f"{shorten(host, 100)}, port {port}: cannot be listened at ({reason}); see --host and --port"
+        words = f"{shorten(host, 100)}, port {port}: cannot be listened at ({reason}); choose another `host` or `port`"
         raise PolyheadError(words) from None
     # An answer leaves as head and body; the body would wait 40 ms for the head to be acknowledged.
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

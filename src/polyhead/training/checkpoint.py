@@ -72,7 +72,7 @@ def load(path: Path, learner: MultiTaskModel, with_optimizer: bool) -> Position:
         if not position.step:
             learner.reset_metrics()  # between two epochs they hold what validation left
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PolyheadError(f"{path}: cannot go on from it: {error}; train again with --force") from None
+        raise PolyheadError(f"{path}: cannot go on from it: {error}; train again with `force`") from None
     return position
 
 
@@ -97,7 +97,7 @@ def read_position(path: Path, progress: Progress) -> Position:
                 os.replace(before, path)
             return position
     raise PolyheadError(
-        f"{path}: is damaged, and there is no whole state before it; train again with --force to replace the run"
+        f"{path}: is damaged, and there is no whole state before it; train again with `force` to replace the run"
     )
 
 
@@ -138,9 +138,9 @@ def check_kept(file: Path, position: Position) -> None:
         PolyheadError: they are missing or damaged.
     """
     if not file.exists():
-        raise PolyheadError(f"{file}: is missing; train again with --force to replace the run")
+        raise PolyheadError(f"{file}: is missing; train again with `force` to replace the run")
     if position.kept and digest_file(file) != position.kept:
-        raise PolyheadError(f"{file}: is damaged; train again with --force to replace the run")
+        raise PolyheadError(f"{file}: is damaged; train again with `force` to replace the run")
 
 
 def _variables(learner: MultiTaskModel) -> dict[str, Any]:

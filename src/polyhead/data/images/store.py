@@ -116,7 +116,7 @@ class Store:
         if needed > free:
             raise PolyheadError(
                 f"{self.folder}: the image cache needs {_tell_size(needed)} more, and its disk has {_tell_size(free)} "
-                "free: point `image.cache` elsewhere, or make room with `polyhead cache --clear`"
+                "free: point `image.cache` elsewhere, or clear it (`cache`)"
             )
 
     def append(self, digests: Sequence[str], pixels: NDArray[np.uint8]) -> None:
@@ -156,8 +156,7 @@ class Store:
             f"the image cache cannot take {_tell_size(needed)} more" if needed else "the image cache cannot be written"
         )
         return PolyheadError(
-            f"{self.folder}: {what} ({error.strerror or error}): point `image.cache` elsewhere, "
-            "or make room with `polyhead cache --clear`"
+            f"{self.folder}: {what} ({error.strerror or error}): point `image.cache` elsewhere, or clear it (`cache`)"
         )
 
 

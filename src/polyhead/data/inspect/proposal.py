@@ -56,7 +56,7 @@ def propose_recipe(data: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", data.stem).strip("-") or "mine"
     source = {"kind": sight.source.kind} | sight.source.model_dump(exclude_defaults=True)
     start = [
-        f"# Proposed by `polyhead init` from {len(sight.rows.paths):,} images; change what you know better.",
+        f"# Proposed from {len(sight.rows.paths):,} images; change what you know better.",
         f"name: {_flow(name)}",
         "data:",
         f"  path: {_flow(str(root))}",

@@ -57,7 +57,7 @@ def read_rows(recipe: Recipe, data: Path) -> Rows:
     source = recipe.data.source
     rows = READERS[source.kind](source, data, wanted_columns(recipe))
     if not rows.paths and not rows.rejected:
-        raise PolyheadError(f"{data}: there is no image in it; check data.path or --data")
+        raise PolyheadError(f"{data}: there is no image in it; check data.path or `data`")
     return rows
 
 

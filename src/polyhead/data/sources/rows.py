@@ -56,7 +56,7 @@ def data_folder(data: Path) -> Path:
         PolyheadError: there is no such folder or file.
     """
     if not os.path.exists(data):  # which asks without raising, whatever the path
-        raise PolyheadError(f"{data}: there is no such folder or file; check data.path or --data")
+        raise PolyheadError(f"{data}: there is no such folder or file; check data.path or `data`")
     return data if data.is_dir() else data.parent
 
 

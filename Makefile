@@ -7,7 +7,7 @@ KERAS_TESTS = $(addprefix tests/training/test_, optimizers.py heads.py losses.py
 
 .PHONY: demo test attack test-backends lint docs clean
 
-demo: $(VENV)/.ready
+demo: $(VENV)/.train
 	$(VENV)/bin/polyhead demo --out demo --force
 
 test: $(VENV)/.ready
@@ -33,15 +33,19 @@ docs: $(VENV)/.ready
 	$(RUN) polyhead.recipe.reference docs
 	$(RUN) mkdocs build
 
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.train: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) pip install --quiet --editable '.[tensorflow,dev]'
+	$(RUN) pip install --quiet --editable '.[train]'
+	touch $@
+
+$(VENV)/.ready: $(VENV)/.train
+	$(RUN) pip install --quiet --editable '.[dev]'
 	touch $@
 
 .venv-backends/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv-backends
 	.venv-backends/bin/python -m pip install --quiet '$(TORCH)'
-	.venv-backends/bin/python -m pip install --quiet --editable '.[tensorflow,jax,torch,dev]'
+	.venv-backends/bin/python -m pip install --quiet --editable '.[jax,torch,dev]'
 	touch $@
 
 clean:

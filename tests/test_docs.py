@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -110,6 +111,13 @@ def test_links_out_of_the_folder_lead_to_the_repository(hooks: ModuleType) -> No
 @pytest.mark.parametrize("name", polyhead.__all__)
 def test_every_public_name_is_in_the_reference(name: str) -> None:
     assert f"::: polyhead.{name}\n" in (DOCS / "api/python.md").read_text(encoding="utf-8")
+
+
+def test_every_extra_on_a_page_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for page in PAGES:
+        for named in re.findall(r"polyhead\[([\w,]+)\]", page.read_text(encoding="utf-8")):
+            assert set(named.split(",")) <= extras.keys(), page
 
 
 @pytest.mark.parametrize("name", built_in_names())

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -11,6 +11,8 @@ from polyhead.files import find_path_fault
 
 LONGEST_NAME = 200  # characters of the name of a task, a label, a recipe
 
+# A value such as YAML and JSON hold.
+Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -3,7 +3,6 @@
 import io
 import os
 import struct
-import sys
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -347,13 +346,6 @@ def test_heic_is_read_upright_whatever_its_suffix(tmp_path: Path) -> None:
     assert read_size(tmp_path / "a.heic") == (32, 64)
     with pytest.raises(ImageError, match="too large: 64x32 pixels, at most 100 are read"):
         check_pixels(heic(), 100)
-
-
-def test_heic_without_its_reader_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = heic()
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(ImageError, match=r"^HEIC is not read without pillow-heif: pip install 'polyhead\[heif\]'$"):
-        decode(content, (8, 8), "stretch")
 
 
 def test_only_regular_files_of_bounded_size_are_read(tmp_path: Path) -> None:

@@ -267,28 +267,6 @@ def test_csv_and_parquet_hold_the_same(model: Path, folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["a", "b", "out.csv", "out.parquet"]
 
 
-@pytest.mark.parametrize(
-    ("library", "options", "message"),
-    [
-        ("pyarrow", "--parquet out.parquet", "--parquet needs pyarrow: pip install 'polyhead[parquet]'"),
-        ("ray", "--engine ray", "--engine ray needs Ray: pip install 'polyhead[ray]'"),
-    ],
-)
-def test_what_is_not_installed_is_asked_for(
-    library: str,
-    options: str,
-    message: str,
-    model: Path,
-    folder: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.chdir(folder)
-    assert call("predict", model, folder, *options.split()) == 2
-    assert capsys.readouterr().err == f"polyhead: {message}\n"
-
-
 KILLED = """
 import os, signal, sys
 from pathlib import Path

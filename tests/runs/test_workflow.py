@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +18,6 @@ from polyhead.data.table import read_csv
 from polyhead.model.inputs import read_pixels
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import load_recipe
-from polyhead.run_folder import RunFolder
 from polyhead.runs import workflow
 from polyhead.runs.judging import calibrate
 from polyhead.server.app import create_app
@@ -344,30 +341,6 @@ def test_a_refused_replacement_leaves_the_old_run(run: Path, tmp_path: Path) -> 
     before = sorted(path.name for path in old.iterdir())
     assert call("train", run.parent / "tiny.yaml", "--data", tmp_path / "broken", "--out", old, "--force") == 2
     assert sorted(path.name for path in old.iterdir()) == before
-
-
-def test_without_a_backend_training_says_which_extra_to_install(shapes: Path, tmp_path: Path) -> None:
-    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from polyhead.cli.train import main; main()"
-    blocker = tmp_path / "sitecustomize.py"
-    blocker.write_text(
-        "import importlib.util as util\n"
-        "find = util.find_spec\n"
-        "util.find_spec = lambda name, *rest: None if name in ('tensorflow', 'jax', 'torch') else find(name, *rest)\n"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path), "train", str(shapes.parent / "tiny.yaml")]
-    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
-    done = subprocess.run(
-        [*command, "--data", str(shapes), "--out", str(tmp_path / "run")],
-        env=environment | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (
-        2,
-        "polyhead: training needs Keras's tensorflow backend: pip install 'polyhead[tensorflow]'\n",
-    )
-    assert not RunFolder(tmp_path / "run").path.exists()
 
 
 def test_ctrl_c_says_how_to_go_on_and_ends_in_130(

@@ -122,6 +122,8 @@ def test_two_devices_have_the_losses_of_one_and_go_on_after_a_stop(shapes: Path,
 
 
 SHARE = """
+import logging
+import sys
 from polyhead.training import choose_backend
 choose_backend()
 from keras import ops
@@ -130,6 +132,8 @@ from polyhead.training.devices import use_devices
 from polyhead.progress import Progress
 from polyhead.progress import Silent
 from polyhead.recipe.schema import TrainingRecipe
+
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
 
 class Told(Silent):
     def say(self, words):

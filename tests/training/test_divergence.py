@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from conftest import TINY_RECIPE, call
+from polyhead.cli.terminal import Lines
 from polyhead.errors import PolyheadError, TrainingDiverged
-from polyhead.progress import Silent
+from polyhead.progress import LOGGER, Silent
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.training import TrainingRecipe
 from polyhead.training import WEIGHTS
@@ -47,7 +48,7 @@ def train(
     weights: Sequence[float] | None = None,
     valid: int = 4,
 ) -> list[str]:
-    """Train, or go on, on twelve images, the last of which watch; what was said."""
+    """Train, or go on, on twelve images, the last of which watch; what was said and warned of."""
     folder.mkdir(exist_ok=True)
     (folder / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     recipe = load_recipe(folder / "tiny.yaml", [*PLAIN, NETWORK, *settings])
@@ -57,8 +58,13 @@ def train(
     targets = {name: task.encode(labels[name]) for name, task in tasks.items()}
     weighed = None if weights is None else np.array(weights, np.float32)
     sayings = Sayings()
+    warnings = Lines(sayings.say)
+    LOGGER.addHandler(warnings)
     training_data = TrainingData(lambda wanted: IMAGES[wanted], targets, train_rows, valid_rows, weighed)
-    train_network(recipe, tasks, training_data, folder, sayings)
+    try:
+        train_network(recipe, tasks, training_data, folder, sayings)
+    finally:
+        LOGGER.removeHandler(warnings)
     return sayings.lines
 
 

@@ -1,50 +1,42 @@
 """What a person at a terminal sees: bars while work goes on, answers as a table."""
 
-import sys
+import logging
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from polyhead.errors import show_text
+from polyhead.progress import LOGGER, Bars
 
 PAGE = 50  # rows of a table that are shown at a time, as soon as they are there
 
 
-class Screen:
-    """Progress on stderr: bars where a person watches, lines always."""
+class Lines(logging.Handler):
+    """Hands what is logged on, a line a record."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(record.getMessage())
+
+
+class Screen(Bars):
+    """The command line's progress: bars, and warnings as lines among them."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        super().__init__()
+        self._warnings = Lines(self.say)
 
-        words = TextColumn("{task.description}", markup=False)
-        columns = (words, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.bars = Progress(
-            *columns,
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-            redirect_stdout=sys.stdout.isatty(),  # else what is printed to a file would go to the bars' terminal
-        )
-
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> Self:
+        LOGGER.addHandler(self._warnings)
         self.bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
-
-    def track(self, words: str, total: int) -> Callable[[int], None]:
-        """A bar, which takes the place of the one before."""
-        for old in list(self.bars.task_ids):
-            self.bars.remove_task(old)
-        task = self.bars.add_task(show_text(words), total=total)
-        return lambda done: self.bars.advance(task, done)
-
-    def say(self, words: str) -> None:
-        """A line above the bar."""
-        self.console.print(show_text(words), markup=False)
+        LOGGER.removeHandler(self._warnings)
 
     def show_records(self, records: Iterable[dict[str, Any]]) -> int:
         """Print records as tables on stdout, a column a task; how many of them hold an error."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from polyhead.clustering.methods import METHODS, NOISE, Labels, find_groups
 from polyhead.errors import PolyheadError
+from polyhead.extras import require
 from polyhead.progress import Progress
 from polyhead.report.words import MINUS, NOTHING, show_count
 from polyhead.tasks import Array
@@ -91,6 +92,7 @@ def sample_rows(count: int, most: int, seed: int) -> Labels:
 
 def measure_try(points: Array, labels: Labels, method: str, k: int | None) -> Try:
     """How good groups (n,) of points (n, columns) are."""
+    require("clustering", "report")
     from sklearn.metrics import davies_bouldin_score
 
     groups, inside = int(labels.max(initial=0)), labels != NOISE
@@ -105,6 +107,7 @@ def measure_try(points: Array, labels: Labels, method: str, k: int | None) -> Tr
 
 def measure_silhouettes(points: Array, labels: Labels) -> Array:
     """The silhouette of each point (n,); 0 for noise, and everywhere where there are no two groups."""
+    require("clustering", "report")
     from sklearn.metrics import silhouette_samples
 
     inside = labels != NOISE

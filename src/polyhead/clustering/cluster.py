@@ -23,6 +23,7 @@ from polyhead.clustering.summary import GroupedImages, name_groups, summarize_gr
 from polyhead.errors import PolyheadError, show_text
 from polyhead.evaluation.answers import read_answers
 from polyhead.evaluation.features import reduce_features
+from polyhead.extras import require
 from polyhead.files import write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.card import Card
@@ -60,6 +61,7 @@ def cluster(
     Raises:
         PolyheadError: something given is wrong, or there is nothing to group; nothing is left in `out`.
     """
+    require("clustering", "report")
     grouping = grouping or Grouping()
     restore_replaced(Path(model), progress)
     predictor = Predictor(model)
@@ -75,6 +77,7 @@ def predict_to_gallery(
     model: str | Path, images: Sequence[str | Path], out: str | Path, *, progress: Progress = SILENT
 ) -> tuple[Path, int]:
     """Answer for images and write a gallery of them: its page, and how many of the images could not be answered."""
+    require("a gallery", "report")
     restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     files = gather_files(images).paths

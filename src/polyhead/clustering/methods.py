@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyhead.errors import PolyheadError, nearest
+from polyhead.extras import require
 from polyhead.tasks import Array
 
 Labels = NDArray[np.intp]
@@ -150,6 +151,7 @@ def default_settings(method: str, count: int) -> dict[str, Any]:
 
 
 def _build(method: str, k: int | None, settings: Mapping[str, Any], size_and_seed: tuple[int, int]) -> Any:
+    require("clustering", "report")
     from sklearn import cluster
 
     count, seed = size_and_seed

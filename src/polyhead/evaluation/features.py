@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from polyhead.extras import require
 from polyhead.tasks import Array
 
 COMPONENTS = 50  # of a feature vector: the rest is noise and time
@@ -9,6 +10,7 @@ COMPONENTS = 50  # of a feature vector: the rest is noise and time
 
 def reduce_features(features: Array, seed: int) -> Array:
     """Feature vectors (n, width) along their 50 leading principal components at most (n, components)."""
+    require("comparing images", "report")
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 

@@ -69,11 +69,6 @@ def _no_warnings() -> Iterator[None]:
         logging.disable(before)
 
 
-def is_quantized(model: Path) -> bool:
-    """Whether a model file computes in whole numbers."""
-    return any(node.op_type == "QuantizeLinear" for node in onnx.load(model).graph.node)
-
-
 def _find_ends(graph: onnx.GraphProto, tasks: list[str]) -> list[str]:
     """The nodes from the images to the first convolutions, and from the tasks' outputs back to a dense layer each."""
     makers = {name: node for node in graph.node for name in node.output}

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from polyhead.errors import PolyheadError, show_text
+from polyhead.extras import require
 from polyhead.files import LONGEST_NAME, write_beside
 from polyhead.model.card import Card
 from polyhead.model.records import flat_columns, flat_form, flatten_record
@@ -120,11 +121,10 @@ def write_parquet(records: Iterable[Answer], tasks: Mapping[str, Task], path: Pa
     Raises:
         PolyheadError: pyarrow is not installed, or the file cannot be written.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise PolyheadError("`parquet` needs pyarrow: pip install 'polyhead[parquet]'") from None
+    require("writing Parquet", "parquet")
+    import pyarrow
+    from pyarrow import parquet
+
     types = {str: pyarrow.string(), float: pyarrow.float64(), bool: pyarrow.bool_()}
     schema = pyarrow.schema({name: types[type(value)] for name, value in flat_form(tasks).items()})
     failed, left = 0, iter(records)

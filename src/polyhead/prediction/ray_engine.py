@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from polyhead.errors import PolyheadError
+from polyhead.extras import require
 from polyhead.model.predictor import Predictor
 from polyhead.processes import SAFE_IMPORTS, safe_imports
 from polyhead.tasks import Answer
@@ -41,11 +41,10 @@ def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Ans
     Raises:
         PolyheadError: Ray is not installed.
     """
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise PolyheadError("`engine` ray needs Ray: pip install 'polyhead[ray]'") from None
+    require("predicting on a cluster", "ray")
+    import ray
+    import ray.data
+
     if not ray.is_initialized():
         with TemporaryDirectory() as empty, safe_imports():
             # Ray lets workers import what lies in the current folder, unless they are given another one to work in.

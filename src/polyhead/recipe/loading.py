@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -15,7 +15,10 @@ from polyhead.errors import PolyheadError, nearest, shorten
 from polyhead.files import find_path_fault, open_regular
 from polyhead.recipe.builtin import built_in_names, read_text
 from polyhead.recipe.schema import Recipe
-from polyhead.recipe.yaml import LONGEST, read_yaml
+from polyhead.recipe.yaml import DEEPEST, LONGEST, read_yaml
+
+RecipeLike: TypeAlias = str | os.PathLike[str] | Mapping[str, object] | Recipe  # a name, a file, its values, itself
+Changes: TypeAlias = Iterable[str | Mapping[str, object]] | Mapping[str, object]  # "a.b=value", or {"a.b": value}
 
 
 def recipe_text(recipe: str | Path) -> str:
@@ -74,36 +77,71 @@ def _hint(path: Path) -> str:
     return f"; a recipe is a YAML file, such as `init {data}` prints for labelled images"
 
 
-def load_recipe(recipe: str | Path, overrides: Iterable[str] = (), **also: Any) -> Recipe:
+def load_recipe(recipe: RecipeLike, overrides: Changes = (), **also: object) -> Recipe:
     """Read and check a recipe.
 
     Args:
-        recipe: the name of a built-in one, or the path of a YAML file.
-        overrides: `a.b=value` each, the value in YAML; what a key wants as text may stand as it is.
+        recipe: the name of a built-in one, the path of a YAML file, a dict of the same keys, or a `Recipe`.
+        overrides: `"a.b=value"` each, the value in YAML (what a key wants as text may stand as it is); or a dict of
+            dotted keys.
         also: values set by dotted path with `__` for the dot, where not None: `data__path="images"`.
 
     Raises:
         PolyheadError: the first thing that is wrong, in one line that names the key.
     """
-    where = str(recipe)
-    raw = read_yaml(recipe_text(recipe), where)
-    if not isinstance(raw, dict):
-        hint = _hint(Path(where)) if Path(where).suffix not in (".yaml", ".yml") else ""
-        raise PolyheadError(f"{where}: expected a recipe (keys such as data, tasks, network); got {_short(raw)}{hint}")
-    override_values(raw, overrides)
+    raw, where = read_values(recipe, overrides)
     for name, value in also.items():
         if value is not None:
             _set(raw, name.replace("__", "."), value)
     return check_recipe(raw, where)
 
 
-def override_values(raw: dict[str, Any], overrides: Iterable[str]) -> None:
-    """Set values of a recipe that is plain values still: `a.b=value` each, the value in YAML.
+def read_values(recipe: RecipeLike, overrides: Changes = ()) -> tuple[dict[str, Any], str]:
+    """The plain values of a recipe (see `load_recipe`), unchecked as yet, and what to call it in an error.
+
+    Raises:
+        PolyheadError: there is no such recipe, it holds no keys, or an override has no such form.
+    """
+    if isinstance(recipe, Recipe):
+        raw, where = recipe_values(recipe), recipe.name
+    elif isinstance(recipe, Mapping):
+        raw, where = _copy_plain(recipe), shorten(str(recipe.get("name") or "recipe"), 60)
+    elif isinstance(recipe, str | os.PathLike):
+        where = os.fsdecode(recipe)
+        raw = read_yaml(recipe_text(where), where)
+        if not isinstance(raw, dict):
+            hint = _hint(Path(where)) if Path(where).suffix not in (".yaml", ".yml") else ""
+            raise PolyheadError(
+                f"{where}: expected a recipe (keys such as data, tasks, network); got {_short(raw)}{hint}"
+            )
+    else:
+        raise PolyheadError(f"expected a recipe's name, its path, a dict or a Recipe; got {type(recipe).__name__}")
+    override_values(raw, overrides)
+    return raw, where
+
+
+def _copy_plain(value: Any, depth: int = 0) -> Any:
+    """A copy of a program's values as YAML would give them: paths as text, tuples as lists."""
+    if depth > DEEPEST:
+        raise PolyheadError(f"recipe: is nested more than {DEEPEST} levels deep, which no recipe is")
+    if isinstance(value, Mapping):
+        return {key: _copy_plain(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy_plain(inner, depth + 1) for inner in value]
+    return os.fsdecode(value) if isinstance(value, os.PathLike) else value
+
+
+def override_values(raw: dict[str, Any], overrides: Changes) -> None:
+    """Set values of a recipe that is plain values still: `a.b=value` each, the value in YAML; or by dotted key.
 
     Raises:
         PolyheadError: one of them has another form, or sets what cannot be.
     """
-    for override in overrides:
+    for override in [overrides] if isinstance(overrides, str | Mapping) else overrides:
+        if isinstance(override, Mapping):
+            for key, value in override.items():
+                _set(raw, str(key), _copy_plain(value))
+            continue
         key, sign, text = override.partition("=")
         if not sign or not key.strip():
             raise PolyheadError(f"`overrides` {shorten(override, 60)}: expected KEY=VALUE, such as training.epochs=5")

@@ -20,6 +20,7 @@ from polyhead.fields import (
     check_different,
     check_name,
 )
+from polyhead.recipe.editing import EditableRecipe
 from polyhead.recipe.network import SMALLEST, Block, NetworkRecipe, Stack
 from polyhead.recipe.sources import (
     CelebaSource,
@@ -136,7 +137,7 @@ class ImageRecipe(Part):
     )
 
 
-class Recipe(Part):
+class Recipe(EditableRecipe):
     """One YAML file that says it all."""
 
     name: Name = Field(description="The recipe's name.")

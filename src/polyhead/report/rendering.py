@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from polyhead.extras import require
 from polyhead.report.words import show_count, show_percent
 
 
 def write_page(path: Path, template: str, context: dict[str, Any]) -> None:
     """Fill in `templates/TEMPLATE`; a name that the context lacks is an error."""
+    require("a page", "report")
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # Labels and file names may hold anything: `autoescape` keeps them text, and so does `tojson` within a script.

@@ -1,6 +1,5 @@
 """Exporting: another file of the same model, and how far that one is from it on real images."""
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,9 @@ from polyhead.data.dataset import Dataset
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.export.comparison import compare_outputs
-from polyhead.export.int8 import is_quantized, quantize_model
-from polyhead.export.openvino import convert_to_openvino
-from polyhead.export.tensorflow import convert_network
+from polyhead.extras import require
 from polyhead.folders import clear_beside, put_in_place, restore_replaced, tell_failures, work_beside
+from polyhead.model.onnx_bytes import read_graph
 from polyhead.model.predictor import Outputs, Predictor
 from polyhead.prediction.gather import gather_files
 from polyhead.progress import SILENT, Progress
@@ -28,7 +26,7 @@ from polyhead.training import WEIGHTS
 Format = Literal["litert", "saved_model", "openvino", "onnx-int8"]
 NAMES = {"litert": "model.tflite", "saved_model": "saved_model", "openvino": "openvino", "onnx-int8": "model.int8.onnx"}
 MARKS = {"saved_model": "saved_model.pb", "openvino": "model.xml"}  # what is in those that are folders
-EXTRAS = {"litert": ("tensorflow", "ai_edge_litert"), "saved_model": ("tensorflow",), "openvino": ("openvino",)}
+EXTRAS = {"litert": "litert", "saved_model": "train", "openvino": "openvino", "onnx-int8": "train"}
 CALIBRATED = 200  # of a run's training images
 COMPARED = 2000
 TOLERANCE = 1e-3  # of an output's largest value, or of 1: more than floats that are added in another order differ by
@@ -105,12 +103,9 @@ def export(
 
 def _check(kind: Format, target: Path, model: Path, force: bool) -> None:
     """Before anything that takes time."""
-    if is_quantized(model):
+    if any(node.operator == "QuantizeLinear" for node in read_graph(model.read_bytes()).nodes):
         raise PolyheadError(f"{model}: is in whole numbers already; export the model that it was made of")
-    for module in EXTRAS.get(kind, ()):
-        if importlib.util.find_spec(module) is None:
-            extra = "tensorflow" if module == "tensorflow" else kind
-            raise PolyheadError(f"`kind` {kind} needs {module}: pip install 'polyhead[{extra}]'")
+    require(f"export to {kind}", EXTRAS[kind])
     if not target.exists():
         return
     if target.resolve() == model.resolve():
@@ -176,10 +171,16 @@ def _write(predictor: Predictor, kind: Format, made: Path, ranges: Sample | None
     """Write `made`; its outputs for the sample."""
     card = predictor.card
     if kind == "openvino":
+        from polyhead.export.openvino import convert_to_openvino
+
         return convert_to_openvino(predictor.path, card, made, sample.pixels)
     if kind != "onnx-int8":
+        from polyhead.export.tensorflow import convert_network
+
         return convert_network(card, predictor.path.parent / WEIGHTS, kind, made, sample.pixels)
     assert ranges
+    from polyhead.export.int8 import quantize_model
+
     quantize_model(predictor.path, card, made, ranges.pixels)
     outputs = Predictor(made).run(sample.pixels)
     if sample.labels is not None and sample.held_out:

@@ -10,6 +10,7 @@ from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.table import WEIGHT, read_csv, write_csv
 from polyhead.errors import PolyheadError, show_text
+from polyhead.extras import require
 from polyhead.files import write_text
 from polyhead.folders import claim_folder, claim_run, clear_beside, open_run, restore_replaced
 from polyhead.model.predictor import Predictor
@@ -132,6 +133,7 @@ def evaluate(
     Returns:
         What evaluation.json holds.
     """
+    require("evaluation", "report")
     restore_replaced(Path(model), progress)
     predictor = Predictor(model)
     dataset = find_labelled_data(predictor, data, split, progress, overrides)
@@ -191,6 +193,7 @@ def explore(
     progress: Progress = SILENT,
 ) -> Path:
     """Write the page that shows a data set; the page's file."""
+    require("exploring a data set", "report")
     loaded = load_recipe(recipe, overrides, data__path=str(Path(data).resolve()) if data else None)
     root = data_path(loaded)
     loaded = complete_recipe(loaded, root)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polyhead.extras import require
+
 Array = NDArray[np.floating]
 
 BINS = 15  # of Guo et al.
@@ -55,6 +57,7 @@ def fit_temperature(probabilities: Array, truth: NDArray[np.integer]) -> float:
         probabilities: (n, k) of the alternatives.
         truth: (n,) the place of the true one.
     """
+    require("calibration", "report")
     from scipy.optimize import minimize_scalar
 
     logs = np.log(np.maximum(probabilities.astype(float), SMALLEST))

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polyhead.extras import require
+
 Numbers = dict[str, Any]
 AVERAGES = ("macro", "weighted")
 
@@ -23,6 +25,7 @@ def measure_classes(truth: Sequence[str], answers: Sequence[str], order: Sequenc
         answers: n labels.
         order: classes in the order to show them; labels that are not among them follow, sorted.
     """
+    require("evaluation", "report")
     from sklearn.metrics import precision_recall_fscore_support
 
     present = set(truth) | set(answers)
@@ -44,6 +47,7 @@ def measure_classes(truth: Sequence[str], answers: Sequence[str], order: Sequenc
 
 def measure_ranking(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> Numbers:
     """How well scores order yes before no; empty where the n rows are all of one sort."""
+    require("evaluation", "report")
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     if truth.all() or not truth.any():
@@ -65,6 +69,7 @@ def measure_labels(
         names: the labels, in the order of the columns.
         cuts: (labels,) from which probability on each is a yes.
     """
+    require("evaluation", "report")
     from sklearn.metrics import precision_recall_fscore_support
 
     per_label: Numbers = {}

@@ -2,29 +2,27 @@
 
 import contextlib
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 
 from polyhead.errors import PolyheadError
+from polyhead.extras import require
 
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = {"tensorflow": "train", "jax": "jax", "torch": "torch"}  # and the extra that brings each
 WEIGHTS = "state/kept.weights.h5"  # in a run folder: the weights that were exported, or are to be
 
 
 def choose_backend() -> str:
-    """The Keras backend to run on: KERAS_BACKEND where it is set, or the first one installed; call before any import.
+    """The Keras backend to run on: KERAS_BACKEND where it is set, or else TensorFlow; call before any import of Keras.
 
     Raises:
-        PolyheadError: it is not installed, or none is.
+        PolyheadError: it is not installed, or something else that a run needs to its end.
     """
-    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
-    wanted = os.environ.get("KERAS_BACKEND") or (installed[0] if installed else "tensorflow")
+    wanted = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if wanted not in BACKENDS:
         raise PolyheadError(f"KERAS_BACKEND: expected {', '.join(BACKENDS)}; got {wanted!r}")
-    if wanted not in installed:
-        raise PolyheadError(f"training needs Keras's {wanted} backend: pip install 'polyhead[{wanted}]'")
+    require("training", BACKENDS[wanted])
     os.environ["KERAS_BACKEND"] = wanted
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet():

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from polyhead.errors import PolyheadError
-from polyhead.progress import Progress
+from polyhead.progress import warn
 from polyhead.recipe.training import Precision
 from polyhead.training import quiet
 
@@ -17,7 +17,7 @@ NAME = keras.backend.backend()
 OUT_OF_MEMORY = re.compile(r"resource_?exhausted|out of memory|OOM when|(can't|cannot|unable to) allocate", re.I)
 
 
-def start(seed: int, precision: Precision, progress: Progress) -> None:
+def start(seed: int, precision: Precision) -> None:
     """Seed everything, and make two runs on one machine equal.
 
     On TensorFlow deterministic operations alone do not: a network of several branches needs one thread between
@@ -29,7 +29,7 @@ def start(seed: int, precision: Precision, progress: Progress) -> None:
     wanted = precision == "bfloat16"
     keras.config.set_dtype_policy("mixed_bfloat16" if wanted and _has_accelerator() else "float32")
     if wanted and not _has_accelerator() and not (NAME == "tensorflow" and _has_bfloat16()):
-        progress.say("bfloat16 would be slower on this processor: training in float32")
+        warn("bfloat16 would be slower on this processor: training in float32")
     if NAME != "tensorflow":
         return
     import tensorflow as tf
@@ -39,7 +39,7 @@ def start(seed: int, precision: Precision, progress: Progress) -> None:
         try:
             tf.config.threading.set_inter_op_parallelism_threads(1)
         except RuntimeError:
-            progress.say("TensorFlow was in use before this run: another run may differ from it in the last digits")
+            warn("TensorFlow was in use before this run: another run may differ from it in the last digits")
     # On a CPU, oneDNN itself takes to bfloat16 where that is safe; variables and sums stay float32.
     rewrite = wanted and not _has_accelerator() and _has_bfloat16()
     tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": rewrite})

@@ -18,7 +18,7 @@ import numpy as np
 
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside
-from polyhead.progress import Progress
+from polyhead.progress import warn
 from polyhead.training import backend
 from polyhead.training.multi_task import MultiTaskModel
 
@@ -76,7 +76,7 @@ def load(path: Path, learner: MultiTaskModel, with_optimizer: bool) -> Position:
     return position
 
 
-def read_position(path: Path, progress: Progress) -> Position:
+def read_position(path: Path) -> Position:
     """Where training stood, without the variables; at its beginning where there is no state.
 
     Where the file is damaged, or a process was killed while it was being replaced, the one before takes its place:
@@ -93,7 +93,7 @@ def read_position(path: Path, progress: Progress) -> Position:
         if position:
             if file == before:
                 if path.exists():
-                    progress.say(f"{path}: is damaged; going on from the state before it")
+                    warn(f"{path}: is damaged; going on from the state before it")
                 os.replace(before, path)
             return position
     raise PolyheadError(

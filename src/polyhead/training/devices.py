@@ -9,7 +9,7 @@ from typing import Any
 from keras import distribution
 
 from polyhead.errors import PolyheadError
-from polyhead.progress import Progress
+from polyhead.progress import Progress, warn
 from polyhead.recipe.training import TrainingRecipe
 from polyhead.training.backend import NAME
 from polyhead.training.losses import Tensor
@@ -60,7 +60,7 @@ def use_devices(training: TrainingRecipe, progress: Progress) -> None:
         return
     count = distribution.get_device_count()
     if count == 1:
-        progress.say("training.devices: this machine has one device; training on that")
+        warn("training.devices: this machine has one device; training on that")
         return
     distribution.set_distribution(Parts(devices=distribution.list_devices()))
     progress.say(f"training on {count} devices: {', '.join(distribution.list_devices())}")

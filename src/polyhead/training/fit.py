@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from polyhead.files import write_beside
-from polyhead.progress import Progress
+from polyhead.progress import Progress, warn
 from polyhead.recipe.schema import Recipe
 from polyhead.recipe.training import Augment, Stage
 from polyhead.tasks import Task
@@ -49,18 +49,18 @@ def train_network(
         PolyheadError: there is too little memory, or a backbone's weights cannot be had.
     """
     (folder / "state").mkdir(exist_ok=True)
-    position = checkpoint.read_position(folder / STATE, progress)
-    training_data = _leave_out_unlabelled(recipe, tasks, training_data, progress)
+    position = checkpoint.read_position(folder / STATE)
+    training_data = _leave_out_unlabelled(recipe, tasks, training_data)
     chooses = recipe.keeps == "best" and len(training_data.valid) > 0
     diverged = read_divergence(folder)
     if diverged and not diverged.kept:
         raise diverged.error()
     if diverged:
-        progress.say(f"{diverged.happened}; finishing the run with the weights of epoch {diverged.kept}")
+        warn(f"{diverged.happened}; finishing the run with the weights of epoch {diverged.kept}")
         checkpoint.check_kept(folder / WEIGHTS, position)
         return
     with backend.explain_memory():
-        backend.start(recipe.seed, recipe.training.precision, progress)
+        backend.start(recipe.seed, recipe.training.precision)
         use_devices(recipe.training, progress)
         network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists())
         learner = MultiTaskModel(network, recipe)
@@ -75,12 +75,10 @@ def train_network(
     checkpoint.check_kept(folder / WEIGHTS, position)
     (folder / FEATURES).unlink(missing_ok=True)
     if chooses and best_epoch(position.rows) is None:
-        progress.say("no epoch has a finite validation loss to be chosen by: the last epoch's weights are kept")
+        warn("no epoch has a finite validation loss to be chosen by: the last epoch's weights are kept")
 
 
-def _leave_out_unlabelled(
-    recipe: Recipe, tasks: Mapping[str, Task], training_data: TrainingData, progress: Progress
-) -> TrainingData:
+def _leave_out_unlabelled(recipe: Recipe, tasks: Mapping[str, Task], training_data: TrainingData) -> TrainingData:
     """The training_data without its validation images, where none of their labels would count in the loss."""
     rows = (
         training_data.valid
@@ -90,7 +88,7 @@ def _leave_out_unlabelled(
     counted = [training_data.targets[name][rows] for name, task in tasks.items() if task.loss_weight]
     if not len(training_data.valid) or any(not np.isnan(targets).all() for targets in counted):
         return training_data
-    progress.say("no validation image has a label that counts: the last epoch's weights are kept")
+    warn("no validation image has a label that counts: the last epoch's weights are kept")
     return replace(training_data, valid=training_data.valid[:0])
 
 

@@ -16,6 +16,7 @@ from PIL.ImageFile import ImageFile
 from polyhead.data.images.costs import CHECKS
 from polyhead.data.images.formats import FORMATS, HEAD, tell_format
 from polyhead.errors import shorten, show_text
+from polyhead.extras import MissingExtra, require
 from polyhead.files import open_regular
 
 MAX_BYTES = 2**29  # of a file: as many as the largest image has with 16 bits a colour, uncompressed
@@ -138,10 +139,11 @@ def _find_opener(form: str) -> Any:
     if form != "HEIF" and form in Image.OPEN and (form != "AVIF" or features.check("avif")):
         return Image.OPEN[form][0]
     try:
-        from pillow_heif import HeifImageFile
-    except ImportError:
-        name = "HEIC" if form == "HEIF" else form
-        raise ImageError(f"{name} is not read without pillow-heif: pip install 'polyhead[heif]'") from None
+        require(f"reading {'HEIC' if form == 'HEIF' else form}", "heif")
+    except MissingExtra as error:
+        raise ImageError(str(error)) from None
+    from pillow_heif import HeifImageFile
+
     return HeifImageFile
 
 

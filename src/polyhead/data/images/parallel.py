@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from polyhead.data.images.decode import ImageError, Resize, decode, read_file
 from polyhead.data.images.store import digest_bytes
 from polyhead.errors import PolyheadError
+from polyhead.extras import require
 from polyhead.processes import SAFE_IMPORTS, end_with_parent, safe_imports
 
 Files = list[tuple[str, Path]]  # digests, each with a file of that content
@@ -53,6 +54,7 @@ def decode_files(files: Files, size: tuple[int, int], resize: Resize, keep: bool
         for portion in portions:
             yield _decode_portion(portion, size, resize, keep)
         return
+    require("reading many images", "report")
     # loky's processes start from nothing, whatever threads run here, and need no `if __name__ == "__main__"`.
     from joblib import cpu_count
     from joblib.externals.loky import Future, ProcessPoolExecutor

@@ -9,6 +9,7 @@ import pandas as pd
 from polyhead.data.images.decode import find_images
 from polyhead.data.sources.rows import Rejected, Rows, Wanted, check_columns, data_folder
 from polyhead.errors import PolyheadError
+from polyhead.extras import require
 from polyhead.recipe.schema import FilesSource, FoldersSource, pattern_fields
 
 
@@ -46,6 +47,7 @@ def _read_names(
 
 def _compile(pattern: str) -> Callable[[str], dict[str, str] | None]:
     """A function from a name to the fields of the pattern in it, if it is like the pattern."""
+    require("reading labels in names", "report")
     import parse
 
     # `parse` allows few letters in a field's name, so fields go by their place.

@@ -57,8 +57,8 @@ def train(count: int, training: dict[str, Any]) -> tuple[list[float], float]:
     choose_backend()
     import keras
 
-    from polyhead.progress import SILENT
     from polyhead.training.batches import TrainingData
+    from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
 
     with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +70,7 @@ def train(count: int, training: dict[str, Any]) -> tuple[list[float], float]:
         recipe, tasks, pixels, targets = make_data(count, training, weights)
         lesson = TrainingData(lambda rows: pixels[rows], targets, np.arange(count), np.arange(0))
         begun = time.monotonic()
-        train_network(recipe, tasks, lesson, Path(folder), SILENT)
+        train_network(recipe, tasks, lesson, RunContext(Path(folder)))
         seconds = time.monotonic() - begun
         rows = (Path(folder) / "history.csv").read_text().splitlines()
     return [float(row.rpartition(",")[2]) for row in rows[1:]], seconds

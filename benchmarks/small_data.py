@@ -28,6 +28,7 @@ SPLIT = "data.split={test: 0.3, valid: 0.2}"
 def train(recipe: Recipe, data: Path) -> tuple[int, float, float]:
     """The epoch that is kept, its validation loss, and its accuracy on test images, meaned over the tasks with one."""
     from polyhead.training.batches import TrainingData
+    from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
     from polyhead.training.network import build_network
 
@@ -39,7 +40,7 @@ def train(recipe: Recipe, data: Path) -> tuple[int, float, float]:
     targets = {name: task.encode(list(frame[name])) for name, task in tasks.items()}
     with tempfile.TemporaryDirectory() as folder:
         lesson = TrainingData(dataset.pixels, targets, rows, dataset.rows_of("valid"))
-        train_network(recipe, tasks, lesson, Path(folder), SILENT)
+        train_network(recipe, tasks, lesson, RunContext(Path(folder)))
         losses = pd.read_csv(Path(folder) / "history.csv")["val_loss"]
         network = build_network(recipe, tasks)
         network.core.load_weights(Path(folder) / WEIGHTS)

@@ -44,15 +44,15 @@ def random_names(rng: np.random.Generator, task: Task, count: int) -> list[str]:
 def train_polyhead(name: str, count: int) -> float:
     """Images/s of `train_network`, from the history that it writes."""
     choose_backend()
-    from polyhead.progress import SILENT
     from polyhead.training.batches import TrainingData
+    from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
 
     recipe, tasks, pixels, labels = make_data(name, count)
     targets = {task: tasks[task].encode(labels[task]) for task in tasks}
     with tempfile.TemporaryDirectory() as folder:
         lesson = TrainingData(lambda rows: pixels[rows], targets, np.arange(count), np.arange(0))
-        train_network(recipe, tasks, lesson, Path(folder), SILENT)
+        train_network(recipe, tasks, lesson, RunContext(Path(folder)))
         rows = (Path(folder) / "history.csv").read_text().splitlines()
     seconds = [float(row.rpartition(",")[2]) for row in rows[2:]]
     return count / statistics.median(seconds)

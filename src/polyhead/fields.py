@@ -1,10 +1,12 @@
 """What all parts of a recipe have in common."""
 
 import os
+import sys
 from collections import Counter
-from typing import Annotated, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, WrapValidator
 
 from polyhead.errors import UNSHOWN, shorten
 from polyhead.files import find_path_fault
@@ -62,6 +64,39 @@ def check_path(path: str) -> str:
     return path
 
 
+def check_dotted_path(path: str) -> str:
+    """The place of a function or a class of the user's own: `package.module:function`.
+
+    Raises:
+        ValueError: it has another form, or names a module of Python itself: a recipe has no business there.
+    """
+    module, colon, inner = path.partition(":")
+    words = [*module.split("."), *inner.split(".")]
+    if len(path) > LONGEST_NAME or not colon or not all(word.isidentifier() for word in words):
+        raise ValueError(f"expected package.module:function; got {shorten(path, 60)!r}")
+    if words[0] in sys.stdlib_module_names or words[0] == "__main__":
+        raise ValueError(f"expected a function in a module of your own; {shorten(words[0], 60)} is Python's")
+    return path
+
+
+def with_plugins(models: Mapping[str, type[BaseModel]]) -> WrapValidator:
+    """Beside a union of models that are told apart by `kind`: those that installed packages have brought by then."""
+
+    def choose(given: Any, check: Any) -> Any:
+        kind = given.get("kind") if isinstance(given, dict) else getattr(given, "kind", None)
+        model = models.get(kind) if isinstance(kind, str) else None
+        return model.model_validate(given) if model else check(given)
+
+    return WrapValidator(choose)
+
+
 Name = Annotated[str, AfterValidator(check_name)]
 Different = Annotated[list[str], AfterValidator(check_different)]
 PathText = Annotated[str, AfterValidator(check_path)]
+DottedPath = Annotated[
+    str,
+    AfterValidator(check_dotted_path),
+    WithJsonSchema({"type": "string", "pattern": r"^\w+(\.\w+)*:\w+(\.\w+)*$"}),
+]
+# Of a function that a dotted path names.
+Arguments = Annotated[dict[str, JsonValue], WithJsonSchema({"type": "object"})]

@@ -5,8 +5,9 @@ are told not to. And nothing ends a process whose parent is killed.
 """
 
 import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Thread
 
@@ -26,6 +27,11 @@ def safe_imports() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def search_last(folders: Iterable[str]) -> None:
+    """Import from these folders, too, what is nowhere else: nothing in them takes the place of another module."""
+    sys.path.extend(folder for folder in folders if folder not in sys.path)
 
 
 def end_with_parent(parent: int | None = None) -> None:

@@ -27,7 +27,7 @@ from polyhead.runs import workflow
 from polyhead.training import choose_backend
 from polyhead.progress import Silent
 choose_backend()
-from polyhead.training import fit as training
+from polyhead.training import checkpoint_callback as training
 training.SAVE_EVERY = 0.0
 
 class Killer(Silent):
@@ -138,7 +138,7 @@ def test_a_damaged_state_is_replaced_by_the_one_before(
     run = unfinish(whole, tmp_path / "run", "history.csv")
     (run / STATE).write_bytes(DAMAGES[damage]((run / STATE).read_bytes()))
     workflow.resume(run)
-    assert f"{run / STATE}: is damaged; going on from the state before it" in caplog.messages
+    assert f"{run / STATE}: is damaged; resuming from the state before it" in caplog.messages
     assert history(run) == history(whole)
     for name in ("model.onnx", "evaluation.json", "predictions.csv"):
         assert (run / name).read_bytes() == (whole / name).read_bytes()

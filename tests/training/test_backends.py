@@ -19,7 +19,7 @@ from polyhead.runs import workflow
 from polyhead.training import choose_backend
 from polyhead.progress import Silent
 choose_backend()
-from polyhead.training import fit as training
+from polyhead.training import checkpoint_callback as training
 training.SAVE_EVERY = 0.0
 
 class Stopper(Silent):
@@ -127,7 +127,7 @@ import sys
 from polyhead.training import choose_backend
 choose_backend()
 from keras import ops
-from polyhead.training.devices import share
+from polyhead.training.devices import split_batch
 from polyhead.training.devices import use_devices
 from polyhead.progress import Progress
 from polyhead.progress import Silent
@@ -141,7 +141,7 @@ class Told(Silent):
 
 use_devices(TrainingRecipe(devices="all"), Told())
 for count in (4, 3):
-    print([part.data.shape for part in share(ops.ones((count, 2, 2, 3))).addressable_shards])
+    print([part.data.shape for part in split_batch(ops.ones((count, 2, 2, 3))).addressable_shards])
 """
 
 

@@ -18,8 +18,9 @@ from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.training import TrainingRecipe
 from polyhead.training import WEIGHTS
 from polyhead.training.batches import TrainingData
+from polyhead.training.checkpoint_callback import HISTORY, STATE, RunContext
 from polyhead.training.divergence import DIVERGED, read_divergence
-from polyhead.training.fit import HISTORY, STATE, train_network
+from polyhead.training.fit import train_network
 from polyhead.training.history import best_epoch, kept_epoch
 from polyhead.training.multi_task import MultiTaskModel
 
@@ -62,7 +63,7 @@ def train(
     LOGGER.addHandler(warnings)
     training_data = TrainingData(lambda wanted: IMAGES[wanted], targets, train_rows, valid_rows, weighed)
     try:
-        train_network(recipe, tasks, training_data, folder, sayings)
+        train_network(recipe, tasks, training_data, RunContext(folder, sayings))
     finally:
         LOGGER.removeHandler(warnings)
     return sayings.lines

@@ -14,7 +14,8 @@ from polyhead.progress import SILENT, Silent
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.training import TrainingRecipe
 from polyhead.training.batches import TrainingData
-from polyhead.training.fit import STATE, train_network
+from polyhead.training.checkpoint_callback import STATE, RunContext
+from polyhead.training.fit import train_network
 
 NAMES = typing.get_args(TrainingRecipe.model_fields["optimizer"].annotation)
 WRAPPERS = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}  # of others, or what all come from
@@ -54,9 +55,9 @@ def test_an_optimiser_trains_and_goes_on_exactly_after_a_stop(name: str, tmp_pat
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
-    train_network(recipe, tasks, training_data, whole, CopyAtEpoch(whole, broken))
+    train_network(recipe, tasks, training_data, RunContext(whole, CopyAtEpoch(whole, broken)))
     before = variables(broken)
-    train_network(recipe, tasks, training_data, broken, SILENT)
+    train_network(recipe, tasks, training_data, RunContext(broken, SILENT))
     expected, found = variables(whole), variables(broken)
     for key, array in expected.items():
         np.testing.assert_array_equal(array, found[key], err_msg=key)

@@ -15,6 +15,7 @@ from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.network import NetworkRecipe
 from polyhead.training import WEIGHTS
 from polyhead.training.batches import TrainingData
+from polyhead.training.checkpoint_callback import RunContext
 from polyhead.training.features import precompute
 from polyhead.training.fit import train_network
 from polyhead.training.history import find_overfitted
@@ -43,7 +44,7 @@ def train(folder: Path, reader: Reader, *settings: str) -> list[NDArray[np.float
     recipe = load_recipe(folder / "tiny.yaml", plain)
     tasks = {"color": recipe.tasks["color"].learn("color", COLORS)}
     training_data = TrainingData(reader, {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12))
-    train_network(recipe, tasks, training_data, folder, SILENT)
+    train_network(recipe, tasks, training_data, RunContext(folder, SILENT))
     found: dict[str, NDArray[np.float32]] = {}
     with h5py.File(folder / WEIGHTS) as file:
         file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)

@@ -13,7 +13,8 @@ from polyhead.progress import Silent
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.schema import Recipe
 from polyhead.training.batches import TrainingData
-from polyhead.training.fit import HISTORY, train_network
+from polyhead.training.checkpoint_callback import HISTORY, RunContext
+from polyhead.training.fit import train_network
 from polyhead.training.weighting import average_weights
 
 LABELS = {"color": ["red", "blue", "", "red"] * 6, "width": ["4", "", "8", "10"] * 6}
@@ -68,7 +69,7 @@ def train(recipe: Recipe, folder: Path, steps: int) -> None:
     tasks = {name: task.learn(name, LABELS[name]) for name, task in recipe.tasks.items()}
     targets = {name: task.encode(LABELS[name]) for name, task in tasks.items()}
     training_data = TrainingData(lambda rows: pixels[rows], targets, np.arange(16), np.arange(16, ROWS))
-    train_network(recipe, tasks, training_data, folder, Stopper(steps))
+    train_network(recipe, tasks, training_data, RunContext(folder, Stopper(steps)))
 
 
 def history(folder: Path) -> list[dict[str, str]]:
@@ -80,7 +81,7 @@ def history(folder: Path) -> list[dict[str, str]]:
 def test_weights_move_are_written_down_and_gone_on_with(
     balance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polyhead.training.fit.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("polyhead.training.checkpoint_callback.SAVE_EVERY", 0.0)
     recipe = make_recipe(tmp_path, balance)
     train(recipe, tmp_path / "whole", 10**6)
     with pytest.raises(KeyboardInterrupt):

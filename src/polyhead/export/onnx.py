@@ -22,8 +22,9 @@ from polyhead import __version__
 from polyhead.errors import PolyheadError
 from polyhead.export.folding import fold_norms
 from polyhead.export.graph_names import name_by_order
-from polyhead.processes import SAFE_IMPORTS, end_with_parent
+from polyhead.processes import SAFE_IMPORTS, end_with_parent, search_last
 from polyhead.recipe.loading import recipe_values
+from polyhead.recipe.own_parts import find_import_folders
 from polyhead.recipe.schema import Recipe
 from polyhead.tasks import AnyTask, Task
 
@@ -47,6 +48,7 @@ def export_network(
     folder = weights.parent
     np.save(folder / "samples.npy", samples)
     order: dict[str, Any] = {"recipe": recipe_values(recipe), "rows": rows}
+    order["folders"] = find_import_folders(recipe)
     order["tasks"] = {name: task.model_dump(mode="json") for name, task in tasks.items()}
     (folder / "export.json").write_text(json.dumps(order), encoding="utf-8")
     try:
@@ -91,7 +93,8 @@ def _export(folder: Path, weights: str) -> float:
     order = json.loads((folder / "export.json").read_text(encoding="utf-8"))
     tasks = TypeAdapter(dict[str, AnyTask]).validate_python(order["tasks"])
     recipe = Recipe.model_validate(order["recipe"])
-    network = build_network(recipe, tasks)
+    search_last(order["folders"])
+    network = build_network(recipe, tasks, folder=folder.parent)
     network.core.load_weights(folder / weights)
     model = network.answering()
     samples = np.load(folder / "samples.npy")

@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from polyhead.errors import PolyheadError, shorten
-from polyhead.fields import Part, PathText, Share
+from polyhead.fields import Arguments, DottedPath, Part, PathText, Share
 
 MOST = 1_000_000  # filters or units of a layer: a bound on what is asked, far above what fits (see recipe_size.py)
 Filters = Annotated[int, Field(ge=1, le=MOST)]
@@ -133,13 +133,27 @@ SMALLEST = {"InceptionResNetV2": 75}  # pixels a side; 32 for the others
 
 
 class Backbone(Part):
-    """A network of `keras.applications` without its top, with its own scaling of the input, pooled to a vector."""
+    """A network without its top, pooled to a vector: of `keras.applications`, by its `name`; or one of your own."""
 
-    name: BackboneName = Field(description="Its name in `keras.applications`.")
-    weights: PathText = Field(
-        "imagenet",
-        description="`imagenet` (fetched once, or found in Keras's folder of models), `none`, or the path of a "
-        "`.weights.h5` or `.h5` file of this network without its top.",
+    name: BackboneName | None = Field(
+        None, description="Its name in `keras.applications`; its own scaling of the input is inside."
+    )
+    builder: DottedPath | None = Field(
+        None,
+        description="Instead of a name, a function of your own, `package.module:function`. It is called with "
+        "`input_shape=(height, width, 3)` and the `arguments`, and returns a `keras.Model` from float pixels, 0 to "
+        "255, to a map of features or to a vector. Training imports it: see [own parts](own_parts.md).",
+    )
+    arguments: Arguments = Field({}, description="Keyword arguments for the `builder`.")
+    model: PathText | None = Field(
+        None,
+        description="Instead of a name, a `.keras` file of such a model, made of Keras's own layers; its path is "
+        "relative to the recipe's folder. The run keeps a copy.",
+    )
+    weights: PathText | None = Field(
+        None,
+        description="With a `name`: `imagenet` (fetched once, or found in Keras's folder of models; the default), "
+        "`none`, or the path of a `.weights.h5` or `.h5` file of this network without its top.",
     )
     width: float = Field(1.0, gt=0, le=10, description="The width multiplier of a MobileNet.")
     view: Literal["rgb", "gray"] = Field(
@@ -150,7 +164,7 @@ class Backbone(Part):
     frozen_batch_norm: bool = Field(
         True,
         description="Whether its batch normalisation keeps the averages that it came with, also when it is trained. "
-        "Where it came with none (`weights: none`), they are learnt.",
+        "Where it came with none (`weights: none`), they are learnt. If absent, false for a `builder`.",
     )
     norm_momentum: Share | None = Field(
         None,
@@ -170,6 +184,21 @@ class Backbone(Part):
         return DenseLayers(dense=self.dense, dropout=self.dropout)
 
     @property
+    def title(self) -> str:
+        """What a reader knows it by."""
+        return self.name or self.builder or "own model"
+
+    @property
+    def smallest(self) -> int:
+        """Pixels a side that it takes at least, as far as that is known."""
+        return SMALLEST.get(self.name, 32) if self.name else 1
+
+    @property
+    def channels(self) -> int:
+        """Of the map that it ends in; of one of your own, only that there are some."""
+        return int(CHANNELS[self.name] * min(self.width, 1)) if self.name else 1
+
+    @property
     def learns_norms(self) -> bool:
         """Whether its batch normalisation learns its averages, where it is trained."""
         return self.weights == "none" or not self.frozen_batch_norm
@@ -180,7 +209,7 @@ class Backbone(Part):
         Raises:
             PolyheadError: it is not there.
         """
-        if self.weights in ("imagenet", "none"):
+        if self.weights in ("imagenet", "none", None):
             return None
         if not os.path.isfile(self.weights):  # which asks without raising, whatever stands there
             raise PolyheadError(
@@ -189,15 +218,35 @@ class Backbone(Part):
             )
         return Path(self.weights)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("name") is not None and given.get("weights") is None:
+            return given | {"weights": "imagenet"}
+        if isinstance(given, dict) and given.get("builder") is not None:
+            return {"frozen_batch_norm": False} | given
+        return given
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        ways = [key for key in ("name", "builder", "model") if getattr(self, key) is not None]
+        if len(ways) != 1:
+            raise ValueError(f"expected one of name, builder, model; got {' and '.join(ways) or 'none of them'}")
+        if self.arguments and not self.builder:
+            raise ValueError(f"arguments: are for a `builder`; take them out, or take one instead of `{ways[0]}`")
+        if self.weights is not None and not self.name:
+            raise ValueError(f"weights: are for a `name`; what `{ways[0]}` gives has its own")
+        return self
+
     @model_validator(mode="after")
     def _has_width(self) -> Self:
-        widths = WIDTHS.get(self.name, (1.0,))
+        widths = WIDTHS.get(self.name or "", (1.0,))
         if self.width not in widths and self.weights == "imagenet":
             raise ValueError(
                 f"width: {self.name} comes with {', '.join(f'{width:g}' for width in widths)}; got {self.width:g}"
             )
         if self.width != 1 and self.name not in WIDTHS:
-            raise ValueError(f"width: {self.name} has none; only {', '.join(WIDTHS)} do")
+            raise ValueError(f"width: {self.title} has none; only {', '.join(WIDTHS)} do")
         return self
 
 
@@ -205,7 +254,7 @@ class NetworkRecipe(Part):
     """The network between image and heads: one trunk for all tasks, a branch for each, or branches for some of them."""
 
     backbone: Backbone | None = Field(
-        None, description="A pretrained network, shared by all tasks that have no branch; instead of a trunk."
+        None, description="A whole network, shared by all tasks that have no branch; instead of a trunk."
     )
     trunk: Stack | None = Field(None, description="One stack, shared by all tasks that have no branch.")
     branches: dict[str, Stack] = Field({}, description="A stack for a task alone, by the task's name.")

@@ -21,7 +21,7 @@ from polyhead.fields import (
     check_name,
 )
 from polyhead.recipe.editing import EditableRecipe
-from polyhead.recipe.network import SMALLEST, Block, NetworkRecipe, Stack
+from polyhead.recipe.network import Block, NetworkRecipe, Stack
 from polyhead.recipe.sources import (
     CelebaSource,
     CsvSource,
@@ -225,9 +225,9 @@ class Recipe(EditableRecipe):
             word = "backbone" if self.network.backbone else "trunk"
             raise ValueError(f"network.{word}: every task has a branch of its own; take the {word} out")
         backbone = self.network.backbone
-        if backbone and min(self.image.size) < SMALLEST.get(backbone.name, 32):
+        if backbone and min(self.image.size) < backbone.smallest:
             raise ValueError(
-                f"image.size: {backbone.name} takes {SMALLEST.get(backbone.name, 32)} pixels a side or more; "
+                f"image.size: {backbone.title} takes {backbone.smallest} pixels a side or more; "
                 f"got {self.image.size[0]}x{self.image.size[1]}"
             )
         if any(stage.train == "heads" for stage in self.training.stages) and not self.network.backbone:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polyhead.errors import PolyheadError, shorten
-from polyhead.recipe.network import CHANNELS, Stack
+from polyhead.recipe.network import Stack
 from polyhead.recipe.schema import Recipe
 
 LARGEST_FILE = 2**31  # bytes: protobuf, and so ONNX, takes no more
@@ -64,7 +64,7 @@ def list_layers(recipe: Recipe) -> Iterator[Layers]:
     yield Layers("image.size", 0, 3 * recipe.image.size[0] * recipe.image.size[1], "make the images smaller")
     vectors: dict[str, int] = {}
     if network.backbone:
-        channels = int(CHANNELS[network.backbone.name] * min(network.backbone.width, 1))
+        channels = network.backbone.channels
         yield from _list_dense("network.backbone", channels, network.backbone.dense)
         vectors["trunk"] = (network.backbone.dense or [channels])[-1]
     for name, stack in recipe.stacks().items():

@@ -4,30 +4,44 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polyhead.fields import Part, Share
+from polyhead.fields import Arguments, DottedPath, Part, Share
 
 MOST = 1_000_000  # epochs, or images a step: a bound on what is asked, far above what anyone can wait for
 Precision = Literal["float32", "bfloat16"]
 
 
+class OwnLayer(Part):
+    """A layer of your own."""
+
+    builder: DottedPath = Field(
+        description="`package.module:Class`, a class of `keras.layers.Layer`, or a function that returns such a layer. "
+        "It is given float images (n, height, width, 3), 0 to 255, and returns as many of the same size. Training "
+        "imports it: see [own parts](own_parts.md)."
+    )
+    arguments: Arguments = Field({}, description="Keyword arguments for it.")
+
+
 class Augment(Part):
-    """Random changes to training images; all of one step, inside the compiled training step."""
+    """Random changes to training images, inside the compiled training step."""
 
     flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror half of the images.")
-    rotation: float = Field(0.0, ge=0, le=180, description="Turn by up to so many degrees.")
-    shift: Share = Field(0.0, description="Shift by up to this share of height and width.")
-    zoom: Share = Field(0.0, description="Scale by 1 less or more up to this share.")
+    rotation: float = Field(0.0, ge=0, le=180, description="Rotate by up to so many degrees.")
+    shift: Share = Field(0.0, description="Shift by up to this fraction of height and width.")
+    zoom: Share = Field(0.0, description="Zoom in or out by up to this fraction.")
     shear: float = Field(0.0, ge=0, lt=90, description="Shear by up to so many degrees.")
-    brightness: Share = Field(0.0, description="Add up to this share of full brightness, or take it away.")
-    contrast: Share = Field(0.0, description="Scale the difference from mid-grey by 1 less or more up to this share.")
-    saturation: Share = Field(0.0, description="Take colour away or add some, by up to this share of all there is.")
-    hue: Share = Field(0.0, description="Turn the colours by up to this share of half the colour circle.")
-    grayscale: Share = Field(0.0, description="Take all colour from this share of the images.")
-    blur: Share = Field(0.0, description="Blur this share of the images a little (a Gaussian, 1 pixel wide).")
+    brightness: Share = Field(0.0, description="Brighten or darken by up to this fraction of full brightness.")
+    contrast: Share = Field(0.0, description="Raise or lower the contrast by up to this fraction.")
+    saturation: Share = Field(0.0, description="Raise or lower the saturation by up to this fraction of its range.")
+    hue: Share = Field(0.0, description="Rotate the hues by up to this fraction of half the colour circle.")
+    grayscale: Share = Field(0.0, description="Turn this fraction of the images grey.")
+    blur: Share = Field(0.0, description="Blur this fraction of the images slightly (a Gaussian of 1 pixel).")
     erase: Share = Field(
-        0.0, description="Cover a random rectangle of this share of the images with noise (Zhong et al. 2017)."
+        0.0, description="Cover a random rectangle of this fraction of the images with noise (Zhong et al. 2017)."
     )
-    fill: Literal["nearest", "reflect", "constant"] = Field("nearest", description="What comes in from outside.")
+    fill: Literal["nearest", "reflect", "constant"] = Field("nearest", description="What fills the edges.")
+    layers: list[OwnLayer] = Field(
+        [], max_length=100, description="Layers of your own, one after another behind all other changes."
+    )
 
 
 class Stage(Part):

@@ -288,6 +288,7 @@ def _train_and_export(
     from polyhead.export.agreement import TOLERANCE
     from polyhead.export.onnx import export_network
     from polyhead.training.batches import TrainingData
+    from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
 
     frame, rows, plan = dataset.table.frame, dataset.rows_of("train"), recipe.training
@@ -298,7 +299,7 @@ def _train_and_export(
     shown = [plan.sampler_task] if plan.sampler_task else list(tasks) if plan.sampler == "balanced" else []
     strata = {name: tasks[name].strata(labels[name]) for name in shown}
     training_data = TrainingData(dataset.pixels, targets, rows, valid, weights, strata)
-    train_network(recipe, tasks, training_data, run.path, progress)
+    train_network(recipe, tasks, training_data, RunContext(run.path, progress))
     _note_divergence(run)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}

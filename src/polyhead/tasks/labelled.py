@@ -8,14 +8,16 @@ from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError
+from polyhead.fields import DottedPath
 from polyhead.tasks.task import Array, Labels, Task
 
 OTHER = "other"
 EntropyLoss = Annotated[
-    Literal["cross_entropy", "focal"],
+    Literal["cross_entropy", "focal"] | DottedPath,
     Field(
-        description="`cross_entropy`; or `focal`, which tones down what is answered well already, times "
-        "(1 - probability)^focusing (Lin et al. 2017)."
+        description="`cross_entropy`; `focal`, which tones down what is answered well already, times "
+        "(1 - probability)^focusing (Lin et al. 2017); or a function of your own, `package.module:function`: see "
+        "[own parts](own_parts.md)."
     ),
 ]
 
@@ -58,6 +60,8 @@ class Labelled(Task):
         for field, (owner, word) in self.USED_WITH.items():
             if getattr(self, field) != type(self).model_fields[field].default and getattr(self, owner) != word:
                 raise ValueError(f"{field} has an effect with `{owner}: {word}` only; set that too, or take it out")
+        if self.label_smoothing and ":" in self.loss:
+            raise ValueError("label_smoothing has no effect with a loss of your own; take it out")
         return self
 
     def class_weights(self) -> Array:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError, shorten
+from polyhead.fields import DottedPath
 from polyhead.tasks import metrics
 from polyhead.tasks.calibrated import YesNo
 from polyhead.tasks.labelled import OTHER, Labelled, RareLabels, weigh_labels
@@ -37,12 +38,13 @@ class MultiLabel(RareLabels, YesNo):
     )
 
     kind: Literal["multilabel"] = "multilabel"
-    loss: Literal["cross_entropy", "focal", "asymmetric", "cosine"] = Field(
+    loss: Literal["cross_entropy", "focal", "asymmetric", "cosine"] | DottedPath = Field(
         "cross_entropy",
         description="`cross_entropy` of each label; `focal`, times (1 - probability)^focusing (Lin et al. 2017); "
         "`asymmetric`, focal with an exponent for yes and another for no, and nothing for a no whose probability of "
         "yes is below `margin` (Ridnik et al. 2021); `cosine`, 1 less the cosine similarity between a row's known "
-        "labels and their probabilities, which learns as cosine proximity (its negative) does.",
+        "labels and their probabilities, which learns as cosine proximity (its negative) does; or a function of your "
+        "own, `package.module:function`: see [own parts](own_parts.md).",
     )
     focusing_yes: float = Field(0.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is yes.")
     focusing_no: float = Field(4.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is no.")

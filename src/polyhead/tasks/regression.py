@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError, shorten
+from polyhead.fields import DottedPath
 from polyhead.tasks import metrics
 from polyhead.tasks.metrics import Numbers
 from polyhead.tasks.task import Answer, Array, Labels, Task, one_of
@@ -37,7 +38,11 @@ class Regression(Task):
         description="What the network learns: the label less its mean, over its standard deviation; the label over its "
         "maximum; or the label itself. Mean, deviation and maximum are the training split's.",
     )
-    loss: Literal["mse", "mae", "huber"] = Field("mse", description="The loss, over the scaled label.")
+    loss: Literal["mse", "mae", "huber"] | DottedPath = Field(
+        "mse",
+        description="The loss, over the scaled label; or a function of your own, `package.module:function`: see "
+        "[own parts](own_parts.md).",
+    )
     minimum: Number | None = Field(None, description="A label below it is no label; an answer is never below it.")
     maximum: Number | None = Field(None, description="A label above it is no label; an answer is never above it.")
     ranges: list[Number] = Field(

@@ -1,4 +1,4 @@
-"""Random changes to training images, as one layer inside the compiled training step."""
+"""Random changes to training images, as one layer inside the compiled training step; then the user's own."""
 
 import math
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 import keras
 from keras import ops, random
 
-from polyhead.recipe.training import Augment
+from polyhead.errors import PolyheadError
+from polyhead.recipe.training import Augment, OwnLayer
 from polyhead.training.losses import Tensor
+from polyhead.training.own_code import import_part, own_failures
 
 
 class RandomChange(keras.layers.Layer):
@@ -23,6 +25,7 @@ class RandomChange(keras.layers.Layer):
         self.settings = settings
         self.seeds = random.SeedGenerator(seed)
         self.changes = _make_layers(settings, seed)
+        self.own = [_make_own(layer, place) for place, layer in enumerate(settings.layers)]
 
     def call(self, images: Tensor) -> Tensor:
         """Other random changes at every call."""
@@ -37,7 +40,10 @@ class RandomChange(keras.layers.Layer):
         images = ops.clip(images, 0, 255)
         for change in self.changes:
             images = change(images, training=True)
-        return ops.clip(images, 0, 255)
+        images = ops.clip(images, 0, 255)
+        for layer in self.own:
+            images = layer(images, training=True)
+        return ops.clip(images, 0, 255) if self.own else images
 
     def _around(self, images: Tensor, most: float) -> Tensor:
         """A number from -most to most for each image."""
@@ -64,6 +70,34 @@ class RandomChange(keras.layers.Layer):
         b2 = y - b0 * x - b1 * y + self._around(images, given.shift) * height
         none = ops.zeros_like(angle)
         return ops.stack([a0, a1, a2, b0, b1, b2, none, none], axis=1)
+
+
+def _make_own(given: OwnLayer, place: int) -> keras.layers.Layer:
+    key = f"training.augment.layers.{place}.builder"
+    make = import_part(given.builder, key)
+    with own_failures(key, f"calling {given.builder}"):
+        layer = make(**given.arguments)
+    if not isinstance(layer, keras.layers.Layer):
+        raise PolyheadError(f"{key}: expected a keras.layers.Layer; {given.builder} gives {type(layer).__name__}")
+    return layer
+
+
+def check_own_layers(changes: RandomChange, size: tuple[int, int]) -> None:
+    """See that the user's own layers give as many images of the same size; and build those that hold weights.
+
+    Args:
+        size: height and width.
+
+    Raises:
+        PolyheadError: one fails, or does not.
+    """
+    images = ops.zeros((2, *size, 3))
+    for place, layer in enumerate(changes.own):
+        key = f"training.augment.layers.{place}.builder"
+        with own_failures(key, f"calling {type(layer).__name__} on images"):
+            found = ops.shape(layer(images, training=True))
+        if tuple(found) != (2, *size, 3):
+            raise PolyheadError(f"{key}: expected images {(2, *size, 3)} back, as given; got {tuple(found)}")
 
 
 def _make_layers(given: Augment, seed: int) -> list[keras.layers.Layer]:

@@ -1,10 +1,11 @@
-"""Pretrained networks of `keras.applications`: each without its top, with its own scaling of the input inside."""
+"""Backbones: networks of `keras.applications` without their tops, which scale the input themselves; or own ones."""
 
 import contextlib
 import os
 import re
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from keras import applications, layers, ops
 
 from polyhead.errors import PolyheadError
 from polyhead.recipe.network import WIDTHS, Backbone
+from polyhead.training.own_backbone import build_own, call_own, list_inner
 
 # What a network was trained on, where it does not scale pixels from 0 to 255 itself.
 TO_ONE = re.compile(r"MobileNetV2|ResNet\d+V2|InceptionResNetV2|NASNet")  # -1 to 1
@@ -21,40 +23,52 @@ OWN_SIZE = {"InceptionResNetV2": 299, "NASNetLarge": 331}  # height and width; 2
 STANDARD = re.compile(r"DenseNet")  # ImageNet's mean and standard deviation
 
 
-def build_backbone(given: Backbone, size: tuple[int, int], pretrained: bool) -> keras.Model:
+def build_backbone(given: Backbone, size: tuple[int, int], pretrained: bool, folder: Path = Path()) -> keras.Model:
     """A model from float pixels (n, height, width, 3), 0 to 255, to a map of features (n, h, w, channels).
+
+    One of the user's own may give vectors (n, channels) as well.
 
     Args:
         size: height and width; any that the network can take.
         pretrained: whether to load `given.weights`.
+        folder: what the path `given.model` is relative to.
 
     Raises:
-        PolyheadError: the weights are neither here nor to be fetched, or are another network's.
+        PolyheadError: the weights are neither here nor to be fetched, or are another network's; or the user's own
+            network cannot be had, or does not fit.
     """
     shape = (*size, 3)
-    base = _make(given, weights=None, input_shape=shape)
-    for layer in base.layers:
+    base = build_own(given, shape, folder) if given.name is None else _make(given, weights=None, input_shape=shape)
+    for layer in list_inner(base):
         if isinstance(layer, layers.Normalization):  # as arrays: tensors would become inputs of the ONNX graph
             layer.mean, layer.variance = (ops.convert_to_numpy(value) for value in (layer.mean, layer.variance))
         if isinstance(layer, layers.BatchNormalization) and given.norm_momentum is not None:
             layer.momentum = given.norm_momentum
-    if pretrained and given.weights != "none":
+    if pretrained and given.name and given.weights != "none":
         _load(base, given)
     pixels = keras.Input(shape)
+    if given.name is None:
+        return keras.Model(pixels, call_own(base, pixels, f"network.backbone: {given.title}"), name="backbone")
     return keras.Model(pixels, base(_scale(given.name, pixels)), name="backbone")
 
 
-def set_trainable(backbone: keras.Model, given: Backbone, trainable: bool) -> None:
-    """Train the backbone, or leave it as it is; its batch normalisation as the recipe says."""
+def set_trainable(backbone: keras.Model, given: Backbone, trainable: bool, frozen: Iterable[keras.Layer] = ()) -> None:
+    """Train the backbone, or leave it as it is; its batch normalisation as the recipe says.
+
+    Args:
+        frozen: the layers that stay as they are in any case.
+    """
     backbone.trainable = trainable
-    for layer in () if given.learns_norms else backbone.layers[-1].layers:
+    for layer in () if given.learns_norms else list_inner(backbone.layers[-1]):
         if isinstance(layer, layers.BatchNormalization):
             layer.trainable = False
+    for layer in frozen:
+        layer.trainable = False
 
 
 def _make(given: Backbone, **more: Any) -> keras.Model:
     width = {"alpha": given.width} if given.name in WIDTHS else {}
-    return getattr(applications, given.name)(include_top=False, **width, **more)
+    return getattr(applications, given.name or "")(include_top=False, **width, **more)
 
 
 def _scale(name: str, pixels: Any) -> Any:
@@ -75,7 +89,7 @@ def _load(base: keras.Model, given: Backbone) -> None:
     # Weights are the same at every size, but Keras keeps them under the name of one: it is asked for that.
     try:
         with contextlib.redirect_stdout(sys.stderr):  # where Keras tells of the fetch
-            reference = _make(given, weights="imagenet", input_shape=(*[OWN_SIZE.get(given.name, 224)] * 2, 3))
+            reference = _make(given, weights="imagenet", input_shape=(*[OWN_SIZE.get(given.name or "", 224)] * 2, 3))
     except Exception as error:  # a fetch fails in as many ways as there are networks
         folder = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
         address = re.search(r"(https?://\S*/)([^\s/]+\.(?:h5|keras))", str(error))

@@ -80,7 +80,7 @@ def explain_memory() -> Iterator[None]:
         ) from None
 
 
-def settle(model: keras.Model) -> None:
+def sync_variables(model: keras.Model) -> None:
     """Make the model's variables hold what training has reached; JAX keeps them elsewhere within an epoch."""
     if NAME == "jax":
         model.jax_state_sync()

@@ -1,4 +1,4 @@
-"""What a run keeps to go on from: one file, written whole or not at all; and the one before it, should it be damaged.
+"""The state that a run resumes from: one file, written whole or not at all; the one before it, should it be damaged.
 
 It holds every variable of the model and its optimiser (weights, moments, seeds, the sums of the epoch's metrics),
 where training stood, and the history so far. What depends on the history alone (the best epoch, the patience) is
@@ -34,13 +34,14 @@ class Position:
     step: int = 0
     seconds: float = 0.0  # spent in the epoch under way
     rows: list[dict[str, Any]] = field(default_factory=list)  # one an epoch
+    stopped: bool = False  # whether a callback of the user's has ended training before its last epoch
     kept: str = ""  # a digest of the file of the weights that are kept; none are, or an older version kept them
 
 
-def save(path: Path, learner: MultiTaskModel, position: Position) -> None:
+def save(path: Path, model: MultiTaskModel, position: Position) -> None:
     """Write the state beside `path`, then put it in its place."""
-    backend.settle(learner)
-    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(learner).items()}
+    backend.sync_variables(model)
+    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
     with write_beside(path) as beside:
         with beside.open("wb") as file:
             np.savez(file, position=np.array(json.dumps(asdict(position))), **arrays)
@@ -50,14 +51,14 @@ def save(path: Path, learner: MultiTaskModel, position: Position) -> None:
             os.replace(path, path.with_name(BEFORE))
 
 
-def is_finite(learner: MultiTaskModel) -> bool:
+def is_finite(model: MultiTaskModel) -> bool:
     """Whether the weights, and what the optimiser keeps of them, are finite; a sum of the metrics need not be."""
-    backend.settle(learner)
-    variables = [variable for name, variable in _variables(learner).items() if not name.startswith("metric")]
+    backend.sync_variables(model)
+    variables = [variable for name, variable in _variables(model).items() if not name.startswith("metric")]
     return all(np.isfinite(keras.ops.convert_to_numpy(variable)).all() for variable in variables)
 
 
-def load(path: Path, learner: MultiTaskModel, with_optimizer: bool) -> Position:
+def load(path: Path, model: MultiTaskModel, with_optimizer: bool) -> Position:
     """Set the model's variables, and its optimiser's if it is not a new stage's, to what `path` holds.
 
     Raises:
@@ -66,13 +67,13 @@ def load(path: Path, learner: MultiTaskModel, with_optimizer: bool) -> Position:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             position = Position(**json.loads(str(arrays["position"])))
-            for name, variable in _variables(learner).items():
+            for name, variable in _variables(model).items():
                 if with_optimizer or not name.startswith("optimizer"):
                     variable.assign(arrays[name])
         if not position.step:
-            learner.reset_metrics()  # between two epochs they hold what validation left
+            model.reset_metrics()  # between two epochs they hold what validation left
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PolyheadError(f"{path}: cannot go on from it: {error}; train again with `force`") from None
+        raise PolyheadError(f"{path}: cannot be resumed from: {error}; train again with `force`") from None
     return position
 
 
@@ -93,7 +94,7 @@ def read_position(path: Path) -> Position:
         if position:
             if file == before:
                 if path.exists():
-                    warn(f"{path}: is damaged; going on from the state before it")
+                    warn(f"{path}: is damaged; resuming from the state before it")
                 os.replace(before, path)
             return position
     raise PolyheadError(
@@ -113,9 +114,9 @@ def _read_whole(file: Path) -> Position | None:
         return None
 
 
-def keep_weights(path: Path, learner: MultiTaskModel) -> str:
+def keep_weights(path: Path, model: MultiTaskModel) -> str:
     """Write the network's weights, whole or not at all; the file's digest."""
-    core = learner.core
+    core = model.core
     with write_beside(path) as beside:
         if hasattr(os, "posix_fallocate"):
             # On a full disk HDF5 does not fail as a file does, but says much and ends the process: room is made before.
@@ -143,6 +144,6 @@ def check_kept(file: Path, position: Position) -> None:
         raise PolyheadError(f"{file}: is damaged; train again with `force` to replace the run")
 
 
-def _variables(learner: MultiTaskModel) -> dict[str, Any]:
-    parts = {"model": learner.variables, "optimizer": learner.optimizer.variables, "metric": learner.metrics_variables}
+def _variables(model: MultiTaskModel) -> dict[str, Any]:
+    parts = {"model": model.variables, "optimizer": model.optimizer.variables, "metric": model.metrics_variables}
     return {f"{part}{at}": variable for part, variables in parts.items() for at, variable in enumerate(variables)}

@@ -22,7 +22,7 @@ REASONS = {
 
 
 class Parts(distribution.DataParallel):
-    """Gives every device the whole batch of uint8 images and labels; `share` then parts it.
+    """Gives every device the whole batch of uint8 images and labels; `split_batch` then parts it.
 
     Keras itself would part a batch on its way to the devices, but only if they divide it: not an epoch's last one.
     """
@@ -66,7 +66,7 @@ def use_devices(training: TrainingRecipe, progress: Progress) -> None:
     progress.say(f"training on {count} devices: {', '.join(distribution.list_devices())}")
 
 
-def share(images: Tensor) -> Tensor:
+def split_batch(images: Tensor) -> Tensor:
     """The same images (n, ...), of which each device computes an equal part; each all of them where n has no such."""
     parts = distribution.distribution()
     if parts is None or images.shape[0] is None or images.shape[0] % parts.device_mesh.devices.size:

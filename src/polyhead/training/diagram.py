@@ -10,6 +10,7 @@ from polyhead.recipe.schema import Recipe
 from polyhead.training.graph import Graph, Step
 from polyhead.training.layer_words import count_repeats, describe_layer
 from polyhead.training.network import Network
+from polyhead.training.own_backbone import list_inner
 from polyhead.training.stages import find_stages
 
 
@@ -23,7 +24,7 @@ class Group:
 
 def describe_network(network: Network, recipe: Recipe) -> Diagram:
     """The boxes of a network: its own layers block by block, a backbone stage by stage, a head for each task."""
-    graph = Graph(network.core)
+    graph = Graph(network.core, network.own_backbone)
     logits = {graph.place(network.core.output[name]): name for name in network.heads}
     features = graph.place(network.core.output["features"])
     joined = graph.steps[features].inputs
@@ -40,11 +41,11 @@ def describe_network(network: Network, recipe: Recipe) -> Diagram:
                 name=_name(number),
                 lines=group.stage or _describe(steps, network.heads[task].output if task else ""),
                 shape=list(steps[-1].shape),
-                layers=len(steps),
+                layers=sum(_count_layers(step) for step in steps),
                 parameters=sum(step.parameters for step in steps),
                 # A stage of a backbone may look back farther, but stands on the one before.
                 inputs=[_name(place) for place in (before[-1:] if group.stage else before)],
-                backbone=recipe.network.backbone.name if group.stage and recipe.network.backbone else "",
+                backbone=recipe.network.backbone.title if group.stage and recipe.network.backbone else "",
             )
         )
     heads = {name: _name(holders[graph.place(network.core.output[name])]) for name in network.heads}
@@ -67,6 +68,8 @@ def _group(graph: Graph, network: Network, heads: set[int], left_out: set[int]) 
         if place in staged:
             stages = find_stages(graph.within(staged))
             found = [Group([staged[inner] for inner in inners], lines) for inners, lines in stages]
+        elif step.operation is network.own_backbone:
+            found = [Group([place], [f"{_count_layers(step):,} layers"])]
         else:
             group = holders[step.inputs[0]] if len(step.inputs) == 1 and readers[step.inputs[0]] == 1 else None
             if group and not group.stage and place not in heads and not _begins(step, graph.at(group.places)):
@@ -77,6 +80,12 @@ def _group(graph: Graph, network: Network, heads: set[int], left_out: set[int]) 
         groups += found
         holders |= {inner: group for group in found for inner in group.places}
     return groups
+
+
+def _count_layers(step: Step) -> int:
+    """One; of a whole model, its own layers that hold no others."""
+    inner = list(list_inner(step.operation))
+    return sum(not list(list_inner(layer)) for layer in inner) or 1
 
 
 def _begins(step: Step, before: Sequence[Step]) -> bool:

@@ -39,10 +39,14 @@ class Graph:
     """The steps of a functional model and of the models called in it, each behind those that it reads.
 
     Every layer is called once.
+
+    Args:
+        whole: a model called in it that is one step: nothing is known of what is inside.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, whole: keras.Model | None = None) -> None:
         self.steps: list[Step] = []
+        self._whole = whole
         self._places: dict[int, int] = {}  # by the id of the tensor that a step makes
         self._add(model, None)
 
@@ -53,7 +57,7 @@ class Graph:
     def _add(self, model: keras.Model, outer: keras.Model | None) -> None:
         for operation in model.operations:
             node = operation._inbound_nodes[0]  # as in Keras's own `plot_model`: nothing public says who reads whom
-            if isinstance(operation, keras.Model) and not isinstance(operation, keras.Sequential):
+            if isinstance(operation, keras.Model) and not self._is_one_step(operation):
                 self._name_alike(operation.inputs, node.input_tensors)
                 self._add(operation, outer or operation)
                 self._name_alike(node.output_tensors, operation.outputs)
@@ -62,6 +66,9 @@ class Graph:
                 self._places[id(made)] = len(self.steps)
                 inputs = sorted({self.place(tensor) for tensor in node.input_tensors})
                 self.steps.append(Step(operation, tuple(made.shape[1:]), inputs, outer))
+
+    def _is_one_step(self, model: keras.Model) -> bool:
+        return model is self._whole or isinstance(model, keras.Sequential)
 
     def _name_alike(self, tensors: list[Tensor], same: list[Tensor]) -> None:
         self._places |= {id(tensor): self.place(as_this) for tensor, as_this in zip(tensors, same, strict=True)}

@@ -10,18 +10,34 @@ number instead, a single rare label may outweigh a batch many times over, and Ad
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
 
-from polyhead.training.losses import Masked, Tensor, class_loss, cosine, smooth, yes_no_loss
+from polyhead.training.losses import (
+    Masked,
+    OwnLoss,
+    Tensor,
+    as_column,
+    class_loss,
+    cosine,
+    number_loss,
+    smooth,
+    yes_no_loss,
+)
 
 
 class Head(ABC):
-    """How one task is learnt. Targets are those of `Task.encode`: float32, NaN where unknown."""
+    """How one task is learnt. Targets are those of `Task.encode`: float32, NaN where unknown.
+
+    Attributes:
+        own_loss: the function that the task's `loss` names where it is the user's own, once training has imported it.
+    """
 
     def __init__(self, task: Any) -> None:
         self.task = task
+        self.own_loss: OwnLoss | None = None
 
     @property
     def units(self) -> int:
@@ -40,6 +56,10 @@ class Head(ABC):
     @abstractmethod
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
         """The loss of every value that the head is to learn, and how much each counts."""
+
+    def values(self, usual: Callable[[Any, Tensor, Tensor], Tensor], truth: Tensor, logits: Tensor) -> Tensor:
+        """The loss of each value, by the user's own function, or by the `usual` one."""
+        return usual(self.task, truth, logits) if self.own_loss is None else as_column(self.own_loss(truth, logits))
 
     def weights(self, targets: Tensor) -> Tensor:
         """What the counts of the loss are multiplied by while it is made small: the classes' weights."""
@@ -64,8 +84,8 @@ class CategoricalHead(Head):
         places, known = _known(targets)
         truth = ops.one_hot(ops.cast(places[:, 0], "int32"), self.units)
         if self.task.activation == "softmax":
-            return class_loss(self.task, truth, logits), known
-        return yes_no_loss(self.task, truth, logits), ops.broadcast_to(known, ops.shape(logits))
+            return self.values(class_loss, truth, logits), known
+        return self.values(yes_no_loss, truth, logits), ops.broadcast_to(known, ops.shape(logits))
 
     def weights(self, targets: Tensor) -> Tensor:
         return _weights_at(self.task, _known(targets)[0])
@@ -87,7 +107,7 @@ class BinaryHead(Head):
         truth, known = _known(targets)
         if self.task.loss == "cosine":
             return cosine(smooth(truth, self.task.label_smoothing, 2), logits, known)
-        return yes_no_loss(self.task, truth, logits), known
+        return self.values(yes_no_loss, truth, logits), known
 
     def weights(self, targets: Tensor) -> Tensor:
         if self.task.class_weight == "none":
@@ -115,14 +135,7 @@ class RegressionHead(Head):
 
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
         numbers, known = _known(targets)
-        errors = logits - (numbers - self.task.offset) / self.task.factor
-        sizes = ops.abs(errors)
-        losses = {
-            "mse": ops.square(errors),
-            "mae": sizes,
-            "huber": ops.where(sizes <= 1, 0.5 * ops.square(errors), sizes - 0.5),
-        }
-        return losses[self.task.loss], known
+        return self.values(number_loss, (numbers - self.task.offset) / self.task.factor, logits), known
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         numbers, known = _known(targets)
@@ -152,7 +165,7 @@ class OrdinalHead(Head):
         ranks, known = _known(targets)
         levels = ops.arange(self.units, dtype="float32")[None, :]
         reached = _as_numbers(ranks >= levels) * known  # a level that was never reached teaches nothing of passing it
-        return yes_no_loss(self.task, _as_numbers(ranks > levels), logits), reached
+        return self.values(yes_no_loss, _as_numbers(ranks > levels), logits), reached
 
     def weights(self, targets: Tensor) -> Tensor:
         return _weights_at(self.task, _known(targets)[0])

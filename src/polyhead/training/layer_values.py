@@ -30,7 +30,7 @@ def run_layers(network: Network, images: NDArray[np.uint8]) -> list[tuple[str, N
 
         layer.call = watched
 
-    for step in Graph(network.core).steps:
+    for step in Graph(network.core, network.own_backbone).steps:
         if isinstance(step.operation, keras.Layer) and not isinstance(step.operation, keras.layers.InputLayer):
             watch(step.operation)
     network.core(images.astype(np.float32), training=False)

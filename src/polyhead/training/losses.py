@@ -5,12 +5,14 @@ out). Factors like (1 - p)^gamma are written as exp(gamma log(1 - p)) where they
 of 0 where they cannot: its gradient is not a number.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
 
 Tensor = Any
 Masked = tuple[Tensor, Tensor]  # values, and how much each counts: 0 where unknown
+OwnLoss = Callable[[Tensor, Tensor], Tensor]  # of truths and logits: a value for each element that is learnt
 TINY = 1e-7
 
 
@@ -30,6 +32,23 @@ def yes_no_loss(task: Any, truth: Tensor, logits: Tensor) -> Tensor:
     if task.loss == "asymmetric":
         return asymmetric(truth, logits, (task.focusing_yes, task.focusing_no), task.margin)
     return ops.binary_crossentropy(truth, logits, from_logits=True)
+
+
+def number_loss(task: Any, truth: Tensor, logits: Tensor) -> Tensor:
+    """The loss (n, 1) of numbers that are scaled already, as the task's field `loss` says."""
+    errors = logits - truth
+    sizes = ops.abs(errors)
+    losses = {
+        "mse": ops.square(errors),
+        "mae": sizes,
+        "huber": ops.where(sizes <= 1, 0.5 * ops.square(errors), sizes - 0.5),
+    }
+    return losses[task.loss]
+
+
+def as_column(values: Tensor) -> Tensor:
+    """Values (n,) as (n, 1); others as they are."""
+    return values[:, None] if len(values.shape) == 1 else values
 
 
 def smooth(truth: Tensor, share: float, ways: int) -> Tensor:

@@ -11,12 +11,16 @@ from typing import Any
 import keras
 from keras import metrics, ops
 
+from polyhead.errors import PolyheadError
+from polyhead.recipe.own_parts import is_dotted
 from polyhead.recipe.schema import Recipe
 from polyhead.recipe.training import Augment
-from polyhead.training.augmentation import RandomChange
-from polyhead.training.devices import share
+from polyhead.training.augmentation import RandomChange, check_own_layers
+from polyhead.training.devices import split_batch
+from polyhead.training.heads import Head
 from polyhead.training.losses import Masked, Tensor
 from polyhead.training.network import Network
+from polyhead.training.own_code import import_part, own_failures
 from polyhead.training.weighting import BALANCES
 
 
@@ -31,8 +35,13 @@ class MultiTaskModel(keras.Model):
         super().__init__(dtype="float32")
         self.core, self.top = network.core, network.top
         self.heads = network.heads
+        for name, head in self.heads.items():
+            if is_dotted(getattr(head.task, "loss", "")):
+                _take_own_loss(name, head)
         changes = recipe.training.augment != Augment()
         self.augment = RandomChange(recipe.training.augment, recipe.seed) if changes else None
+        if self.augment is not None and recipe.training.augment.layers:
+            check_own_layers(self.augment, recipe.image.size)
         weights = {name: head.task.loss_weight for name, head in self.heads.items()}
         self.balance = BALANCES[recipe.training.balance](weights)
         self.means = {
@@ -49,7 +58,7 @@ class MultiTaskModel(keras.Model):
 
     def call(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Logits by task of uint8 images (n, height, width, 3), or of the vectors (n, width) that the top reads."""
-        images = share(images)
+        images = split_batch(images)
         if self.top is not None and len(images.shape) == 2:
             return dict(self.top(images, training=training))
         pixels = ops.cast(images, "float32")
@@ -98,3 +107,15 @@ def _weigh(masked: Masked, weights: Tensor | None) -> Masked:
     """The same, where each row counts as much as its weight (n,) says."""
     values, known = masked
     return (values, known) if weights is None else (values, known * ops.reshape(weights, (-1, 1)))
+
+
+def _take_own_loss(name: str, head: Head) -> None:
+    """Give a head the function that its task's `loss` names, and see that it gives a value for each that is learnt."""
+    key = f"tasks.{name}.loss"
+    head.own_loss = import_part(head.task.loss, key)
+    targets, logits = ops.convert_to_tensor(head.task.encode(["", ""])), ops.zeros((2, head.units))
+    with own_failures(key, f"calling {head.task.loss}"):
+        values, known = head.loss(targets, logits)
+        found, expected = tuple(ops.shape(values)), tuple(ops.shape(known))
+    if found != expected:
+        raise PolyheadError(f"{key}: expected values {expected} for two rows; {head.task.loss} gives {found}")

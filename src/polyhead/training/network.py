@@ -1,7 +1,7 @@
 """The network: pixels in, the logits of every task and the feature vector out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -14,6 +14,7 @@ from polyhead.training import backend
 from polyhead.training.backbones import build_backbone
 from polyhead.training.heads import HEADS, Head
 from polyhead.training.losses import Tensor
+from polyhead.training.own_backbone import list_inner
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,15 @@ class Network:
     core: keras.Model
     heads: dict[str, Head]
     backbone: keras.Model | None = None  # a part of core that stages may leave as it is
+    is_own: bool = False  # whether the backbone is the user's own: nothing is known of what is inside
+    frozen: tuple[keras.Layer, ...] = ()  # layers of the backbone that are never trained
     trunk: keras.Model | None = None  # core up to the backbone's pooled vectors (n, width), where all tasks read those
     top: keras.Model | None = None  # the rest of core: from those vectors to the logits
+
+    @property
+    def own_backbone(self) -> keras.Model | None:
+        """The backbone, where it is the user's own."""
+        return self.backbone if self.is_own else None
 
     def answering(self) -> keras.Model:
         """The network that is shipped: uint8 images in, activated outputs named after the tasks out, and `features`."""
@@ -37,15 +45,18 @@ class Network:
         return keras.Model(images, outputs | {"features": found["features"]})
 
 
-def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = False) -> Network:
+def build_network(
+    recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = False, folder: Path = Path()
+) -> Network:
     """The network of a recipe, for tasks that have learnt from the training split.
 
     Args:
         pretrained: whether to give a backbone the weights that the recipe names; not needed where weights are loaded
             into the whole network afterwards.
+        folder: the run's, which a backbone that was handed over is kept in.
 
     Raises:
-        PolyheadError: those weights cannot be had.
+        PolyheadError: those weights cannot be had; or the user's own backbone cannot, or does not fit.
     """
     pixels = keras.Input((*recipe.image.size, 3), name="pixels")
     scaled = layers.Rescaling(1 / 255, name="scaled")(pixels)
@@ -53,7 +64,7 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = 
     vectors = {}
     backbone = None
     if recipe.network.backbone:
-        backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained)
+        backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained, folder)
         pooled = _pool(backbone(_see(pixels, recipe.network.backbone)), recipe.network.backbone)
         vectors["trunk"] = _add_dense(pooled, recipe.network.backbone.ending, momentum)
     vectors |= {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
@@ -66,17 +77,22 @@ def build_network(recipe: Recipe, tasks: Mapping[str, Task], pretrained: bool = 
     parts = list(vectors.values())
     features = parts[0] if len(parts) == 1 else layers.Concatenate(dtype="float32")(parts)
     core = keras.Model(pixels, logits | {"features": features})
-    if backbone is None or recipe.stacks():
-        return Network(core, heads, backbone)
-    return Network(core, heads, backbone, trunk=keras.Model(pixels, pooled), top=keras.Model(pooled, logits))
+    if backbone is None:
+        return Network(core, heads)
+    frozen = tuple(layer for layer in list_inner(backbone) if not layer.trainable)
+    is_own = recipe.network.backbone is not None and recipe.network.backbone.name is None
+    network = Network(core, heads, backbone, is_own, frozen)
+    if recipe.stacks():
+        return network
+    return replace(network, trunk=keras.Model(pixels, pooled), top=keras.Model(pooled, logits))
 
 
 def build_exact(recipe: Recipe, tasks: Mapping[str, Task], weights: Path) -> Network:
-    """A trained network in double precision, but for its logits."""
+    """A trained network in double precision, but for its logits, from the weights in the state of a run's folder."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
     try:
-        network = build_network(recipe, tasks)
+        network = build_network(recipe, tasks, folder=weights.parent.parent)
         network.core.load_weights(weights)
     finally:
         keras.config.set_dtype_policy(policy)
@@ -97,6 +113,8 @@ def _see(pixels: Tensor, given: Backbone) -> Tensor:
 
 
 def _pool(x: Tensor, given: Backbone) -> Tensor:
+    if len(x.shape) == 2:  # an own backbone's vectors
+        return x
     return layers.GlobalAveragePooling2D()(x) if given.pooling == "average" else layers.GlobalMaxPooling2D()(x)
 
 

@@ -1,0 +1,53 @@
+"""What code of the user's own a recipe names, and where it would come from. Nothing is imported here."""
+
+import importlib.util
+from pathlib import Path
+
+from polyhead.errors import PolyheadError
+from polyhead.recipe.schema import Recipe
+
+
+def list_own_code(recipe: Recipe) -> dict[str, str]:
+    """The dotted paths that a recipe holds, by the key that holds each."""
+    found = {}
+    if recipe.network.backbone and recipe.network.backbone.builder:
+        found["network.backbone.builder"] = recipe.network.backbone.builder
+    for place, layer in enumerate(recipe.training.augment.layers):
+        found[f"training.augment.layers.{place}.builder"] = layer.builder
+    for name, task in recipe.tasks.items():
+        if is_dotted(loss := getattr(task, "loss", "")):
+            found[f"tasks.{name}.loss"] = loss
+    return found
+
+
+def is_dotted(word: str) -> bool:
+    """Whether a word of a recipe is the place of a function: none of Polyhead's own words has a colon."""
+    return ":" in word
+
+
+def find_package(path: str, key: str) -> Path:
+    """The file or folder of the package that a dotted path begins with; it is not imported.
+
+    Args:
+        path: `package.module:function`.
+        key: of the recipe, for the message.
+
+    Raises:
+        PolyheadError: there is no such package.
+    """
+    package = path.partition(":")[0].partition(".")[0]
+    found = importlib.util.find_spec(package)
+    if found is None:
+        raise PolyheadError(
+            f"{key}: there is no module {package!r}; install its package, or put its folder into PYTHONPATH (the "
+            "current folder is not searched)"
+        )
+    if found.submodule_search_locations:
+        return Path(next(iter(found.submodule_search_locations)))
+    return Path(found.origin or package)
+
+
+def find_import_folders(recipe: Recipe) -> list[str]:
+    """The folders from which a recipe's own code is imported in this process, for another process to search last."""
+    folders = [str(find_package(path, key).parent) for key, path in list_own_code(recipe).items()]
+    return list(dict.fromkeys(folders))

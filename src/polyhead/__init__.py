@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from polyhead.errors import PolyheadError
     from polyhead.model.predictor import Predictor as load_model
     from polyhead.recipe.loading import load_recipe
+    from polyhead.recipe.plugins import load_plugins
     from polyhead.runs.exporting import export
     from polyhead.runs.workflow import evaluate, explore, resume, train
 
@@ -27,6 +28,7 @@ _PLACES = {
     "PolyheadError": ("errors", "PolyheadError"),
     "load_recipe": ("recipe.loading", "load_recipe"),
     "load_model": ("model.predictor", "Predictor"),
+    "load_plugins": ("recipe.plugins", "load_plugins"),
     "cluster": ("clustering.cluster", "cluster"),
     "evaluate": ("runs.workflow", "evaluate"),
     "export": ("runs.exporting", "export"),
@@ -43,6 +45,7 @@ __all__ = [
     "explore",
     "export",
     "load_model",
+    "load_plugins",
     "load_recipe",
     "resume",
     "train",

@@ -1,4 +1,4 @@
-"""Images are decoded once, whatever happens meanwhile: kills, full disks, other runs, files that change."""
+"""DecodedImages are decoded once, whatever happens meanwhile: kills, full disks, other runs, files that change."""
 
 import resource
 import shutil
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from polyhead.data.images.cache import (
-    Images,
+    DecodedImages,
     ImageSettings,
     cache_root,
     clear_caches,
@@ -67,7 +67,7 @@ def settings(root: Path | str) -> ImageSettings:
     return ImageSettings((HEIGHT, WIDTH), "stretch", str(root))
 
 
-def assert_right(images: Images, paths: list[Path]) -> None:
+def assert_right(images: DecodedImages, paths: list[Path]) -> None:
     expected = np.stack([decode(path, (HEIGHT, WIDTH), "stretch") for path in paths])
     np.testing.assert_array_equal(images.read(np.arange(len(paths))), expected)
 

@@ -151,8 +151,8 @@ def test_a_blank_or_strange_value_of_a_csv_leaves_only_that_unknown(tmp_path: Pa
         ("", "line 1: expected the number of images; got ''"),
         ("1\n\n000001.jpg 1 1\n", "line 2: expected the names of the attributes"),
         ("1\nBald Male Bald\n000001.jpg 1 1 1\n", "line 2: the attribute 'Bald' is named twice"),
-        ("2\nBald Male\n000001.jpg 1 1\n000002.jpg 1\n", "line 4: expected an image and 2 values, one an attribute"),
-        ("1\nBald Male\n000001.jpg 1 1 -1\n", "line 3: expected an image and 2 values, one an attribute; got 3"),
+        ("2\nBald Male\n000001.jpg 1 1\n000002.jpg 1\n", "line 4: expected an image and 2 values, one per attribute"),
+        ("1\nBald Male\n000001.jpg 1 1 -1\n", "line 3: expected an image and 2 values, one per attribute; got 3"),
     ],
 )
 def test_a_list_that_disagrees_with_itself_is_one_line_with_its_number(tmp_path: Path, text: str, words: str) -> None:

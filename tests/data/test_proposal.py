@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from polyhead.data.dataset import load_dataset
 from polyhead.data.drawn.synthetic import draw_garments
-from polyhead.data.inspect.evidence import judge_column
+from polyhead.data.inspect.columns import guess_column
 from polyhead.data.inspect.proposal import propose_recipe
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
@@ -118,7 +118,7 @@ def test_many_columns_of_yes_and_no_are_one_task(tmp_path: Path) -> None:
     tasks = recipe.model_dump()["tasks"]
     assert tasks["attributes"]["from_columns"] == ["Bald", "5_o_Clock", "Smiling"]
     assert kinds(recipe) == {"attributes": "multilabel", "loss_label": "categorical"}  # no task may be called loss
-    assert "# no task of all (column of faces.csv): one single value, 1" in propose_recipe(tmp_path)
+    assert "# not a task: all (column of faces.csv): a single value, 1" in propose_recipe(tmp_path)
 
 
 def test_rows_without_images_are_allowed_for_and_told(tmp_path: Path) -> None:
@@ -191,12 +191,12 @@ def test_the_image_size_follows_the_images(tmp_path: Path, width: int, height: i
     ],
 )
 def test_the_kind_follows_the_evidence(column: str, cells: list[str], kind: str) -> None:
-    assert judge_column(column, cells).kind == kind
+    assert guess_column(column, cells).kind == kind
 
 
 def test_rare_classes_and_blanks_are_told() -> None:
-    words = judge_column("a", ["red"] * 1200 + ["blue"] * 30 + ["green"] * 2 + [""] * 5).words
-    assert words == "3 values: blue 30, green 2, red 1,200; rare (fewer than 10 images): green; 5 blank"
+    reason = guess_column("a", ["red"] * 1200 + ["blue"] * 30 + ["green"] * 2 + [""] * 5).reason
+    assert reason == "3 values: blue 30, green 2, red 1,200; rare (fewer than 10 images): green; 5 blank"
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_rare_classes_and_blanks_are_told() -> None:
     [
         ([], "gone", "gone: there is no such folder or file"),
         ([], ".", "there is no image in it"),
-        (["1.png", "2.png", "3.png"], ".", r"no labels can be seen in the names of its 3 images \(such as 1\.png\)"),
+        (["1.png", "2.png", "3.png"], ".", r"no labels were found in the names of its 3 images \(such as 1\.png\)"),
         (["1.png"], "labels.csv", r"labels\.csv: none of its columns \(name, letter\) names images"),
-        (["x/a.png", "x/b.png"], "labels.csv", r"labels\.csv: no column looks like labels \(letter: one single value"),
+        (["x/a.png", "x/b.png"], "labels.csv", r"labels\.csv: no column looks like labels \(letter: a single value"),
         (["x/a.png", "x/b.png"], "broken.csv", r"broken\.csv line 3: 3 cells, but there are 2 columns"),
     ],
 )

@@ -237,7 +237,11 @@ def test_a_csv_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         ({"kind": "files", "pattern": "{color}"}, "gone", "gone: there is no such folder or file"),
         ({"kind": "files", "pattern": "{color}"}, "empty", "empty: there is no image in it"),
         ({"kind": "folders", "pattern": "{color}"}, "empty", "empty: there is no image in it"),
-        ({"kind": "files", "pattern": "{color}"}, "labels.csv", "labels.csv: is a file; this recipe's labels stand in"),
+        (
+            {"kind": "files", "pattern": "{color}"},
+            "labels.csv",
+            "labels.csv: is a file; this recipe reads labels from names",
+        ),
         ({"kind": "csv"}, "empty", "data.source.file: is missing"),
         ({"kind": "csv", "file": "other.csv"}, "empty", "data.source.file: there is no file"),
         ({"kind": "csv", "file": "labels.csv"}, "second.csv", "data.source.file: is labels.csv, but"),

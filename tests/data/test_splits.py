@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from polyhead.data.splits import repeats, split_rows
+from polyhead.data.splits import find_duplicates, split_rows
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
@@ -99,7 +99,7 @@ def test_repeats_and_groups_never_cross_splits(seed: int) -> None:
 
 
 def test_images_tied_through_others_stay_together() -> None:
-    # 0-1 share a content, 1-2 a person, 2-3 a content: one lot of four rows in six.
+    # 0-1 share a content, 1-2 a person, 2-3 a content: one group of four rows in six.
     frame = table(6, content=["a", "a", "b", "b", "c", "d"]).assign(**{"split.group": ["", "p", "p", "", "", ""]})
     for seed in range(8):
         found = split(frame, recipe(seed=seed, group="person", test=0.3, valid=0))  # 1.8: two rows
@@ -114,7 +114,7 @@ def test_shares_are_within_one_group_of_exact() -> None:
 
 
 def test_repeats_are_listed_by_content() -> None:
-    assert repeats(table(6, content=["a", "b", "a", "", "b", ""])) == [[0, 2], [1, 4]]
+    assert find_duplicates(table(6, content=["a", "b", "a", "", "b", ""])) == [[0, 2], [1, 4]]
 
 
 def test_strata_have_their_shares_and_add_up() -> None:
@@ -153,7 +153,7 @@ def test_what_shares_a_content_or_group_with_a_held_out_image_is_left_out() -> N
     frame = table(5, color=["red", "blue", "blue", "blue", "blue"], content=["a", "a", "b", "c", "d"])
     frame = frame.assign(**{"split.group": ["p", "", "p", "q", ""]})
     found = split(frame, recipe(hold_out=[{"color": "red"}], group="person", test=0, valid=0))
-    reason = "is of one content or group with an image that is held out"
+    reason = "has the same content or group as an image that is held out"
     assert found == ["unseen", reason, reason, "train", "train"]
 
 
@@ -201,8 +201,8 @@ def test_what_the_source_never_says_is_cut_from_train(fixed: list[str], sizes: d
 
 def test_where_the_source_splits_repeats_the_split_that_judges_keeps_them() -> None:
     frame = table(7, content=list("aabbccd"), split=["train", "test", "valid", "train", "test", "valid", "train"])
-    by_test = "is of one content or group with an image of test"
-    by_valid = "is of one content or group with an image of valid"
+    by_test = "has the same content or group as an image of test"
+    by_valid = "has the same content or group as an image of valid"
     assert split(frame, recipe(column="part")) == [by_test, "test", "valid", by_valid, "test", by_test, "train"]
 
 
@@ -222,12 +222,12 @@ def test_a_split_that_comes_out_empty_is_refused(count: int, given: dict[str, An
 
 def test_a_test_split_that_no_group_fits_into_is_refused() -> None:
     frame = table(20).assign(**{"split.group": ["one"] * 10 + ["two"] * 10})
-    with pytest.raises(PolyheadError, match="of 20 images, 4, and every group of repeats is larger"):
+    with pytest.raises(PolyheadError, match="of 20 images, 4, and every group of duplicates is larger"):
         split(frame, recipe(group="person"))
 
 
 def test_validation_images_of_the_source_cannot_be_test_images_too() -> None:
-    with pytest.raises(PolyheadError, match=r"data\.split\.valid: is `test`, but the source has valid images"):
+    with pytest.raises(PolyheadError, match=r"data\.split\.valid: is `test`, but the source has validation images"):
         split(table(3, split=["train", "valid", "test"]), recipe(column="part", valid="test"))
 
 
@@ -247,8 +247,8 @@ def test_words_of_a_column_are_mapped_and_unknown_ones_leave_the_row_out(tmp_pat
     found = read_table(recipe(column="part", values=VALUES), tmp_path, SILENT)
     assert list(zip(found.frame["path"], found.frame["split"], strict=True)) == [("a.png", "train"), ("b.png", "test")]
     assert list(zip(found.rejected["path"], found.rejected["reason"], strict=True)) == [
-        ("c.png", "the column part calls its split '3'; data.split.values has 0, 1, 2"),
-        ("d.png", "the column part does not say its split"),
+        ("c.png", "the column part gives its split as '3'; data.split.values has 0, 1, 2"),
+        ("d.png", "the column part does not give its split"),
     ]
 
 
@@ -277,7 +277,7 @@ def test_a_name_that_two_images_have_says_no_split(tmp_path: Path) -> None:
     (tmp_path / "parts.txt").write_text("a.png 0\ntwo/a.png 2", "utf-8")
     found = read_table(recipe(file="parts.txt", values=VALUES), tmp_path, SILENT)
     assert list(found.frame["path"]) == ["two/a.png"]
-    assert list(found.rejected["reason"]) == ["parts.txt does not say its split"]
+    assert list(found.rejected["reason"]) == ["parts.txt does not give its split"]
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_name_that_two_images_have_says_no_split(tmp_path: Path) -> None:
     [
         (None, r"data\.split\.file: .*parts\.txt: cannot be read"),
         ("a.png\n", r"parts\.txt line 1: expected an image and its split; got 'a\.png'"),
-        ("a.png 0\na.png 1\n", r"parts\.txt line 2: a\.png is named twice"),
+        ("a.png 0\na.png 1\n", r"parts\.txt line 2: a\.png is there twice"),
     ],
 )
 def test_a_file_of_splits_that_is_wrong_is_named_with_its_line(tmp_path: Path, text: str | None, words: str) -> None:

@@ -83,7 +83,7 @@ def test_rows_weights_are_numbers_of_0_or_more_and_1_where_blank(tmp_path: Path)
         "f.png": "0",
     }
     assert listed(table) == [
-        (path, "", "", f"its weight is no number from 0 to 1,000,000,000: {text!r}")
+        (path, "", "", f"its weight is not a number from 0 to 1,000,000,000: {text!r}")
         for path, text in (("c.png", "-1"), ("d.png", "nan"), ("e.png", "much"))
     ]
     write_csv(table, tmp_path)

@@ -445,5 +445,5 @@ def test_other_images_without_the_models_labels_are_told(
             shutil.copy(run.parent / "shapes/images/000.png", tmp_path / "pets" / label / f"{number}.png")
     assert call("evaluate", run / "model.onnx", "--data", tmp_path / "pets") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "no labels of the model's tasks are seen in it (color: blue, green, red; shape: disc, square;" in line
+    assert "no labels of the model's tasks were found in it (color: blue, green, red; shape: disc, square;" in line
     assert "folder names: label1 (" in line

@@ -49,8 +49,8 @@ def test_branches_are_shown_block_by_block_with_the_shapes_that_they_give_on() -
     _, diagram = build(load_recipe("fashionnet"))
 
     assert lines_up_to(diagram, "category") == [
-        (["Image", "Rescaled"], [96, 96, 3]),
-        (["Seen in grey"], [96, 96, 1]),
+        (["Image"], [96, 96, 3]),
+        (["Grayscale"], [96, 96, 1]),
         (["Conv 3x3, 32, ReLU, BatchNorm", "MaxPool 3x3", "Dropout 0.25"], [32, 32, 32]),
         (["2 x Conv 3x3, 64, ReLU, BatchNorm", "MaxPool 2x2", "Dropout 0.25"], [16, 16, 64]),
         (["2 x Conv 3x3, 128, ReLU, BatchNorm", "MaxPool 2x2", "Dropout 0.25"], [8, 8, 128]),
@@ -66,13 +66,13 @@ def test_a_backbone_is_shown_stage_by_stage_and_what_repeats_is_counted(tmp_path
 
     assert lines_up_to(diagram, "size") == [
         (["Image"], [64, 48, 3]),
-        (["Seen in grey", "As three channels"], [64, 48, 3]),
+        (["Grayscale", "As three channels"], [64, 48, 3]),
         (["Conv 3x3", "Depthwise 3x3, Conv 1x1"], [32, 24, 8]),
         ([f"2 x ({unit})"], [16, 12, 8]),
         ([f"3 x ({unit})"], [8, 6, 16]),
         ([f"7 x ({unit})"], [4, 3, 32]),
         ([f"4 x ({unit})", "Conv 1x1"], [2, 2, 1280]),
-        (["Mean of the map", "Dense 16, ReLU, BatchNorm", "Dropout 0.2"], [16]),
+        (["Global average pooling", "Dense 16, ReLU, BatchNorm", "Dropout 0.2"], [16]),
         (["Dense 2, CORN"], [2]),
     ]
     assert {box.backbone for box in diagram.boxes} == {"", "MobileNetV2"}
@@ -90,7 +90,7 @@ def test_a_backbone_is_shown_stage_by_stage_and_what_repeats_is_counted(tmp_path
                 ("ConvNeXtTiny", "9 x (Depthwise 7x7, 2 x Dense)"),
                 ("ResNet152V2", "34 x (Conv 1x1, Conv 3x3, Conv 1x1)"),
                 ("DenseNet121", "24 x (Conv 1x1, Conv 3x3)"),
-                ("InceptionResNetV2", "20 x (Conv 1x1, Conv 1x7, Conv 1x1, Conv 7x1, Conv 1x1)"),
+                ("InceptionResNetV2", "63 x Conv 1x1, 20 x Conv 1x7, 20 x Conv 7x1"),
                 ("NASNetMobile", "26 x Separable 3x3, 20 x Separable 5x5"),
             ]
         ),
@@ -149,14 +149,14 @@ PARTED = Diagram(
 )
 
 
-def test_where_ways_part_lanes_stand_in_the_order_of_the_tasks() -> None:
-    way = draw_network(PARTED)["way"]
+def test_branches_are_drawn_in_the_order_of_their_tasks() -> None:
+    flow = draw_network(PARTED)["flow"]
 
-    assert [lane["tasks"] for lane in way["lanes"]] == [["a", "b"], ["c"]]
-    shared, alone = way["lanes"]
-    assert [(frame["name"], len(frame["boxes"])) for frame in shared["frames"]] == [("Net", 2)]
-    assert [head["tasks"] for head in shared["heads"]] == [["a"], ["b"]]
-    assert [frame["boxes"][0]["task"] for frame in alone["frames"]] == ["", "c"]
+    assert [branch["tasks"] for branch in flow["branches"]] == [["a", "b"], ["c"]]
+    shared, alone = flow["branches"]
+    assert [[box.name for box in boxes] for boxes in shared["frames"]] == [["first", "second"]]
+    assert [head["task"] for head in shared["heads"]] == ["a", "b"]
+    assert [[box.name for box in boxes] for boxes in alone["frames"]] == [["gray"], ["c"]]
 
 
 def test_the_page_draws_every_box_as_text(tmp_path: Path) -> None:

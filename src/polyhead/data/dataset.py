@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhead.data.images.cache import Images, ImageSettings, open_images
+from polyhead.data.images.cache import DecodedImages, ImageSettings, open_images
 from polyhead.data.splits import GROUP, split_rows
 from polyhead.data.table import Table, read_table
 from polyhead.errors import PolyheadError
@@ -24,11 +24,11 @@ class Dataset:
     Attributes:
         table: n rows.
         images: the opened images, of these rows and of others.
-        rows: (n,) the place of each row's image in `images`.
+        rows: (n,) the index of each row's image in `images`.
     """
 
     table: Table
-    images: Images
+    images: DecodedImages
     rows: NDArray[np.intp]
 
     def pixels(self, table_rows: NDArray[np.intp]) -> NDArray[np.uint8]:
@@ -93,7 +93,7 @@ def reopen_dataset(recipe: Recipe, table: Table, progress: Progress) -> Dataset:
     return Dataset(table, images, np.arange(len(table.frame)))
 
 
-def _open(recipe: Recipe, table: Table, progress: Progress) -> Images:
+def _open(recipe: Recipe, table: Table, progress: Progress) -> DecodedImages:
     settings = ImageSettings(recipe.image.size, recipe.image.resize, recipe.image.cache)
     return open_images([table.root / path for path in table.frame["path"]], settings, progress)
 
@@ -103,7 +103,7 @@ def _whole_rows(table: Table) -> int:
 
 
 def _check_rejected(table: Table, limit: float) -> None:
-    """Refuse where more than the limit's share of the images was left out, or all of them."""
+    """Refuse to go on if more than this fraction of the images was left out, or all of them."""
     gone = _whole_rows(table)
     total = gone + len(table.frame)
     if len(table.frame) and gone <= limit * total:

@@ -1,4 +1,4 @@
-"""The one thing that every source ends in: a row an image, a column a task, and a list of what was left out."""
+"""The table that every source is read into: a row per image, a column per task, and a list of what was left out."""
 
 import csv
 import re
@@ -9,17 +9,18 @@ from typing import Any
 
 import pandas as pd
 
+from polyhead.data.fixed_splits import read_fixed_splits
 from polyhead.data.sources.reading import complete_recipe, read_rows
 from polyhead.data.sources.rows import Rows, data_folder
-from polyhead.data.splits import GROUP, read_fixed_splits
+from polyhead.data.splits import GROUP
 from polyhead.errors import PolyheadError, shorten, show_text
 from polyhead.files import write_beside
 from polyhead.progress import Progress
 from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Task
 
-HEAVIEST = 1_000_000_000  # weight of a row: sums of them are 32-bit floats
-WEIGHT = "data.weight"  # a column of the frame that no task can be called
+MAX_WEIGHT = 1_000_000_000  # of a row: weights are summed as 32-bit floats
+WEIGHT = "data.weight"  # a column of the frame; no task can have this name
 FIXED_COLUMNS = ["path", "split", "content"]
 REJECTED_COLUMNS = ["path", "task", "value", "reason"]
 
@@ -43,10 +44,10 @@ class Table:
     rejected: pd.DataFrame
 
     def leave_out(self, reasons: Sequence[str]) -> "Table":
-        """A table without the rows that have a reason; those are listed as rejected."""
+        """A table without the rows that have a reason, which are listed as rejected."""
         listed = pd.DataFrame({"path": self.frame["path"], "task": "", "value": "", "reason": list(reasons)}, dtype=str)
         gone = listed["reason"] != ""
-        # A row's single bad labels are no news once the row itself is out.
+        # Bad labels of a row need no mention once the row itself is left out.
         earlier = self.rejected[(self.rejected["task"] == "") | ~self.rejected["path"].isin(listed["path"][gone])]
         rejected = pd.concat([earlier, listed[gone]]).sort_values(["path", "task"], kind="stable", ignore_index=True)
         rejected["path"] = [show_text(path) for path in rejected["path"]]
@@ -56,7 +57,7 @@ class Table:
 def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
     """Read every image's labels; nothing is split yet and no image opened.
 
-    A text that is no label blanks that one label and is listed; a row goes once it has no label left.
+    A text that is not a label is listed, and that label is blank; a row without any label is left out.
 
     Args:
         recipe: says where labels are and what they mean.
@@ -95,15 +96,15 @@ def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
 
 
 def _refuse_name(path: str) -> str:
-    """Why a path cannot stand in the tables and pages of a run, if it cannot."""
+    """Why a path cannot be written to the tables and pages of a run; blank if it can."""
     return "its name is not UTF-8; rename it" if re.search("[\ud800-\udfff]", path) else ""
 
 
 def _list_mistakes(rows: Rows, recipe: Recipe) -> list[tuple[int, str, str, str]]:
     """The source's own mistakes: row, task, text, reason."""
-    places = {path: row for row, path in enumerate(rows.paths)} if rows.mistakes else {}
+    row_of = {path: row for row, path in enumerate(rows.paths)} if rows.mistakes else {}
     return [
-        (places[mistake.path], name, mistake.text, mistake.reason)
+        (row_of[mistake.path], name, mistake.text, mistake.reason)
         for mistake in rows.mistakes
         for name, task in recipe.tasks.items()
         if mistake.column in task.columns(name)
@@ -125,15 +126,15 @@ def _read_labels(task: Task, cells: pd.DataFrame) -> tuple[list[str], dict[int, 
 
 
 def _read_weights(cells: Iterable[str], reasons: list[str]) -> list[str]:
-    """Each row's weight as text, 1 where blank; a row whose text is none gets a reason to be left out."""
+    """Each row's weight as text, 1 where blank; a row whose text is not a weight gets a reason to be left out."""
     texts = [cell.strip() or "1" for cell in cells]
     for row, text in enumerate(texts):
         try:
-            right = 0 <= float(text) <= HEAVIEST
+            valid = 0 <= float(text) <= MAX_WEIGHT
         except ValueError:
-            right = False
-        if not right:
-            reasons[row] = reasons[row] or f"its weight is no number from 0 to {HEAVIEST:,}: {shorten(text, 60)!r}"
+            valid = False
+        if not valid:
+            reasons[row] = reasons[row] or f"its weight is not a number from 0 to {MAX_WEIGHT:,}: {shorten(text, 60)!r}"
     return texts
 
 

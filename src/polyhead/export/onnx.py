@@ -25,6 +25,7 @@ from polyhead.export.graph_names import name_by_order
 from polyhead.processes import SAFE_IMPORTS, end_with_parent, search_last
 from polyhead.recipe.loading import recipe_values
 from polyhead.recipe.own_parts import find_import_folders
+from polyhead.recipe.plugins import load_named_plugins
 from polyhead.recipe.schema import Recipe
 from polyhead.tasks import AnyTask, Task
 
@@ -91,9 +92,10 @@ def _export(folder: Path, weights: str) -> float:
     from polyhead.training.network import build_exact, build_network
 
     order = json.loads((folder / "export.json").read_text(encoding="utf-8"))
+    search_last(order["folders"])
+    load_named_plugins(order["recipe"])
     tasks = TypeAdapter(dict[str, AnyTask]).validate_python(order["tasks"])
     recipe = Recipe.model_validate(order["recipe"])
-    search_last(order["folders"])
     network = build_network(recipe, tasks, folder=folder.parent)
     network.core.load_weights(folder / weights)
     model = network.answering()

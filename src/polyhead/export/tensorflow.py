@@ -4,6 +4,7 @@ In a child process, as `export.py` says. Both files are made from the network, a
 outputs keep the names that `model.onnx` has, and the card goes along as `polyhead.json`.
 """
 
+import json
 import sys
 import zipfile
 from collections.abc import Callable
@@ -16,7 +17,10 @@ from numpy.typing import NDArray
 from polyhead.errors import PolyheadError
 from polyhead.export.onnx import call_child, digest_weights
 from polyhead.model.card import CARD_FILE, Card
-from polyhead.processes import end_with_parent
+from polyhead.processes import end_with_parent, search_last
+from polyhead.recipe.loading import check_recipe, load_recipe, recipe_values
+from polyhead.recipe.own_parts import find_import_folders
+from polyhead.recipe.plugins import load_named_plugins
 from polyhead.recipe.schema import Recipe
 
 Format = Literal["litert", "saved_model"]
@@ -37,18 +41,41 @@ def convert_network(
         What it answers for them: (n, width) for each task and for `features`.
 
     Raises:
-        PolyheadError: these weights are missing or others than the card's.
+        PolyheadError: these weights are missing or others than the card's; or so is the run's recipe, where it names a
+            backbone of the user's own.
     """
     if not weights.exists():
         raise PolyheadError(f"{weights}: no such file; {kind} is made from a run's weights, so give its run folder")
-    folder = target.parent
+    folder, recipe = target.parent, find_network_recipe(card, weights.parent.parent)
     np.save(folder / "samples.npy", samples)
     (folder / "card.json").write_text(card.model_dump_json(), encoding="utf-8")
+    order = {"recipe": recipe_values(recipe), "folders": find_import_folders(recipe)}
+    (folder / "export.json").write_text(json.dumps(order), encoding="utf-8")
     said = call_child("polyhead.export.tensorflow", kind, str(target), str(weights))
     if said.splitlines()[-1] != card.fingerprint:
         raise PolyheadError(f"{weights}: are other weights than those of the model file: was the run trained again?")
     with np.load(folder / "outputs.npz") as outputs:
         return dict(zip([*card.tasks, "features"], outputs.values(), strict=True))
+
+
+def find_network_recipe(card: Card, run: Path) -> Recipe:
+    """The recipe to build a model file's network by: its own; but where that names code, the one in the run's folder.
+
+    A model file may be anybody's: no code is imported that it alone names.
+
+    Raises:
+        PolyheadError: the run's recipe is missing, or names another network.
+    """
+    recipe = check_recipe(card.recipe, "the recipe in the model file")
+    if recipe.network.backbone is None or recipe.network.backbone.name is not None:
+        return recipe
+    own = load_recipe(run / "recipe.yaml")
+    if (own.network, own.image.size) != (recipe.network, recipe.image.size):
+        raise PolyheadError(
+            f"{run / 'recipe.yaml'}: describes another network than the model file; the user's own backbone is built "
+            "by that recipe alone, so put the run's recipe back"
+        )
+    return own
 
 
 def _convert(kind: Format, target: Path, weights: Path) -> str:
@@ -57,8 +84,11 @@ def _convert(kind: Format, target: Path, weights: Path) -> str:
 
     folder = target.parent
     text = (folder / "card.json").read_text(encoding="utf-8")
+    order = json.loads((folder / "export.json").read_text(encoding="utf-8"))
+    search_last(order["folders"])
+    load_named_plugins(order["recipe"])
     card = Card.model_validate_json(text)
-    network = build_network(Recipe.model_validate(card.recipe), card.tasks)
+    network = build_network(Recipe.model_validate(order["recipe"]), card.tasks, folder=weights.parent.parent)
     network.core.load_weights(weights)
     model = network.answering()
     if kind == "litert":

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from polyhead.errors import PolyheadError, show_text
 from polyhead.model.diagram import Diagram
 from polyhead.recipe.schema import RESERVED, TASK_NAME, ImageRecipe
+from polyhead.recipe.sources import PLUGIN_SOURCES
 from polyhead.tasks import AnyTask
 
 KEY = "polyhead"  # in the file's metadata
@@ -82,6 +83,12 @@ class Card(BaseModel):
         """
         data = self.recipe.get("data")
         source = data.get("source") if isinstance(data, dict) else None
+        kind = source.get("kind") if isinstance(source, dict) else None
+        if isinstance(kind, str) and kind in PLUGIN_SOURCES:
+            raise PolyheadError(
+                f"{where}: the recipe in it reads labels by another package's source, {kind}; give a recipe of your "
+                "own for the data"
+            )
         for key in ("file", "images", "image"):
             named = source.get(key) if isinstance(source, dict) else None
             if isinstance(named, str) and (PurePath(named).is_absolute() or ".." in PurePath(named).parts):
@@ -116,6 +123,11 @@ def read_card(text: bytes, where: str) -> Card:
         keys = [str(key) for at, key in enumerate(first["loc"]) if at != 2 or first["loc"][0] != "tasks"]
         reason = f"{'.'.join(keys)}: " if keys else ""
         reason += first["msg"].removeprefix("Value error, ")
+        if first["type"] == "union_tag_invalid" and keys[0] == "tasks":
+            reason = (
+                f"{keys[0]}.{keys[1]}: the kind {first['ctx']['tag'][:LONGEST_NAME]!r} is not built in; where an "
+                "installed package brings it, call polyhead.load_plugins() first"
+            )
     except RecursionError:
         reason = "it is nested too deeply"
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError among them

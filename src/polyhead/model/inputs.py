@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from polyhead.data.images.decode import ImageError, Resize, decode, tell_reason, to_array
+from polyhead.data.images.decode import ImageError, Resize, decode, describe_error, to_array
 
 Given = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
 Images = Given | Iterable[Given]
@@ -57,7 +57,7 @@ def read_pixels(image: Any, size: tuple[int, int], resize: Resize) -> NDArray[np
         with _loading:
             image.load()
     except Exception as error:  # see `decode`
-        raise ImageError(tell_reason(error)) from error
+        raise ImageError(describe_error(error)) from error
     return to_array(image, size, resize)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from polyhead.data.images.decode import read_upright, tell_reason
+from polyhead.data.images.decode import describe_error, read_upright
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside
 from polyhead.model.ordered_map import map_ordered
@@ -74,7 +74,7 @@ def annotate_images(records: Iterable[Answer], root: Path, out: Path, progress: 
             except PolyheadError:
                 raise
             except Exception as error:  # the format's own: too wide for it, for one; Pillow's writers raise nearly any
-                progress.say(f"{record['image']}: cannot be drawn on: {tell_reason(error)}")
+                progress.say(f"{record['image']}: cannot be drawn on: {describe_error(error)}")
         return record
 
     return map_ordered(write, map(place, records), count_cores())

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from polyhead.errors import PolyheadError, nearest, shorten
 from polyhead.files import find_path_fault, open_regular
 from polyhead.recipe.builtin import built_in_names, read_text
+from polyhead.recipe.plugins import load_named_plugins
 from polyhead.recipe.schema import Recipe
 from polyhead.recipe.yaml import DEEPEST, LONGEST, read_yaml
 
@@ -93,6 +94,7 @@ def load_recipe(recipe: RecipeLike, overrides: Changes = (), **also: object) -> 
     for name, value in also.items():
         if value is not None:
             _set(raw, name.replace("__", "."), value)
+    load_named_plugins(raw)
     return check_recipe(raw, where)
 
 

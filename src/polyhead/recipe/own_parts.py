@@ -48,6 +48,13 @@ def find_package(path: str, key: str) -> Path:
 
 
 def find_import_folders(recipe: Recipe) -> list[str]:
-    """The folders from which a recipe's own code is imported in this process, for another process to search last."""
-    folders = [str(find_package(path, key).parent) for key, path in list_own_code(recipe).items()]
+    """The folders from which its own code, and that of the packages that bring its kinds, is imported in this process.
+
+    They are for another process to search last.
+    """
+    parts = list_own_code(recipe)
+    models = {f"tasks.{name}": type(task) for name, task in recipe.tasks.items()}
+    models["data.source"] = type(recipe.data.source)  # type: ignore[assignment]
+    parts |= {key: f"{model.__module__}:{model.__name__}" for key, model in models.items()}
+    folders = [str(find_package(path, key).parent) for key, path in parts.items() if not path.startswith("polyhead.")]
     return list(dict.fromkeys(folders))

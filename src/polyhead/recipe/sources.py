@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, model_validator
 
-from polyhead.fields import Different, Part, PathText
+from polyhead.fields import Different, Part, PathText, with_plugins
 
 
 class FilesSource(Part):
@@ -94,6 +94,11 @@ class CelebaSource(Part):
         return self
 
 
+SOURCE_KINDS = ("files", "folders", "csv", "fashionai", "celeba")
+PLUGIN_SOURCES: dict[str, type[BaseModel]] = {}  # by kind: what installed packages bring; `plugins` fills it
 Source = Annotated[
-    FilesSource | FoldersSource | CsvSource | FashionaiSource | CelebaSource, Field(discriminator="kind")
+    FilesSource | FoldersSource | CsvSource | FashionaiSource | CelebaSource,
+    Field(discriminator="kind"),
+    with_plugins(PLUGIN_SOURCES),
+    SerializeAsAny(),
 ]

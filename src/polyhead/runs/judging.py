@@ -12,7 +12,7 @@ import pandas as pd
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.inspect.matching import match_recipe
 from polyhead.data.sources.rows import data_folder
-from polyhead.data.splits import repeats
+from polyhead.data.splits import find_duplicates
 from polyhead.data.table import Table, read_csv
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import answers_frame, combine, evaluate_split
@@ -126,7 +126,7 @@ def _load_others(predictor: Predictor, data: Path, overrides: list[str], progres
     if not described and not overrides:
         recipe, match = match_recipe(recipe, card.tasks, root)
         if match:
-            progress.say(match.tell())
+            progress.say(match.describe())
     known = {name: task for name, task in recipe.tasks.items() if name in card.tasks}
     if not known:
         raise PolyheadError(
@@ -222,7 +222,7 @@ def report_data(folder: Path, recipe: Recipe, dataset: Dataset) -> Path:
 
 def _data_part(dataset: Dataset, tasks: Any) -> DataPart:
     frame = dataset.table.frame
-    return DataPart(frame, dataset.table.rejected, tasks, repeats(frame), dataset.pixels)
+    return DataPart(frame, dataset.table.rejected, tasks, find_duplicates(frame), dataset.pixels)
 
 
 def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from keras import ops
 
+from polyhead.errors import PolyheadError
 from polyhead.training.losses import (
     Masked,
     OwnLoss,
@@ -26,6 +27,7 @@ from polyhead.training.losses import (
     smooth,
     yes_no_loss,
 )
+from polyhead.training.own_code import import_part
 
 
 class Head(ABC):
@@ -185,6 +187,21 @@ HEADS: dict[str, type[Head]] = {
     "regression": RegressionHead,
     "ordinal": OrdinalHead,
 }
+
+
+def make_head(name: str, task: Any) -> Head:
+    """The head of a task called `name`; that of a kind of another package is what the kind's `HEAD` names.
+
+    Raises:
+        PolyheadError: that cannot be imported, or is no head.
+    """
+    if task.kind in HEADS:
+        return HEADS[task.kind](task)
+    path, key = str(type(task).HEAD), f"tasks.{name}.kind"
+    head = import_part(path, key)(task)
+    if not isinstance(head, Head):
+        raise PolyheadError(f"{key}: expected a polyhead.training.heads.Head; {path} gives {type(head).__name__}")
+    return head
 
 
 def _known(targets: Tensor) -> Masked:

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhead.training.graph import Graph
 from polyhead.training.network import Network
 
 
@@ -14,6 +13,14 @@ def run_network(network: Network, images: NDArray[np.uint8]) -> dict[str, NDArra
     """What a network answers: each task's outputs, and `features`."""
     outputs = network.answering()(images, training=False)
     return {name: keras.ops.convert_to_numpy(values) for name, values in outputs.items()}
+
+
+def list_layers(model: keras.Model, whole: keras.Model | None = None) -> list[keras.Layer]:
+    """The layers of a model, and of the models in it, in order; `whole`, a model in it, counts as one layer."""
+    layers = []
+    for layer in model.layers:
+        layers += list_layers(layer, whole) if isinstance(layer, keras.Model) and layer is not whole else [layer]
+    return layers
 
 
 def run_layers(network: Network, images: NDArray[np.uint8]) -> list[tuple[str, NDArray[np.floating]]]:
@@ -30,8 +37,8 @@ def run_layers(network: Network, images: NDArray[np.uint8]) -> list[tuple[str, N
 
         layer.call = watched
 
-    for step in Graph(network.core, network.own_backbone).steps:
-        if isinstance(step.operation, keras.Layer) and not isinstance(step.operation, keras.layers.InputLayer):
-            watch(step.operation)
+    for layer in list_layers(network.core, network.own_backbone):
+        if not isinstance(layer, keras.layers.InputLayer):
+            watch(layer)
     network.core(images.astype(np.float32), training=False)
     return made

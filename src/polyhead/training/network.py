@@ -1,8 +1,10 @@
 """The network: pixels in, the logits of every task and the feature vector out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 from keras import layers, ops
@@ -12,9 +14,17 @@ from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Task
 from polyhead.training import backend
 from polyhead.training.backbones import build_backbone
-from polyhead.training.heads import HEADS, Head
+from polyhead.training.heads import Head, make_head
 from polyhead.training.losses import Tensor
 from polyhead.training.own_backbone import list_inner
+
+
+class Section(NamedTuple):
+    """The layers between two symbolic tensors: one step of the network to whoever looks at it."""
+
+    start: Tensor
+    end: Tensor
+    backbone: keras.Model | None = None  # if it is that
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class Network:
 
     core: keras.Model
     heads: dict[str, Head]
+    sections: Sequence[Section]  # of core, each behind the one that it starts from
     backbone: keras.Model | None = None  # a part of core that stages may leave as it is
     is_own: bool = False  # whether the backbone is the user's own: nothing is known of what is inside
     frozen: tuple[keras.Layer, ...] = ()  # layers of the backbone that are never trained
@@ -62,26 +73,30 @@ def build_network(
     scaled = layers.Rescaling(1 / 255, name="scaled")(pixels)
     momentum = SLOWEST if recipe.network.norm_momentum is None else recipe.network.norm_momentum
     vectors = {}
+    sections: list[Section] = []
     backbone = None
     if recipe.network.backbone:
         backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained, folder)
-        pooled = _pool(backbone(_see(pixels, recipe.network.backbone)), recipe.network.backbone)
-        vectors["trunk"] = _add_dense(pooled, recipe.network.backbone.ending, momentum)
-    vectors |= {name: _add_stack(scaled, stack, momentum) for name, stack in recipe.stacks().items()}
-    heads = {name: HEADS[task.kind](task) for name, task in tasks.items()}
+        sections, pooled = _add_backbone(pixels, backbone, recipe.network.backbone, momentum)
+        vectors["trunk"] = sections[-1].end
+    for name, stack in recipe.stacks().items():
+        sections += _add_stack(scaled, stack, momentum)
+        vectors[name] = sections[-1].end
+    heads = {name: make_head(name, task) for name, task in tasks.items()}
     logits = {}
     for name, head in heads.items():
-        x = vectors.get(f"branches.{name}", vectors.get("trunk"))
-        x = _add_dense(x, recipe.network.heads.get(name, DenseLayers()), momentum)
+        vector = vectors.get(f"branches.{name}", vectors.get("trunk"))
+        x = _add_dense(vector, recipe.network.heads.get(name, DenseLayers()), momentum)
         logits[name] = layers.Dense(head.units, dtype="float32")(x)
+        sections.append(Section(vector, logits[name]))
     parts = list(vectors.values())
     features = parts[0] if len(parts) == 1 else layers.Concatenate(dtype="float32")(parts)
     core = keras.Model(pixels, logits | {"features": features})
     if backbone is None:
-        return Network(core, heads)
+        return Network(core, heads, sections)
     frozen = tuple(layer for layer in list_inner(backbone) if not layer.trainable)
     is_own = recipe.network.backbone is not None and recipe.network.backbone.name is None
-    network = Network(core, heads, backbone, is_own, frozen)
+    network = Network(core, heads, sections, backbone, is_own, frozen)
     if recipe.stacks():
         return network
     return replace(network, trunk=keras.Model(pixels, pooled), top=keras.Model(pooled, logits))
@@ -99,12 +114,27 @@ def build_exact(recipe: Recipe, tasks: Mapping[str, Task], weights: Path) -> Net
     return network
 
 
-def _add_stack(x: Tensor, stack: Stack, momentum: float) -> Tensor:
-    x = ops.image.rgb_to_grayscale(x) if stack.view == "gray" else x
+def _add_backbone(
+    pixels: Tensor, backbone: keras.Model, given: Backbone, momentum: float
+) -> tuple[list[Section], Tensor]:
+    """The sections from the pixels to the vector that the heads read, and the pooled vector on the way there."""
+    seen = _see(pixels, given)
+    found = backbone(seen)
+    pooled = _pool(found, given)
+    vector = _add_dense(pooled, given.ending, momentum)
+    sections = [Section(pixels, seen), Section(seen, found, backbone), Section(found, vector)]
+    return [section for section in sections if section.start is not section.end], pooled
+
+
+def _add_stack(x: Tensor, stack: Stack, momentum: float) -> list[Section]:
+    ends = [x]
+    if stack.view == "gray":
+        ends.append(ops.image.rgb_to_grayscale(x))
     for block in stack.blocks:
-        x = _add_block(x, block, momentum)
-    x = layers.Flatten()(x) if stack.end == "flatten" else layers.GlobalAveragePooling2D()(x)
-    return _add_dense(x, stack.ending, momentum)
+        ends.append(_add_block(ends[-1], block, momentum))
+    x = layers.Flatten()(ends[-1]) if stack.end == "flatten" else layers.GlobalAveragePooling2D()(ends[-1])
+    ends.append(_add_dense(x, stack.ending, momentum))
+    return [Section(start, end) for start, end in pairwise(ends)]
 
 
 def _see(pixels: Tensor, given: Backbone) -> Tensor:

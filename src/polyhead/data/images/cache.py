@@ -1,4 +1,4 @@
-"""Decode once: image files opened for reading in any order, their pixels kept on the disk and shared by runs.
+"""Decode once: images are read in any order, and their pixels are kept on disk, where all runs share them.
 
 Pixels are found by the content of their file, in one `Store` per size and way of resizing.
 """
@@ -26,7 +26,7 @@ from polyhead.progress import SILENT, Progress
 Pixels = NDArray[np.uint8]
 Indices = NDArray[np.integer]
 
-VERSION = 1  # raise it when decoding gives other pixels: a cache of another version is not read
+VERSION = 1  # raise it when decoding yields other pixels: a cache of another version is not read
 NAME = re.compile(rf"(\d+)x(\d+)-({'|'.join(get_args(Resize))})-v\d+")
 
 
@@ -40,12 +40,12 @@ class ImageSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
-    """Images in the order of the paths they were opened from.
+class DecodedImages:
+    """Images that can be read in any order, by their index among the paths they were opened from.
 
     Attributes:
         digests: of each file's bytes, 32 hexadecimal digits, equal for byte-identical files; None if unreadable.
-        failures: the position of each image that cannot be read, and why.
+        failures: the index of each image that cannot be read, and why.
     """
 
     digests: list[str | None]
@@ -56,7 +56,7 @@ class Images:
         return len(self.digests)
 
     def read(self, indices: Indices) -> Pixels:
-        """Copy the images at these positions: uint8 (n, height, width, 3), 0-255, RGB. Safe in threads.
+        """Copy the images at these indices: uint8 (n, height, width, 3), 0-255, RGB. Safe in threads.
 
         Raises:
             ValueError: one of them is among the failures.
@@ -67,11 +67,11 @@ class Images:
         return self.fetch(indices)
 
 
-def open_images(paths: Sequence[Path], settings: ImageSettings, progress: Progress = SILENT) -> Images:
-    """Make images ready to be read in any order; those that cannot be decoded are told by position.
+def open_images(paths: Sequence[Path], settings: ImageSettings, progress: Progress = SILENT) -> DecodedImages:
+    """Open images to be read in any order; those that cannot be decoded are among its `failures`.
 
-    With a cache, the images that it lacks are decoded by several processes and kept. With `cache: off`, every image
-    is decoded once to see that it can be, and again whenever it is read.
+    With a cache, missing images are decoded by several processes and kept. With `cache: off`, every image is decoded
+    once to check it, and again whenever it is read.
 
     Raises:
         PolyheadError: the cache cannot be written, or its disk is too full.
@@ -96,7 +96,7 @@ def open_images(paths: Sequence[Path], settings: ImageSettings, progress: Progre
         rows = np.array([row_of.get(key or "", -1) for key in digests], np.int64)
         fetch = partial(_copy_rows, store.map_rows(len(kept)), rows)
     failures |= {index: reasons[key] for index, key in enumerate(digests) if key and key in reasons}
-    return Images(digests, dict(sorted(failures.items())), fetch)
+    return DecodedImages(digests, dict(sorted(failures.items())), fetch)
 
 
 def _copy_rows(pixels: Pixels, rows: NDArray[np.int64], indices: Indices) -> Pixels:
@@ -126,14 +126,14 @@ def digest(path: Path) -> str:
 
 
 def digest_all(paths: Sequence[Path], progress: Progress = SILENT) -> tuple[list[str | None], dict[int, str]]:
-    """Digest many files in threads: a digest a path, None where it failed; and the failures by position."""
+    """Digest many files in threads: a digest for each path, None if it failed; and the failures by index."""
     digests: list[str | None] = []
     failures: dict[int, str] = {}
     advance = progress.track("Reading image files", len(paths))
-    step = 64  # paths that a thread is handed at a time
-    portions = [paths[start : start + step] for start in range(0, len(paths), step)]
+    step = 64  # paths that a thread takes at a time
+    chunks = [paths[start : start + step] for start in range(0, len(paths), step)]
     with ThreadPoolExecutor() as pool:
-        for results in pool.map(_digest_portion, portions):
+        for results in pool.map(_digest_chunk, chunks):
             for result in results:
                 if isinstance(result, ImageError):
                     failures[len(digests)] = str(result)
@@ -142,7 +142,7 @@ def digest_all(paths: Sequence[Path], progress: Progress = SILENT) -> tuple[list
     return digests, failures
 
 
-def _digest_portion(paths: Sequence[Path]) -> list[str | ImageError]:
+def _digest_chunk(paths: Sequence[Path]) -> list[str | ImageError]:
     results: list[str | ImageError] = []
     for path in paths:
         try:
@@ -153,46 +153,46 @@ def _digest_portion(paths: Sequence[Path]) -> list[str | ImageError]:
 
 
 def _verify(files: Files, settings: ImageSettings, progress: Progress) -> dict[str, str]:
-    """Decode every file and keep nothing but the reasons of those that fail, by digest."""
+    """Decode every file, and keep only why files failed, by digest."""
     reasons: dict[str, str] = {}
     advance = progress.track("Checking images", len(files))
-    with closing(decode_files(files, settings.size, settings.resize, keep=False)) as portions:
-        for portion in portions:
-            reasons |= portion.reasons
-            advance(portion.count)
+    with closing(decode_files(files, settings.size, settings.resize, keep=False)) as chunks:
+        for chunk in chunks:
+            reasons |= chunk.reasons
+            advance(chunk.count)
     return reasons
 
 
 def _fill(store: Store, wanted: dict[str, Path], settings: ImageSettings, progress: Progress) -> dict[str, str]:
-    """Decode and keep what the store lacks; the reasons of those that fail, by digest."""
+    """Decode and keep what is missing from the store; returns why files failed, by digest."""
     if not wanted.keys() - set(store.list_digests()):
         return {}
     reasons: dict[str, str] = {}
     with store.hold_lock(progress):
         store.cut_leftovers()
-        kept = set(store.list_digests())  # again: another run may have filled it before the lock was ours
+        kept = set(store.list_digests())  # again: another run may have filled it before this one got the lock
         files = [(key, path) for key, path in wanted.items() if key not in kept]
         if not files:
             return reasons
         store.check_space(len(files))
         advance = progress.track("Decoding images", len(files))
-        with closing(decode_files(files, settings.size, settings.resize, keep=True)) as portions:
-            for portion in portions:
-                store.append(portion.digests, portion.pixels)
-                reasons |= portion.reasons
-                advance(portion.count)
+        with closing(decode_files(files, settings.size, settings.resize, keep=True)) as chunks:
+            for chunk in chunks:
+                store.append(chunk.digests, chunk.pixels)
+                reasons |= chunk.reasons
+                advance(chunk.count)
     return reasons
 
 
 def cache_root(cache: str = "auto") -> Path:
-    """Say where caches lie: in the path given, or for `auto` in $POLYHEAD_CACHE, or else the user's cache folder."""
+    """The folder of the caches: the given path; for `auto`, $POLYHEAD_CACHE or else the user's cache folder."""
     automatic = os.environ.get("POLYHEAD_CACHE") or user_cache_dir("polyhead", appauthor=False)
     return Path(os.path.expanduser(automatic if cache == "auto" else cache))
 
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One cache folder: its name, what its rows are, how many there are and the bytes they take on the disk."""
+    """One cache folder: its name, the settings of its images, how many they are and how many bytes they take."""
 
     name: str
     settings: ImageSettings
@@ -214,7 +214,7 @@ def list_caches(root: Path) -> list[CacheEntry]:
 
 
 def clear_caches(root: Path) -> int:
-    """Remove the caches in `root`, and nothing else that lies there; the bytes freed. Open `Images` stay readable.
+    """Remove the caches in `root`, and nothing else there; returns the bytes freed. Opened images stay readable.
 
     Raises:
         PolyheadError: one of them is being filled, or cannot be removed.

@@ -1,7 +1,7 @@
-"""Files built to cost far more time than their pixels do, found out before they are decoded.
+"""Refuse files that are built to take far longer to decode than their pixels need.
 
-Pillow reads the parts of a head one by one, in Python, and a JPEG's scans each over the whole image. Each check takes a
-file's bytes and gives the fault, blank if there is none; what else is wrong with the file, the decoder says.
+Pillow reads the parts of a header one by one, in Python, and each scan of a JPEG covers the whole image. Each check
+takes a file's bytes and returns the fault, blank if there is none; the decoder reports everything else.
 """
 
 import re
@@ -9,17 +9,17 @@ from collections.abc import Callable
 
 MAX_SCANS = 100  # of a JPEG; cameras and programs write about ten
 MAX_BLOCKS = 10_000  # segments of a JPEG; blocks of a GIF before its first image
-MAX_CHUNKS = 100_000  # of a PNG, whose pixels may stand in many
+MAX_CHUNKS = 100_000  # of a PNG, whose pixels may be spread over many
 MAX_PLAIN = 2**22  # bytes of a PPM in text, whose pixels are read in Python
 MAX_COMMENTS = 100  # of a PPM in text
-PPM_HEAD = 10_000  # bytes that a PPM's size must stand in
+PPM_HEAD = 10_000  # bytes that must contain a PPM's size
 
 MARKER = re.compile(rb"\xff+([^\0\xff\xd0-\xd7])", re.DOTALL)  # of a JPEG; in its data, FF is followed by 00 or D0-D7
 PPM_SIZE = re.compile(rb"P\w{1,5}(\s+(#[^\r\n]*[\r\n]\s*)*\d+){2}\s")
 
 
 def check_jpeg(content: bytes) -> str:
-    """Very many scans or segments: a small file of them is decoded for hours."""
+    """Very many scans or segments: a small file of them takes hours to decode."""
     scans, segments, at, whole, components = 0, 0, 2, False, 0
     while found := MARKER.search(content, at):
         marker, at = found[1][0], found.end()
@@ -68,7 +68,7 @@ def check_gif(content: bytes) -> str:
 
 
 def check_ppm(content: bytes) -> str:
-    """A head that is all comments, or a large image in text."""
+    """A header that is all comments, or a large image as text."""
     if not PPM_SIZE.match(content[:PPM_HEAD]):
         return f"no size in the first {PPM_HEAD:,} bytes of a PPM"
     if content[1:2] in b"123" and (len(content) > MAX_PLAIN or content.count(b"#") > MAX_COMMENTS):

@@ -1,4 +1,4 @@
-"""Image files to arrays: find, decode, turn upright, make RGB, resize. What fails is one `ImageError`: the reason."""
+"""Image files to arrays: find, decode, orient, convert to RGB, resize. Every failure is one `ImageError`."""
 
 import os
 from pathlib import Path
@@ -12,11 +12,11 @@ from polyhead.data.images.files import (
     MAX_PIXELS,
     ImageError,
     check_format,
+    describe_error,
     load_image,
     open_image,
     open_path,
     read_file,
-    tell_reason,
 )
 from polyhead.data.images.formats import USUAL_SUFFIXES, looks_like_image
 from polyhead.errors import PolyheadError
@@ -24,9 +24,10 @@ from polyhead.errors import PolyheadError
 Resize = Literal["stretch", "fit", "cover"]
 Box = tuple[float, float, float, float]
 
-REDUCING_GAP = 2.0  # averaging whole blocks stops at this many times the size wanted; the filter does the rest
+REDUCING_GAP = 2.0  # whole blocks are averaged down to this multiple of the target size; then the filter takes over
 
 ORIENTATION = 0x0112  # the EXIF tag
+# Not `ImageOps.exif_transpose`: images are resized before they are turned, and a resized TIFF has lost its tags.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -39,11 +40,11 @@ UPRIGHT = {
 
 
 def find_images(folder: Path) -> list[Path]:
-    """List the image files below `folder`, sorted by their path relative to it: all that look like images.
+    """List all files below `folder` that look like images, sorted by their path relative to it.
 
-    They are told by their suffix or their first bytes, and may be in a format that is not read, or no regular files:
-    that is found out, and said, when they are decoded. Hidden files and folders and `__MACOSX` are left out; links to
-    folders are followed, each folder once.
+    Their suffix or their first bytes decide. They may be in an unsupported format, or not be regular files, which is
+    reported when they are decoded. Hidden files and folders and `__MACOSX` are skipped; links to folders are followed,
+    each folder once.
 
     Raises:
         PolyheadError: `folder`, or a folder below it, cannot be listed.
@@ -56,7 +57,7 @@ def find_images(folder: Path) -> list[Path]:
         if real not in seen:
             found += [Path(parent, name) for name in files if _is_shown(name) and looks_like_image(Path(parent, name))]
         seen.add(real)
-    return sorted(found, key=Path.as_posix)  # all begin with the folder, so in the order of what follows it
+    return sorted(found, key=Path.as_posix)  # all begin with the folder, so the rest decides
 
 
 def _refuse_folder(error: OSError) -> None:
@@ -68,7 +69,7 @@ def _is_shown(name: str) -> bool:
 
 
 def check_pixels(content: bytes, limit: int) -> None:
-    """Look at the head of an image file alone; what else is wrong with it, `decode` tells.
+    """Check the header of an image file; `decode` reports everything else.
 
     Raises:
         ImageError: it claims more than `limit` pixels, or is no image.
@@ -77,33 +78,33 @@ def check_pixels(content: bytes, limit: int) -> None:
         open_image(content, limit)
     except ImageError:
         raise
-    except Exception:  # see `tell_reason`
+    except Exception:  # see `describe_error`
         return
 
 
 def decode(source: Path | bytes, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
     """Decode an image file, or its bytes, to uint8 (height, width, 3), 0-255, RGB; of an animation the first frame.
 
-    The rest is as in `to_array`, but that a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that leaves the
-    pixels wanted or more: up to twice as fast, and within half a grey level on average.
+    The same as `to_array`, except that a JPEG is decoded at 1/2, 1/4 or 1/8 of its size if that leaves enough pixels:
+    up to twice as fast, and within half a grey level on average.
 
     Raises:
-        ImageError: the file is missing, unreadable, no regular file, empty, no image, in a format that is not read,
+        ImageError: the file is missing, unreadable, not a regular file, empty, not an image, in an unsupported format,
             damaged, truncated, or over `MAX_BYTES` or `MAX_PIXELS`.
     """
     try:
         image = open_path(source) if isinstance(source, Path) else open_image(source)
         box = _draft(image, size, resize)
         load_image(image)
-        return _draw(image, box or (0, 0, *image.size), size, resize)
+        return _resize(image, box or (0, 0, *image.size), size, resize)
     except ImageError:
         raise
-    except Exception as error:  # see `tell_reason`
-        raise ImageError(tell_reason(error)) from error
+    except Exception as error:  # see `describe_error`
+        raise ImageError(describe_error(error)) from error
 
 
 def read_upright(path: Path) -> tuple[Image.Image, str]:
-    """An image file's picture in full, upright and RGB, and the name of the file's format.
+    """An image file's whole picture, upright and RGB, and the name of its format.
 
     Raises:
         ImageError: as in `decode`.
@@ -116,59 +117,59 @@ def read_upright(path: Path) -> tuple[Image.Image, str]:
         return upright.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else upright, image.format or ""
     except ImageError:
         raise
-    except Exception as error:  # see `tell_reason`
-        raise ImageError(tell_reason(error)) from error
+    except Exception as error:  # see `describe_error`
+        raise ImageError(describe_error(error)) from error
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """The height and width of an image file's upright picture, from its head alone.
+    """The height and width of an image file's upright picture, from its header alone.
 
     Raises:
-        ImageError: as in `decode`, but for what is wrong with the pixels.
+        ImageError: as in `decode`, except for faults in the pixels.
     """
     try:
         image = open_path(path)
     except ImageError:
         raise
-    except Exception as error:  # see `tell_reason`
-        raise ImageError(tell_reason(error)) from error
-    return image.size if _read_orientation(image) >= 5 else image.size[::-1]
+    except Exception as error:  # see `describe_error`
+        raise ImageError(describe_error(error)) from error
+    width, height = image.size
+    return (width, height) if _read_orientation(image) >= 5 else (height, width)
 
 
 def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
-    """Turn an opened image upright, make it RGB and resize it: uint8 (height, width, 3), 0-255.
+    """Turn an opened image upright, convert it to RGB and resize it: uint8 (height, width, 3), 0-255.
 
-    The EXIF orientation is applied, transparency is laid over white, deeper pixels come down to 8 bits. Shrinking
-    averages over all pixels (a bilinear filter as wide as the step), so nothing aliases.
+    The EXIF orientation is applied, transparency is composited over white, deeper pixels are reduced to 8 bits.
+    Shrinking averages over all pixels (a bilinear filter as wide as the step), so nothing aliases.
 
     Args:
-        image: left as it is.
+        image: is not changed.
         size: (height, width).
-        resize: `stretch` ignores the aspect, `fit` shows the whole image centred on black, `cover` fills the size
-            and cuts off what stands over on both sides equally.
+        resize: `stretch` ignores the aspect ratio, `fit` shows the whole image centred on black, `cover` fills the
+            size and crops both sides equally.
 
     Raises:
         ImageError: the pixels cannot be read or converted.
     """
     try:
         image.load()
-        return _draw(image, (0, 0, *image.size), size, resize)
+        return _resize(image, (0, 0, *image.size), size, resize)
     except Exception as error:
-        raise ImageError(tell_reason(error)) from error
+        raise ImageError(describe_error(error)) from error
 
 
 def _draft(image: Image.Image, size: tuple[int, int], resize: Resize) -> Box | None:
-    """Have a JPEG decoded at 1/2, 1/4 or 1/8 where enough pixels remain; where the picture then lies, if so."""
+    """Have a JPEG decoded at 1/2, 1/4 or 1/8 if enough pixels remain; returns the picture's box then."""
     if image.format not in ("JPEG", "MPO"):
         return None
     height, width = size[::-1] if _read_orientation(image) >= 5 else size
-    across, down = _scale(image.size, (width, height), resize)
-    drafted = image.draft(None, (across, down))
+    drafted = image.draft(None, _scale_to(image.size, (width, height), resize))
     return drafted[1] if drafted else None
 
 
-def _scale(size: tuple[float, float], target: tuple[int, int], resize: Resize) -> tuple[int, int]:
-    """Say to which (width, height) a whole image comes, before anything is cut off or added."""
+def _scale_to(size: tuple[float, float], target: tuple[int, int], resize: Resize) -> tuple[int, int]:
+    """The (width, height) that a whole image is resized to, before it is cropped or padded."""
     if resize == "stretch":
         return target
     choose = min if resize == "fit" else max
@@ -176,38 +177,38 @@ def _scale(size: tuple[float, float], target: tuple[int, int], resize: Resize) -
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def _draw(image: Image.Image, box: Box, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
-    """Resize the part of a loaded image within `box`, then turn the small result rather than the large original."""
+def _resize(image: Image.Image, box: Box, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:
+    """Resize the part of a loaded image within `box`; then turn the small result, not the large original."""
     orientation = _read_orientation(image)
     width, height = size if orientation >= 5 else size[::-1]
     left, top, right, bottom = box
-    scaled = _scale((right - left, bottom - top), (width, height), resize)
+    scaled = _scale_to((right - left, bottom - top), (width, height), resize)
     if resize == "cover":
         factor = max(width / (right - left), height / (bottom - top))
-        aside = max(0.0, right - left - width / factor) / 2
-        above = max(0.0, bottom - top - height / factor) / 2
-        box, scaled = (left + aside, top + above, right - aside, bottom - above), (width, height)
+        margin_x = max(0.0, right - left - width / factor) / 2
+        margin_y = max(0.0, bottom - top - height / factor) / 2
+        box, scaled = (left + margin_x, top + margin_y, right - margin_x, bottom - margin_y), (width, height)
     small = _to_eight_bits(image).resize(scaled, Image.Resampling.BILINEAR, box, REDUCING_GAP).convert("RGB")
     if orientation in UPRIGHT:
         small = small.transpose(UPRIGHT[orientation])
     if small.size == size[::-1]:
         return np.array(small)
     pixels = np.zeros((*size, 3), np.uint8)
-    above, aside = (size[0] - small.height) // 2, (size[1] - small.width) // 2
-    pixels[above : above + small.height, aside : aside + small.width] = np.asarray(small)
+    margin_y, margin_x = (size[0] - small.height) // 2, (size[1] - small.width) // 2
+    pixels[margin_y : margin_y + small.height, margin_x : margin_x + small.width] = np.asarray(small)
     return pixels
 
 
 def _read_orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # a broken EXIF block tells nothing; the pixels may be whole
+    except Exception:  # the EXIF block is broken; the pixels may be intact
         return 1
     return orientation if orientation in UPRIGHT else 1
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Make an opaque L or RGB image of any other."""
+    """Convert any image to an opaque L or RGB image."""
     if image.mode.startswith("I") or image.mode == "F":
         return _narrow(image)
     if image.has_transparency_data:
@@ -217,10 +218,10 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _narrow(image: Image.Image) -> Image.Image:
-    """Bring grey of 16 or 32 bits down to 8.
+    """Reduce grey of 16 or 32 bits to 8.
 
-    Integers are taken as 16-bit (Pillow's own rule for colour: the upper byte), fractions as 0-1. Numbers that do not
-    lie there have no agreed white; the image's own smallest and largest become black and white.
+    Integers count as 16-bit (the upper byte is taken, as Pillow does for colours), floats as 0-1. Numbers outside have
+    no agreed white; the image's own minimum and maximum become black and white.
     """
     grey = np.asarray(image)
     if image.mode == "F":
@@ -243,11 +244,11 @@ __all__ = [
     "check_format",
     "check_pixels",
     "decode",
+    "describe_error",
     "find_images",
     "looks_like_image",
     "read_file",
     "read_size",
     "read_upright",
-    "tell_reason",
     "to_array",
 ]

@@ -1,4 +1,4 @@
-"""Image files opened with care: regular files only, of bounded bytes and pixels, in the formats that are read here."""
+"""Open image files safely: only regular files of bounded size, in the formats of `FORMATS`."""
 
 import ctypes
 import io
@@ -14,7 +14,7 @@ from PIL import Image, _imaging, features
 from PIL.ImageFile import ImageFile
 
 from polyhead.data.images.costs import CHECKS
-from polyhead.data.images.formats import FORMATS, HEAD, tell_format
+from polyhead.data.images.formats import FORMATS, HEAD, detect_format
 from polyhead.errors import shorten, show_text
 from polyhead.extras import MissingExtra, require
 from polyhead.files import open_regular
@@ -25,8 +25,8 @@ MAX_TILES = 100_000  # of a TIFF, strips included: each costs time and memory, h
 DNG_VERSION, SUBFILE_TYPE, SUB_IFDS, TILE_WIDTH, TILE_LENGTH = 50706, 254, 330, 322, 323  # TIFF's tags
 REASON = 300  # characters at most
 
-# What Pillow and its libraries say of odd metadata is nothing that a user can act on: that a picture is lost, we say
-# ourselves. A program's own filters and handlers come first.
+# A user cannot act on what Pillow and its libraries say about odd metadata, and is told of every image that is lost.
+# A program's own filters and handlers come first.
 warnings.filterwarnings("ignore", module=r"PIL\b", append=True)
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -48,56 +48,56 @@ def read_file(path: Path) -> bytes:
 
 
 def open_path(path: Path) -> ImageFile:
-    """Read an image file, and its head; see `open_image`."""
+    """Read an image file and parse its header; see `open_image`."""
     return open_image(_read(path, only_images=True))
 
 
 def check_format(path: Path) -> None:
-    """Look at an image file's first bytes alone.
+    """Check an image file by its first bytes alone.
 
     Raises:
         ImageError: it cannot be opened, or is in no format that is read here.
     """
     try:
         with open_regular(path) as file:
-            _find_opener(_tell_readable(file.read(HEAD)))
+            _find_opener(_detect_readable(file.read(HEAD)))
     except OSError as error:
-        raise ImageError(tell_reason(error)) from error
+        raise ImageError(describe_error(error)) from error
 
 
 def _read(path: Path, only_images: bool) -> bytes:
-    """Read a file; where only images are wanted, no more of another one than its start."""
+    """Read a file; with `only_images`, no more than the start of any other file."""
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(HEAD) or b""
             if only_images:
-                _tell_readable(start)
+                _detect_readable(start)
             if size > MAX_BYTES:
                 raise ImageError(f"too large: {size:,} bytes, at most {MAX_BYTES:,} are read")
             content = start + (file.read(max(0, size - len(start)) + 1) or b"")
     except (OSError, MemoryError) as error:
-        raise ImageError(tell_reason(error)) from error
+        raise ImageError(describe_error(error)) from error
     if len(content) > size:
         raise ImageError("it changed while it was being read")
     return content
 
 
 def open_image(content: bytes, limit: int = MAX_PIXELS) -> ImageFile:
-    """Read the head of an image file's bytes. `Image.open` does the same, but believes what is claimed there.
+    """Parse the header of an image file's bytes. `Image.open` does the same, but trusts what the header claims.
 
     Raises:
-        ImageError: it is in no format that is read here, claims more than `limit` pixels, or is built to cost far
-            more time or memory than its pixels do.
-        Exception: nearly any; see `tell_reason`.
+        ImageError: it is in no format that is read here, claims more than `limit` pixels, or is built to take far
+            more time or memory than its pixels need.
+        Exception: nearly any kind; see `describe_error`.
     """
-    form = _tell_readable(content[:HEAD])
+    format_name = _detect_readable(content[:HEAD])
     _silence_libtiff()
-    if form in CHECKS and (fault := CHECKS[form](content)):
+    if format_name in CHECKS and (fault := CHECKS[format_name](content)):
         raise ImageError(f"damaged: {fault}")
-    image: ImageFile = _find_opener(form)(io.BytesIO(content), "")
+    image: ImageFile = _find_opener(format_name)(io.BytesIO(content), "")
     _check_size(image.size, limit)
-    if form == "TIFF":
+    if format_name == "TIFF":
         _check_tiff(image, limit)
     return image
 
@@ -106,8 +106,8 @@ def load_image(image: ImageFile) -> None:
     """Decode the pixels of an opened image.
 
     Raises:
-        ImageError: they are more than its head said.
-        Exception: nearly any; see `tell_reason`.
+        ImageError: they are more than the header said.
+        Exception: nearly any kind; see `describe_error`.
     """
     image.load()
     _check_size(image.size, MAX_PIXELS)
@@ -121,25 +121,25 @@ def _check_size(size: tuple[int, int], limit: int) -> None:
         raise ImageError(f"damaged: it has no pixels ({width}x{height})")
 
 
-def _tell_readable(start: bytes) -> str:
-    """The format of a file that starts so, which is one that is read here."""
+def _detect_readable(start: bytes) -> str:
+    """The format of a file that begins with these bytes, if it is in `FORMATS`."""
     if not start:
         raise ImageError("empty file")
-    form = tell_format(start)
-    if not form:
+    format_name = detect_format(start)
+    if not format_name:
         raise ImageError("not an image in a format that is read here")
-    if form not in FORMATS:
-        raise ImageError(f"{form} is not a format that is read here; convert it to JPEG or PNG")
-    return form
+    if format_name not in FORMATS:
+        raise ImageError(f"{format_name} is not a format that is read here; convert it to JPEG or PNG")
+    return format_name
 
 
-def _find_opener(form: str) -> Any:
+def _find_opener(format_name: str) -> Any:
     """Pillow's class for a format, or pillow-heif's, which is not registered with Pillow but used here alone."""
     Image.init()
-    if form != "HEIF" and form in Image.OPEN and (form != "AVIF" or features.check("avif")):
-        return Image.OPEN[form][0]
+    if format_name != "HEIF" and format_name in Image.OPEN and (format_name != "AVIF" or features.check("avif")):
+        return Image.OPEN[format_name][0]
     try:
-        require(f"reading {'HEIC' if form == 'HEIF' else form}", "heif")
+        require(f"reading {'HEIC' if format_name == 'HEIF' else format_name}", "heif")
     except MissingExtra as error:
         raise ImageError(str(error)) from None
     from pillow_heif import HeifImageFile
@@ -148,7 +148,7 @@ def _find_opener(form: str) -> Any:
 
 
 def _check_tiff(image: Any, limit: int) -> None:
-    """Refuse a camera's raw file, of which Pillow reads a preview, and tiles larger or more than any image needs."""
+    """Refuse a camera's raw file, whose preview Pillow would read, and more or larger tiles than any image needs."""
     tags = image.tag_v2
     if DNG_VERSION in tags or (SUB_IFDS in tags and int(tags.get(SUBFILE_TYPE, 0)) & 1):
         raise ImageError("a camera's raw file is not read here; convert it to JPEG or PNG")
@@ -159,10 +159,9 @@ def _check_tiff(image: Any, limit: int) -> None:
 
 @cache
 def _silence_libtiff() -> None:
-    """Have libtiff not print to stderr, which it does from C and from any thread.
+    """Keep libtiff from printing to stderr, which it does in C and from any thread.
 
-    Pillow has no switch for it. The library that Pillow is linked with is found through Pillow's own; where it is
-    not, libtiff goes on printing.
+    Pillow has no option for it. The library is found through Pillow's own; if it is not found, libtiff keeps printing.
     """
     with suppress(OSError, AttributeError, TypeError):
         library = ctypes.CDLL(_imaging.__file__)
@@ -172,10 +171,10 @@ def _silence_libtiff() -> None:
             function(None)
 
 
-def tell_reason(error: BaseException) -> str:
-    """Say in a line what an exception of Pillow's means.
+def describe_error(error: BaseException) -> str:
+    """What went wrong in Pillow, in one line.
 
-    Its readers answer broken files with nearly any: OSError, SyntaxError, struct.error, ValueError, KeyError,
+    Its readers raise nearly any exception for broken files: OSError, SyntaxError, struct.error, ValueError, KeyError,
     EOFError, MemoryError, zlib.error, RecursionError, ...
     """
     if isinstance(error, ImageError):

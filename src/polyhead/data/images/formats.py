@@ -8,7 +8,7 @@ from pathlib import Path
 
 from polyhead.files import open_regular
 
-HEAD = 512  # bytes at a file's start that tell its format
+HEAD = 512  # bytes at the start of a file that reveal its format
 
 # Only these are ever tried: what Pillow reads beside them is rare among photographs, and some of it is not safe to
 # read from strangers (EPS, for one, is a program that Ghostscript runs). By Pillow's names.
@@ -46,7 +46,7 @@ SIGNS = {
     "FLIF": rb"FLIF",
     "DPX": rb"SDPX|XPDS",
 }
-# What a text may begin with as well: such files are found by their suffix alone.
+# A plain text may begin like these, so such files are found by their suffix alone.
 TEXT_SIGNS = {
     "PPM": rb"P([1-6f]|y(P|RGBA|CMYK)|0CMYK)[ \t\n\v\f\r]",
     "EPS": rb"%!PS|\xc5\xd0\xd3\xc6",
@@ -75,8 +75,8 @@ USUAL_SUFFIXES = frozenset(f".{name}" for name in USUAL.split())  # of formats t
 SUFFIXES = USUAL_SUFFIXES | {f".{name}" for name in OTHERS.split()}
 
 
-def tell_format(start: bytes) -> str:
-    """The format of a file that starts so, in a word; blank where it is none of an image that is known here."""
+def detect_format(start: bytes) -> str:
+    """The format of a file that begins with these bytes; blank if it is not a known image format."""
     if start[4:8] == b"ftyp":
         length = min(int.from_bytes(start[:4], "big"), len(start))
         brands = {start[8:12], *(start[at : at + 4] for at in range(16, length - 3, 4))}
@@ -86,7 +86,7 @@ def tell_format(start: bytes) -> str:
 
 
 def looks_like_image(path: Path) -> bool:
-    """Whether a file is taken for an image: by its suffix, read here or not, or else by its first bytes."""
+    """Whether a file counts as an image: by its suffix, supported or not, or else by its first bytes."""
     if path.suffix.lower() in SUFFIXES:
         return True
     try:
@@ -94,5 +94,5 @@ def looks_like_image(path: Path) -> bool:
             start = file.read(HEAD)
     except OSError:
         return False
-    name = tell_format(start)
+    name = detect_format(start)
     return bool(name) and name not in _TEXT_SIGNS

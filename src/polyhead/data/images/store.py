@@ -1,10 +1,10 @@
-"""Rows of pixels on the disk, found by the digest of the image file that they were decoded from.
+"""Rows of pixels on disk, found by the digest of the image file that they were decoded from.
 
-A folder holds two files that only ever grow: `pixels.u8`, height x width x 3 bytes a row, and `index`, 16 bytes a row:
-the digest. A row counts when both files hold it, and its pixels are on the disk before the index names them, so what a
-killed process or a power cut leaves behind is a shorter store, never a wrong one. Writers hold the folder's lock and
-first cut off such leftovers; readers need no lock. Rows are appended by plain writes: on a full disk those fail with
-an error, where storing through a mapping would end the process.
+A folder holds two files that only grow: `pixels.u8`, with height x width x 3 bytes a row, and `index`, with the digest,
+16 bytes a row. A row counts once both files have it, and its pixels are on disk before the index names them: a killed
+process or a power cut leaves a shorter store, never a wrong one. Writers hold the folder's lock and first cut off such
+leftovers; readers need no lock. Rows are appended by plain writes, which fail with an error on a full disk; writing to
+a memory map would kill the process.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class Store:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes that the pixels of one image take."""
+        """Bytes of the pixels of one image."""
         return self.height * self.width * 3
 
     @property
@@ -59,7 +59,7 @@ class Store:
         return self.folder / "lock"
 
     def list_digests(self) -> list[str]:
-        """List the digest of every whole row, in the order of the rows."""
+        """The digest of every complete row, in order."""
         if not (self.index.exists() and self.pixels.exists()):
             return []
         known = self.index.read_bytes().hex()
@@ -68,9 +68,9 @@ class Store:
         return [known[start : start + digits] for start in range(0, rows * digits, digits)]
 
     def map_rows(self, rows: int) -> NDArray[np.uint8]:
-        """Map the first rows for reading: uint8 (rows, height, width, 3), not in this process's own memory."""
+        """Map the first rows for reading: uint8 (rows, height, width, 3), outside this process's own memory."""
         shape = (rows, self.height, self.width, 3)
-        if rows == 0:  # nothing cannot be mapped
+        if rows == 0:  # an empty file cannot be mapped
             return np.empty(shape, np.uint8)
         try:
             return np.asarray(np.memmap(self.pixels, np.uint8, "r", shape=shape))
@@ -79,7 +79,7 @@ class Store:
 
     @contextmanager
     def hold_lock(self, progress: Progress) -> Iterator[None]:
-        """Be the only writer; wait for another one, and say so.
+        """Become the only writer; waits for another one, and says so.
 
         Raises:
             PolyheadError: the folder cannot be made or written to.
@@ -93,21 +93,21 @@ class Store:
                 progress.say(f"Another run is filling the image cache in {self.folder}: waiting for it")
                 lock.acquire()
         except OSError as error:
-            raise self._tell_failure(error) from error
+            raise self._write_error(error) from error
         try:
             yield
         finally:
             lock.release()
 
     def cut_leftovers(self) -> None:
-        """Cut off what a writer that was stopped left behind the last whole row. Only under the lock."""
+        """Cut off the incomplete row that a stopped writer left. Only under the lock."""
         rows = len(self.list_digests())
         for path, unit in ((self.pixels, self.row_bytes), (self.index, DIGEST_BYTES)):
             if path.exists() and path.stat().st_size > rows * unit:
                 os.truncate(path, rows * unit)
 
     def check_space(self, rows: int) -> None:
-        """Refuse, before the work, to add more rows than the disk can take.
+        """Refuse, before the work, to add more rows than the disk has room for.
 
         Raises:
             PolyheadError: with what is needed, what is free and what to do.
@@ -115,12 +115,12 @@ class Store:
         free, needed = shutil.disk_usage(self.folder).free, rows * (self.row_bytes + DIGEST_BYTES)
         if needed > free:
             raise PolyheadError(
-                f"{self.folder}: the image cache needs {_tell_size(needed)} more, and its disk has {_tell_size(free)} "
-                "free: point `image.cache` elsewhere, or clear it (`cache`)"
+                f"{self.folder}: the image cache needs {_format_size(needed)} more, and its disk has "
+                f"{_format_size(free)} free: point `image.cache` elsewhere, or clear it (`cache`)"
             )
 
     def append(self, digests: Sequence[str], pixels: NDArray[np.uint8]) -> None:
-        """Add rows, durably. Only under the lock.
+        """Append rows durably. Only under the lock.
 
         Raises:
             PolyheadError: they could not be written; the store is as before.
@@ -131,17 +131,17 @@ class Store:
         except OSError as error:
             with suppress(OSError):
                 self.cut_leftovers()
-            raise self._tell_failure(error, pixels.nbytes) from error
+            raise self._write_error(error, pixels.nbytes) from error
 
     def remove(self) -> None:
-        """Delete the rows, and the folder unless something else lies in it. Rows that are mapped stay readable.
+        """Delete the rows, and the folder if nothing else is in it. Mapped rows stay readable.
 
         Raises:
             PolyheadError: a run is adding rows, or the files cannot be deleted.
         """
         try:
             with FileLock(self.lock).acquire(blocking=False):
-                # The lock goes while it is held: a moment later it may be another writer's.
+                # The lock file is deleted while it is held: a moment later another writer may hold it.
                 for path in (self.index, self.pixels, self.lock):
                     path.unlink(missing_ok=True)
         except Timeout as error:
@@ -151,23 +151,22 @@ class Store:
         with suppress(OSError):
             self.folder.rmdir()
 
-    def _tell_failure(self, error: OSError, needed: int = 0) -> PolyheadError:
-        what = (
-            f"the image cache cannot take {_tell_size(needed)} more" if needed else "the image cache cannot be written"
-        )
+    def _write_error(self, error: OSError, needed: int = 0) -> PolyheadError:
+        what = f"cannot take {_format_size(needed)} more" if needed else "cannot be written"
         return PolyheadError(
-            f"{self.folder}: {what} ({error.strerror or error}): point `image.cache` elsewhere, or clear it (`cache`)"
+            f"{self.folder}: the image cache {what} ({error.strerror or error}): point `image.cache` elsewhere, "
+            "or clear it (`cache`)"
         )
 
 
 def _append(path: Path, data: bytes) -> None:
-    """Write all of it at the end of the file and wait until the disk has it."""
+    """Append all of it to the file and wait until it is on disk."""
     with open(path, "ab", buffering=0) as file:
         left = memoryview(data)
         while left:
-            left = left[file.write(left) :]  # a write may take a part only
+            left = left[file.write(left) :]  # a write may be partial
         os.fsync(file.fileno())
 
 
-def _tell_size(count: int) -> str:
+def _format_size(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

@@ -1,4 +1,4 @@
-"""Where the labels of other data stand that the tasks of a trained model know: found by their names and their texts."""
+"""Find the labels of a trained model's tasks in other data, by the names and the texts of its columns."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -6,60 +6,60 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from polyhead.data.inspect.evidence import BLANKS, Finding
-from polyhead.data.inspect.layouts import Sight, list_sights
+from polyhead.data.inspect.columns import BLANKS, ColumnGuess
+from polyhead.data.inspect.layouts import Layout, list_layouts
 from polyhead.data.sources.reading import read_rows
 from polyhead.errors import PolyheadError, shorten
 from polyhead.recipe.schema import Recipe, pattern_fields
 from polyhead.tasks import Task
 from polyhead.tasks.task import one_of
 
-ALIKE = 0.9  # the share of a column's texts that must be labels of a task which it is not called after
-CALLED = 0.5  # of one that it is called after
+MIN_KNOWN = 0.9  # fraction of a column's texts that must be labels of a task, if their names differ
+MIN_KNOWN_IF_NAMED = 0.5  # the same, if the column is named like the task
 
 
 @dataclass(frozen=True)
 class Match:
-    """A way to read other data: the source and, by task, the keys of its recipe that read its column there."""
+    """A layout of other data and, by task, the keys of its recipe that read its column there."""
 
-    sight: Sight
+    layout: Layout
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def tell(self) -> str:
-        """What was found, for a person who is to check it."""
+    def describe(self) -> str:
+        """What was found, for a person to check."""
         found = [f"{name} in {keys['column'] or 'a column a label'}" for name, keys in self.tasks.items()]
-        return f"found labels ({self.sight.place}): {', '.join(found)}"
+        return f"found labels ({self.layout.origin}): {', '.join(found)}"
 
 
 def match_recipe(recipe: Recipe, tasks: Mapping[str, Task], data: Path) -> tuple[Recipe, Match | None]:
     """A recipe that reads labels for a model's tasks from `data`: its own, where that finds any, or a proposed one.
 
     Args:
-        recipe: what the model was trained by.
+        recipe: what the model was trained with.
         tasks: the model's, whose labels are known.
         data: the folder of the data, or its file of labels.
 
     Returns:
-        The recipe, of those tasks alone that labels were found for; and how they were, None where its own source did.
+        The recipe, with only the tasks whose labels were found; and how they were found, None if by its own source.
 
     Raises:
-        PolyheadError: there are no such labels in any of the forms that are known.
+        PolyheadError: no layout has such labels.
     """
     if _reads(recipe, tasks, data):
         return recipe, None
-    sights = list(list_sights(data))
-    best = max((_match(sight, tasks) for sight in sights), key=lambda match: len(match.tasks), default=None)
+    layouts = list(list_layouts(data))
+    best = max((_match(layout, tasks) for layout in layouts), key=lambda match: len(match.tasks), default=None)
     if best is None or not best.tasks:
         seen = "; ".join(
-            f"{sight.place}: {one_of(map(_describe, sight.findings))}" for sight in sights if sight.findings
+            f"{layout.origin}: {one_of(map(_describe, layout.guesses))}" for layout in layouts if layout.guesses
         )
         wanted = "; ".join(f"{name}: {one_of(task.names) if task.names else 'numbers'}" for name, task in tasks.items())
         raise PolyheadError(
-            f"{data}: no labels of the model's tasks are seen in it ({wanted})"
-            f"{f', but {seen}' if seen else ''}; give a recipe that says where they stand (data.source) as the data"
+            f"{data}: no labels of the model's tasks were found in it ({wanted})"
+            f"{f', but {seen}' if seen else ''}; as the data, give a recipe whose data.source says where they are"
         )
     read = {name: recipe.tasks[name].model_copy(update=keys) for name, keys in best.tasks.items()}
-    found = recipe.data.model_copy(update={"source": best.sight.source, "path": str(data)})
+    found = recipe.data.model_copy(update={"source": best.layout.source, "path": str(data)})
     return recipe.model_copy(update={"data": found, "tasks": read}), best
 
 
@@ -71,12 +71,12 @@ def _reads(recipe: Recipe, tasks: Mapping[str, Task], data: Path) -> bool:
         return False
     single = {name: task.columns(name) for name, task in tasks.items() if len(task.columns(name)) == 1}
     known = [tasks[name].recognize(_count(rows.cells[column]))[0] for name, (column,) in single.items()]
-    return len(rows.paths) > len(rows.rejected) and (len(single) < len(tasks) or max(known) >= CALLED)
+    return len(rows.paths) > len(rows.rejected) and (len(single) < len(tasks) or max(known) >= MIN_KNOWN_IF_NAMED)
 
 
-def _match(sight: Sight, tasks: Mapping[str, Task]) -> Match:
-    """For each task the column that fits it best; no column serves two tasks."""
-    columns = {name: _count(sight.rows.cells[name]) for name in _list_columns(sight)}
+def _match(layout: Layout, tasks: Mapping[str, Task]) -> Match:
+    """For each task the column that fits it best; no column is taken twice."""
+    columns = {name: _count(layout.rows.cells[name]) for name in _list_columns(layout)}
     found: dict[str, dict[str, Any]] = {}
     fits: list[tuple[float, str, str, dict[str, Any]]] = []
     for name, task in tasks.items():
@@ -86,26 +86,27 @@ def _match(sight: Sight, tasks: Mapping[str, Task]) -> Match:
             continue
         called = {name.casefold(), *(column.casefold() for column in wanted)}
         for column, texts in columns.items():
-            share, keys = task.recognize(texts)
+            fraction, keys = task.recognize(texts)
             named = column.casefold() in called
-            if share >= (CALLED if named else ALIKE) and (named or task.names):  # any number is a number
-                fits.append((named + share, name, column, keys | {"column": column}))
+            enough = fraction >= (MIN_KNOWN_IF_NAMED if named else MIN_KNOWN)
+            if enough and (named or task.names):  # any column of numbers fits a regression, so its name must decide
+                fits.append((named + fraction, name, column, keys | {"column": column}))
     taken: set[str] = set()
     for _, name, column, keys in sorted(fits, key=lambda fit: -fit[0]):
         if name not in found and column not in taken:
             found[name] = keys
             taken.add(column)
-    return Match(sight, {name: found[name] for name in tasks if name in found})
+    return Match(layout, {name: found[name] for name in tasks if name in found})
 
 
-def _list_columns(sight: Sight) -> list[str]:
-    pattern = getattr(sight.source, "pattern", None)
-    return sight.rows.cells.columns.tolist() if pattern is None else pattern_fields(pattern)
+def _list_columns(layout: Layout) -> list[str]:
+    pattern = getattr(layout.source, "pattern", None)
+    return layout.rows.cells.columns.tolist() if pattern is None else pattern_fields(pattern)
 
 
 def _count(cells: Iterable[str]) -> Counter[str]:
     return Counter(text for text in map(str.strip, cells) if text and text not in BLANKS)
 
 
-def _describe(finding: Finding) -> str:
-    return f"{finding.column} ({shorten(finding.words, 60)})"
+def _describe(guess: ColumnGuess) -> str:
+    return f"{guess.column} ({shorten(guess.reason, 60)})"

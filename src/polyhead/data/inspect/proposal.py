@@ -1,4 +1,4 @@
-"""A first recipe for images that nobody has described, written as a person would: with the reasons beside it."""
+"""A first recipe for an undescribed data set, with the reasons in its comments."""
 
 import json
 import math
@@ -13,8 +13,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from polyhead.data.images.decode import USUAL_SUFFIXES, ImageError, check_format, read_size
-from polyhead.data.inspect.evidence import Finding
-from polyhead.data.inspect.layouts import Sight, look_at
+from polyhead.data.inspect.columns import ColumnGuess
+from polyhead.data.inspect.layouts import Layout, find_layout
 from polyhead.data.sources.rows import data_folder
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
@@ -22,7 +22,7 @@ from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe
 from polyhead.recipe.schema import RESERVED
 
-SAMPLE = 50  # images whose size is looked at
+SAMPLE = 50  # images whose size is read
 LARGEST = 128  # pixels; a first network should be quick
 NETWORK = """\
 network:
@@ -43,44 +43,44 @@ training:
 
 
 def propose_recipe(data: Path) -> str:
-    """Look at a folder of images or a CSV file of labels and write a recipe that trains on it.
+    """Look at a folder of images or a CSV file of labels, and write a recipe that trains on it.
 
     Returns:
-        YAML text; what speaks for each task, and why other columns are none, stands in its comments.
+        YAML text; its comments say why each column is a task, or is not.
 
     Raises:
-        PolyheadError: there is no such path, no image, or no label that can be seen.
+        PolyheadError: there is no such path, or no images or no labels are found there.
     """
     data = Path(os.path.abspath(os.path.expanduser(data)))
-    root, sight = data_folder(data), look_at(data)
+    root, layout = data_folder(data), find_layout(data)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", data.stem).strip("-") or "mine"
-    source = {"kind": sight.source.kind} | sight.source.model_dump(exclude_defaults=True)
+    source = {"kind": layout.source.kind} | layout.source.model_dump(exclude_defaults=True)
     start = [
-        f"# Proposed from {len(sight.rows.paths):,} images; change what you know better.",
+        f"# Proposed from {len(layout.rows.paths):,} images; change what you know better.",
         f"name: {_flow(name)}",
         "data:",
         f"  path: {_flow(str(root))}",
         f"  source: {_flow(source)}",
-        *_write_split(sight),
+        *_write_split(layout),
     ]
-    end = [*_write_size(sight, root), "tasks:", *_write_tasks(sight), NETWORK]
+    end = [*_write_size(layout, root), "tasks:", *_write_tasks(layout), NETWORK]
     return "\n".join([*start, *_write_limit("\n".join([*start, *end]), root), *end])
 
 
-def _write_split(sight: Sight) -> list[str]:
-    keys: dict[str, Any] = {"test": 0.2, "valid": 0.2} | sight.split
+def _write_split(layout: Layout) -> list[str]:
+    keys: dict[str, Any] = {"test": 0.2, "valid": 0.2} | layout.split
     comment: list[str] = []
-    for finding in sight.findings:
-        if finding.kind == "split":
-            keys = {"column": finding.column, "values": finding.settings}
-            comment = _tell(finding, sight.place)
-    if [task.kind for task in sight.tasks] == ["categorical"]:
-        keys["stratify"] = [_name_task(sight.tasks[0].column, ())]
+    for guess in layout.guesses:
+        if guess.kind == "split":
+            keys = {"column": guess.column, "values": guess.settings}
+            comment = _comment_on(guess, layout.origin)
+    if [task.kind for task in layout.tasks] == ["categorical"]:
+        keys["stratify"] = [_name_task(layout.tasks[0].column, ())]
     return [*comment, f"  split: {_flow(keys)}"]
 
 
 def _write_limit(text: str, root: Path) -> list[str]:
-    """Room for what the recipe cannot use, where that is more than a recipe allows by itself."""
+    """A larger `max_rejected`, if more images are unusable than the default allows."""
     table = read_table(check_recipe(YAML(typ="safe", pure=True).load(text), "proposal"), root, SILENT)
     whole = table.rejected[table.rejected["task"] == ""]
     lost = [*zip(whole["path"], whole["reason"], strict=True), *_list_unread(table.frame["path"], root)]
@@ -92,7 +92,7 @@ def _write_limit(text: str, root: Path) -> list[str]:
 
 
 def _list_unread(paths: Iterable[str], root: Path) -> list[tuple[str, str]]:
-    """Of the images whose suffix is none of a usual format, those that are in a format that is not read, and why."""
+    """Images with an unusual suffix whose format cannot be read, with the reasons."""
     unread = []
     for path in paths:
         if Path(path).suffix.lower() not in USUAL_SUFFIXES:
@@ -103,8 +103,8 @@ def _list_unread(paths: Iterable[str], root: Path) -> list[tuple[str, str]]:
     return unread
 
 
-def _write_size(sight: Sight, root: Path) -> list[str]:
-    down, across = _middle_size([root / path for path in sight.rows.paths])
+def _write_size(layout: Layout, root: Path) -> list[str]:
+    down, across = _middle_size([root / path for path in layout.rows.paths])
     size = list(_choose_size(down, across))
     return [
         *_comment(f"The images are about {across} pixels wide and {down} high.", ""),
@@ -112,12 +112,12 @@ def _write_size(sight: Sight, root: Path) -> list[str]:
     ]
 
 
-def _write_tasks(sight: Sight) -> list[str]:
-    flags = [task for task in sight.tasks if task.is_flag and not re.search(r"\||^\?|^none$", task.column)]
+def _write_tasks(layout: Layout) -> list[str]:
+    flags = [task for task in layout.tasks if task.is_flag and not re.search(r"\||^\?|^none$", task.column)]
     lines: list[str] = []
     names: list[str] = []
     if len(flags) > 2:
-        words = "; ".join(f"{flag.column}: {flag.words}" for flag in flags)
+        words = "; ".join(f"{flag.column}: {flag.reason}" for flag in flags)
         columns = [flag.column for flag in flags]
         blank = sorted({word for flag in flags for word in flag.settings.get("blank", ())})
         keys = {"kind": "multilabel", "from_columns": columns} | ({"blank": blank} if blank else {})
@@ -126,19 +126,19 @@ def _write_tasks(sight: Sight) -> list[str]:
             *_comment(f"attributes ({len(flags)} columns of yes or no): {words}", "  "),
             f"  attributes: {_flow(keys)}",
         ]
-    for task in sight.tasks:
+    for task in layout.tasks:
         if len(flags) <= 2 or task not in flags:
             names.append(_name_task(task.column, names))
             keys = {"kind": task.kind} | ({} if names[-1] == task.column else {"column": task.column}) | task.settings
-            lines += [*_tell(task, sight.place), f"  {_flow(names[-1])}: {_flow(keys)}"]
-    for finding in sight.findings:
-        if not finding.kind:
-            lines += _comment(f"no task of {finding.column} ({sight.place}): {finding.words}", "  ")
+            lines += [*_comment_on(task, layout.origin), f"  {_flow(names[-1])}: {_flow(keys)}"]
+    for guess in layout.guesses:
+        if not guess.kind:
+            lines += _comment(f"not a task: {guess.column} ({layout.origin}): {guess.reason}", "  ")
     return lines
 
 
 def _name_task(column: str, taken: Collection[str]) -> str:
-    """The column's name, changed where a task cannot be called that."""
+    """The column's name, changed if a task cannot have it."""
     name = re.sub(r"[\n/,|:.]", "_", column).strip()
     while name in RESERVED or name in taken:
         name += "_label"
@@ -152,7 +152,7 @@ def _middle_size(paths: Sequence[Path]) -> tuple[int, int]:
     for path in paths[:: max(1, len(paths) // SAMPLE)]:
         try:
             sizes.append(read_size(path))
-        except ImageError as error:  # broken images are named in training; here the others speak for them
+        except ImageError as error:  # training names the broken images; the others suffice here
             reason = reason or f"{path}: {error}"
     if not sizes:
         raise PolyheadError(f"none of the {len(paths):,} images can be read, such as {reason}")
@@ -167,8 +167,8 @@ def _choose_size(height: int, width: int) -> tuple[int, int]:
     return down, across
 
 
-def _tell(finding: Finding, place: str) -> list[str]:
-    return _comment(f"{finding.column} ({place}): {finding.words}", "  ")
+def _comment_on(guess: ColumnGuess, origin: str) -> list[str]:
+    return _comment(f"{guess.column} ({origin}): {guess.reason}", "  ")
 
 
 def _comment(words: str, indent: str) -> list[str]:
@@ -177,7 +177,7 @@ def _comment(words: str, indent: str) -> list[str]:
 
 
 def _flow(value: Any) -> str:
-    """A value as YAML on one line, in quotes where it might be read as anything but itself."""
+    """A value as YAML on one line; a text is quoted if YAML might read it as anything else."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_flow(key)}: {_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):

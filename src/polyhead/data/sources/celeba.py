@@ -1,4 +1,4 @@
-"""Labels from CelebA's list of attributes, as text or as CSV, for the images of one folder."""
+"""Labels from CelebA's list of attributes, as text or as CSV."""
 
 import os
 import sys
@@ -9,7 +9,15 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from polyhead.data.images.decode import find_images
-from polyhead.data.sources.rows import NO_FILE, Rejected, Rows, Wanted, check_columns, data_folder, find_label_file
+from polyhead.data.sources.rows import (
+    NO_FILE,
+    Rejected,
+    RequestedColumns,
+    Rows,
+    check_columns,
+    data_folder,
+    find_label_file,
+)
 from polyhead.data.sources.text_files import find_repeated, open_lines, read_records
 from polyhead.errors import PolyheadError, shorten
 from polyhead.recipe.schema import CelebaSource
@@ -17,20 +25,20 @@ from polyhead.recipe.schema import CelebaSource
 FILES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
 
 
-def read_celeba(source: CelebaSource, data: Path, wanted: Wanted) -> Rows:
-    """Each attribute of each image as the list has it: `1` or `-1`.
+def read_celeba(source: CelebaSource, data: Path, requested: RequestedColumns) -> Rows:
+    """The attributes of each image as the list has them: `1` or `-1`.
 
-    An image of the list that is not in the folder is rejected, and so is one in the folder that is not in the list.
+    Images that are in the list but not in the folder are rejected, and so are those only in the folder.
     """
     file, known = find_label_file(source.file, data, FILES), _find_images(source, data_folder(data))
     lines = _read_list(file)
     names = next(lines)
     try:
-        check_columns(wanted, _choose(source, names, file), f"an attribute of {file.name}")
+        check_columns(requested, _choose(source, names, file), f"an attribute of {file.name}")
     except PolyheadError:
-        lines.close()  # and with it the file, which the traceback would keep open
+        lines.close()  # which closes the file; the traceback would keep it open
         raise
-    places = [names.index(column) + 1 for column in wanted]
+    indices = [names.index(column) + 1 for column in requested]
     cells: dict[str, list[str]] = {}
     rejected: Rejected = []
     for line in lines:
@@ -40,14 +48,14 @@ def read_celeba(source: CelebaSource, data: Path, wanted: Wanted) -> Rows:
         elif path in cells:
             rejected.append((path, "a row before this one is of the same image"))
         else:
-            cells[path] = [sys.intern(line[place]) for place in places]  # few texts, in many rows
+            cells[path] = [sys.intern(line[index]) for index in indices]  # few texts, in many rows
     unlisted = dict.fromkeys(path for path in known.values() if path not in cells)
     rejected += [(path, f"is not in {file.name}") for path in unlisted]
-    return Rows(list(cells), pd.DataFrame(list(cells.values()), columns=list(wanted), dtype=str), rejected)
+    return Rows(list(cells), pd.DataFrame(list(cells.values()), columns=list(requested), dtype=str), rejected)
 
 
 def list_celeba_texts(source: CelebaSource, data: Path) -> tuple[Path, dict[str, Sequence[str]]]:
-    """The list, and the attributes that the source keeps; what texts they have is left to a task."""
+    """The list, and the attributes that the source keeps; their texts are up to the task."""
     file = find_label_file(source.file, data, FILES)
     return file, dict.fromkeys(_choose(source, next(_read_list(file)), file), ())
 
@@ -60,22 +68,22 @@ def _choose(source: CelebaSource, names: Sequence[str], file: Path) -> list[str]
 
 
 def _find_images(source: CelebaSource, root: Path) -> dict[str, str]:
-    """The images of the folder by their paths in it, and by bare names that one of them alone has; from the root."""
+    """The paths of the folder's images from the root, by their path in the folder and by unique file names."""
     folder = root / source.images
     if not os.path.isdir(folder):
         raise PolyheadError(f"data.source.images: there is no folder {folder}")
     inside = [path.as_posix().removeprefix(f"{folder.as_posix()}/") for path in find_images(folder)]
     start = "" if folder == root else f"{PurePosixPath(source.images)}/"
     paths = {path: f"{start}{path}" for path in inside}
-    alone = Counter(path.rpartition("/")[2] for path in inside)
-    return {name: paths[path] for path in inside if alone[name := path.rpartition("/")[2]] == 1} | paths
+    name_counts = Counter(path.rpartition("/")[2] for path in inside)
+    return {name: paths[path] for path in inside if name_counts[name := path.rpartition("/")[2]] == 1} | paths
 
 
 def _read_list(file: Path) -> Generator[list[str], None, None]:
-    """The names of the attributes; then, for each image, its name and as many values.
+    """The names of the attributes; then, for each image, its name and its values.
 
     Raises:
-        PolyheadError: names, values or rows are not as many as the list says.
+        PolyheadError: the number of names, values or rows is not what the list says.
     """
     rows = _read_csv(file) if file.suffix.lower() == ".csv" else _read_text(file)
     number, names = next(rows)
@@ -89,7 +97,7 @@ def _read_list(file: Path) -> Generator[list[str], None, None]:
     for number, cells in rows:
         if len(cells) != len(names) + 1:
             raise PolyheadError(
-                f"{file} line {number}: expected an image and {len(names)} values, one an attribute; got "
+                f"{file} line {number}: expected an image and {len(names)} values, one per attribute; got "
                 f"{len(cells) - 1} values"
             )
         yield cells
@@ -119,5 +127,5 @@ def _read_text(file: Path) -> Iterator[tuple[int, list[str]]]:
                 yield number, cells
     if rows != int(count):
         raise PolyheadError(
-            f"{file} line 1: says {int(count):,} images, but {rows:,} rows follow; get the whole file, or mend its line"
+            f"{file} line 1: says {int(count):,} images, but {rows:,} rows follow; get the whole file or mend the line"
         )

@@ -1,4 +1,4 @@
-"""Labels from FashionAI's `label.csv`: no header, one row an image and attribute, one letter a class."""
+"""Labels from FashionAI's `label.csv`: no header, one row per image and attribute, one letter per class."""
 
 import os
 from collections import Counter
@@ -12,8 +12,8 @@ from polyhead.data.sources.rows import (
     NO_NAME,
     Entry,
     Rejected,
+    RequestedColumns,
     Rows,
-    Wanted,
     check_columns,
     data_folder,
     find_image,
@@ -23,7 +23,7 @@ from polyhead.data.sources.text_files import read_records
 from polyhead.errors import PolyheadError, shorten
 from polyhead.recipe.schema import FashionaiSource
 
-FILES = ("Annotations/label.csv", "label.csv")  # where the published set has it, and beside the folder of images
+FILES = ("Annotations/label.csv", "label.csv")  # where the published data set has it, and beside the folder of images
 
 
 class Line(NamedTuple):
@@ -35,22 +35,22 @@ class Line(NamedTuple):
     letters: str
 
 
-def read_fashionai(source: FashionaiSource, data: Path, wanted: Wanted) -> Rows:
-    """The place of the letter `y`, from 0, as the text of each image and attribute.
+def read_fashionai(source: FashionaiSource, data: Path, requested: RequestedColumns) -> Rows:
+    """The index of the letter `y`, from 0, as the text of each image and attribute.
 
-    A row of other letters, without a `y` or with two, or of another length than most rows of its attribute, is a
-    mistake. Rows of attributes that are not wanted are passed over.
+    A row with other letters, with no `y` or two, or of another length than most rows of its attribute is a mistake.
+    Rows of attributes that are not requested are ignored.
     """
     file, root = find_label_file(source.file, data, FILES), os.path.abspath(data_folder(data))
     lines, rejected = _read_file(file)
     classes = _count_classes(lines)
-    check_columns(wanted, classes, f"an attribute of {file.name}")
-    # The published set names its images from the folder above that of the file.
+    check_columns(requested, classes, f"an attribute of {file.name}")
+    # The published data set names its images relative to the folder above the file's.
     folders = dict.fromkeys((os.path.abspath(file.parent), os.path.abspath(file.parent.parent), root))
     entries = []
-    missing: dict[tuple[str, str], None] = {}  # an image of several rows is missing once
+    missing: dict[tuple[str, str], None] = {}  # an image with several rows is listed once
     for line in lines:
-        if line.attribute not in wanted:
+        if line.attribute not in requested:
             continue
         path = find_image(line.image, folders, root) if line.image else None
         if path is None:
@@ -58,18 +58,18 @@ def read_fashionai(source: FashionaiSource, data: Path, wanted: Wanted) -> Rows:
             continue
         text, reason = _read_letters(line.letters, classes[line.attribute])
         entries.append(Entry(path, line.attribute, text, line.number, reason))
-    return gather_entries(entries, file, wanted, rejected + list(missing))
+    return gather_entries(entries, file, requested, rejected + list(missing))
 
 
 def list_fashionai_texts(source: FashionaiSource, data: Path) -> tuple[Path, dict[str, Sequence[str]]]:
-    """The file, and for each of its attributes the texts that it can have: the places of its classes."""
+    """The file, and for each of its attributes the texts that it can have: the indices of its classes."""
     file = find_label_file(source.file, data, FILES)
     lines, _ = _read_file(file)
-    return file, {name: [str(place) for place in range(count)] for name, count in _count_classes(lines).items()}
+    return file, {name: [str(index) for index in range(count)] for name, count in _count_classes(lines).items()}
 
 
 def is_fashionai(file: Path) -> bool:
-    """Whether the first row of a file has the form of FashionAI's."""
+    """Whether the first row of a file looks like FashionAI's."""
     try:
         _, cells = next(read_records(file))
     except (PolyheadError, StopIteration):
@@ -93,7 +93,7 @@ def _read_file(file: Path) -> tuple[list[Line], Rejected]:
 
 
 def _count_classes(lines: Sequence[Line]) -> dict[str, int]:
-    """How many letters most of the sound rows of each attribute have; 0 where none is sound."""
+    """How many letters most of the valid rows of each attribute have; 0 if none is valid."""
     lengths: dict[str, Counter[int]] = {}
     for line in lines:
         found = lengths.setdefault(line.attribute, Counter())
@@ -109,7 +109,7 @@ def _find_fault(letters: str) -> str:
 
 
 def _read_letters(letters: str, classes: int) -> tuple[str, str]:
-    """The place of the `y` as text, for `m`, maybe, counts as not; or the letters and what is wrong with them."""
+    """The index of the `y` as text (`m`, maybe, counts as no); or the letters and what is wrong with them."""
     fault = _find_fault(letters)
     if not fault and len(letters) != classes:
         fault = f"expected {classes} letters, as in the other rows of its attribute; got {shorten(letters, 60)!r}"

@@ -7,29 +7,29 @@ from pathlib import Path, PurePath
 import pandas as pd
 
 from polyhead.data.images.decode import find_images
-from polyhead.data.sources.rows import Rejected, Rows, Wanted, check_columns, data_folder
+from polyhead.data.sources.rows import Rejected, RequestedColumns, Rows, check_columns, data_folder
 from polyhead.errors import PolyheadError
 from polyhead.extras import require
 from polyhead.recipe.schema import FilesSource, FoldersSource, pattern_fields
 
 
-def read_files(source: FilesSource, data: Path, wanted: Wanted) -> Rows:
+def read_files(source: FilesSource, data: Path, requested: RequestedColumns) -> Rows:
     """Labels from the names of image files, each without its last suffix."""
-    return _read_names(data, source, wanted, lambda path: path.stem)
+    return _read_names(data, source, requested, lambda path: path.stem)
 
 
-def read_folders(source: FoldersSource, data: Path, wanted: Wanted) -> Rows:
+def read_folders(source: FoldersSource, data: Path, requested: RequestedColumns) -> Rows:
     """Labels from the names of as many folders above each image as the pattern has levels."""
     levels = source.pattern.count("/") + 1
-    return _read_names(data, source, wanted, lambda path: "/".join(path.parent.parts[-levels:]))
+    return _read_names(data, source, requested, lambda path: "/".join(path.parent.parts[-levels:]))
 
 
 def _read_names(
-    data: Path, source: FilesSource | FoldersSource, wanted: Wanted, name_of: Callable[[PurePath], str]
+    data: Path, source: FilesSource | FoldersSource, requested: RequestedColumns, name_of: Callable[[PurePath], str]
 ) -> Rows:
     if data_folder(data) != data:
-        raise PolyheadError(f"{data}: is a file; this recipe's labels stand in names, so give the folder of the images")
-    check_columns(wanted, pattern_fields(source.pattern), "a field of data.source.pattern")
+        raise PolyheadError(f"{data}: is a file; this recipe reads labels from names, so give the folder of the images")
+    check_columns(requested, pattern_fields(source.pattern), "a field of data.source.pattern")
     read = _compile(source.pattern)
     paths: list[str] = []
     cells: list[list[str]] = []
@@ -41,16 +41,16 @@ def _read_names(
             rejected.append((text, f"the name of its {source.kind[:-1]} is not like {source.pattern}"))
         else:
             paths.append(text)
-            cells.append([fields[column] for column in wanted])
-    return Rows(paths, pd.DataFrame(cells, columns=list(wanted), dtype=str), rejected)
+            cells.append([fields[column] for column in requested])
+    return Rows(paths, pd.DataFrame(cells, columns=list(requested), dtype=str), rejected)
 
 
 def _compile(pattern: str) -> Callable[[str], dict[str, str] | None]:
-    """A function from a name to the fields of the pattern in it, if it is like the pattern."""
+    """A function that reads the fields of the pattern from a name; None if the name does not match."""
     require("reading labels in names", "report")
     import parse
 
-    # `parse` allows few letters in a field's name, so fields go by their place.
+    # `parse` restricts the names of fields, so they are identified by their index.
     names = re.findall(r"{([^{}]*)}", pattern)
     parser = parse.compile(re.sub(r"{[^{}]*}", "{}", pattern), case_sensitive=True)
 

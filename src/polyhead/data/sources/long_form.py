@@ -1,4 +1,4 @@
-"""From a file of one row an image and task to one row an image."""
+"""From a file with one row per image and task to one row per image."""
 
 import sys
 from collections.abc import Iterable
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from polyhead.data.sources.rows import Entry, Rejected, Rows, Wanted
+from polyhead.data.sources.rows import Entry, Rejected, RequestedColumns, Rows
 from polyhead.errors import shorten
 
 
-def gather_entries(entries: Iterable[Entry], file: Path, wanted: Wanted, rejected: Rejected) -> Rows:
-    """Bring the entries of each image together.
+def gather_entries(entries: Iterable[Entry], file: Path, requested: RequestedColumns, rejected: Rejected) -> Rows:
+    """Group the entries by image.
 
-    Of two entries of one image and column that differ the first stands, and the second is a mistake; so is an entry
-    that has a reason. A column of which an image has no entry is blank.
+    If two entries of an image and column differ, the first one counts and the second is a mistake, as is every entry
+    with a reason. A column without an entry is blank.
 
     Args:
-        entries: in the order of the file, of wanted columns.
+        entries: of requested columns, in the order of the file.
         file: is named in the reasons, with the line.
-        rejected: is passed on.
+        rejected: is passed through.
     """
     cells: dict[str, dict[str, str]] = {}
     mistakes: list[Entry] = []
@@ -35,5 +35,5 @@ def gather_entries(entries: Iterable[Entry], file: Path, wanted: Wanted, rejecte
             )
         if reason:
             mistakes.append(entry._replace(reason=f"{reason} ({file.name} line {entry.line})"))
-    rows = [[row.get(column, "") for column in wanted] for row in cells.values()]
-    return Rows(list(cells), pd.DataFrame(rows, columns=list(wanted), dtype=str), rejected, mistakes)
+    rows = [[row.get(column, "") for column in requested] for row in cells.values()]
+    return Rows(list(cells), pd.DataFrame(rows, columns=list(requested), dtype=str), rejected, mistakes)

@@ -1,4 +1,4 @@
-"""From where labels stand (names of files or folders, a CSV file, a published list) to rows of text."""
+"""Read the labels of a data set with the reader of its source."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,19 +8,19 @@ from polyhead.data.sources.celeba import list_celeba_texts, read_celeba
 from polyhead.data.sources.csv import read_csv_rows
 from polyhead.data.sources.fashionai import list_fashionai_texts, read_fashionai
 from polyhead.data.sources.file_names import read_files, read_folders
-from polyhead.data.sources.rows import Rows, Wanted
+from polyhead.data.sources.rows import RequestedColumns, Rows
 from polyhead.errors import PolyheadError
 from polyhead.recipe.loading import check_recipe, recipe_values
 from polyhead.recipe.schema import Recipe
 
-READERS: dict[str, Callable[[Any, Path, Wanted], Rows]] = {
+READERS: dict[str, Callable[[Any, Path, RequestedColumns], Rows]] = {
     "files": read_files,
     "folders": read_folders,
     "csv": read_csv_rows,
     "fashionai": read_fashionai,
     "celeba": read_celeba,
 }
-# For sources whose format says so: the file, and every column with the texts that it can have, where those are fixed.
+# For sources whose format fixes them: the file, and each column with the texts that it can hold.
 TEXTS: dict[str, Callable[[Any, Path], tuple[Path, Mapping[str, Sequence[str]]]]] = {
     "fashionai": list_fashionai_texts,
     "celeba": list_celeba_texts,
@@ -28,12 +28,12 @@ TEXTS: dict[str, Callable[[Any, Path], tuple[Path, Mapping[str, Sequence[str]]]]
 
 
 def complete_recipe(recipe: Recipe, data: Path) -> Recipe:
-    """The recipe with what it leaves open and the format of its source settles, such as how many classes a task has.
+    """The recipe, completed by what its source's format fixes, such as the classes of a task.
 
-    A complete recipe stays as it is.
+    A complete recipe is returned unchanged.
 
     Raises:
-        PolyheadError: a task declares more labels, or fewer, than the source has; or the source cannot be read.
+        PolyheadError: a task declares more or fewer labels than the source has, or the source cannot be read.
     """
     source = recipe.data.source
     if source.kind not in TEXTS:
@@ -48,28 +48,45 @@ def complete_recipe(recipe: Recipe, data: Path) -> Recipe:
     return check_recipe(values, recipe.name)
 
 
-def read_rows(recipe: Recipe, data: Path) -> Rows:
-    """Read what the recipe's source says of the images in `data`, a folder or a file of labels.
+def read_by_plugin(source: Any, data: Path, requested: RequestedColumns) -> Rows:
+    """What a source of an installed package reads, by its method `read(data, requested)`.
 
     Raises:
-        PolyheadError: there is nothing to read, or it lacks a column that the recipe asks for.
+        PolyheadError: that is not `Rows` of the requested columns, of different images.
+    """
+    rows = source.read(data, requested)
+    key = f"data.source: {source.kind}"
+    if not isinstance(rows, Rows):
+        raise PolyheadError(f"{key}: its `read` gives no Rows, but {type(rows).__name__}; update its package")
+    missing = [column for column in requested if column not in rows.cells]
+    if missing or len(rows.cells) != len(rows.paths) or len(set(rows.paths)) < len(rows.paths):
+        fault = f"has no column {missing[0]!r}" if missing else "has no row of its own for each image"
+        raise PolyheadError(f"{key}: what its `read` gives {fault}; update its package")
+    return rows
+
+
+def read_rows(recipe: Recipe, data: Path) -> Rows:
+    """Read the labels in `data`, a folder or a file of labels, as the recipe's source says.
+
+    Raises:
+        PolyheadError: there is nothing to read, or a column that the recipe needs is missing.
     """
     source = recipe.data.source
-    rows = READERS[source.kind](source, data, wanted_columns(recipe))
+    rows = READERS.get(source.kind, read_by_plugin)(source, data, requested_columns(recipe))
     if not rows.paths and not rows.rejected:
         raise PolyheadError(f"{data}: there is no image in it; check data.path or `data`")
     return rows
 
 
-def wanted_columns(recipe: Recipe) -> dict[str, str]:
-    """The source's columns that the recipe asks for, each with the first key that does."""
-    wanted: dict[str, str] = {}
+def requested_columns(recipe: Recipe) -> dict[str, str]:
+    """The source's columns that the recipe reads, each with the first key that names it."""
+    requested: dict[str, str] = {}
     for name, task in recipe.tasks.items():
         for column in task.columns(name):
-            wanted.setdefault(column, f"tasks.{name}")
+            requested.setdefault(column, f"tasks.{name}")
     for key in ("column", "group"):
         if named := getattr(recipe.data.split, key):
-            wanted.setdefault(named, f"data.split.{key}")
+            requested.setdefault(named, f"data.split.{key}")
     if recipe.data.weight:
-        wanted.setdefault(recipe.data.weight, "data.weight")
-    return wanted
+        requested.setdefault(recipe.data.weight, "data.weight")
+    return requested

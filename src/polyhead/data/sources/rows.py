@@ -1,4 +1,4 @@
-"""What every reader of labels ends in, and what they all need: the data's folder, its files, its images."""
+"""What every reader of labels returns, and what they share: the data's folder, its files, its images."""
 
 import os
 from collections import Counter
@@ -11,17 +11,17 @@ import pandas as pd
 
 from polyhead.errors import PolyheadError, list_words, nearest, shorten
 
-# With pyarrow installed, pandas would keep text in a form that file names which are no Unicode do not go into.
+# With pyarrow installed, pandas would store text in a form that cannot hold file names which are not Unicode.
 pd.options.mode.string_storage = "python"
 
-Wanted = Mapping[str, str]  # a source's column -> the recipe's key that asks for it
+RequestedColumns = Mapping[str, str]  # a source's column -> the recipe's key that asks for it
 Rejected = list[tuple[str, str]]  # an image's path and the reason
 NO_FILE = "no such file"
 NO_NAME = "its row names no image"
 
 
 class Entry(NamedTuple):
-    """What one line of a source says of an image in a column, and why it is no label, if it is none."""
+    """The text of one line of a source for an image and a column; `reason` says why it is not a label, if so."""
 
     path: str
     column: str
@@ -32,15 +32,14 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What a source says, in the source's order.
+    """What a source contains, in its order.
 
     Attributes:
-        paths: n images, each once: relative to the data's folder, with `/` on every system; absolute where the source
-            says so and the image lies elsewhere.
-        cells: (n, columns) text, one column for each wanted column of the source.
+        paths: n images, each once: relative to the data's folder, with `/` on every system; absolute if the
+            source gives an absolute path outside of that folder.
+        cells: (n, columns) text, one column for each requested column.
         rejected: images without a row, and why.
-        mistakes: entries that are no label in the source's own format, of images that have a row; `cells` is without
-            them.
+        mistakes: entries of images in `paths` that are not labels in the source's own format; `cells` is blank there.
     """
 
     paths: list[str]
@@ -50,21 +49,21 @@ class Rows:
 
 
 def data_folder(data: Path) -> Path:
-    """The folder that images' paths are relative to: `data` itself, or the one around a file of labels.
+    """The folder that images' paths are relative to: `data` itself, or the one that contains a file of labels.
 
     Raises:
         PolyheadError: there is no such folder or file.
     """
-    if not os.path.exists(data):  # which asks without raising, whatever the path
+    if not os.path.exists(data):  # unlike `Path.exists`, never raises
         raise PolyheadError(f"{data}: there is no such folder or file; check data.path or `data`")
     return data if data.is_dir() else data.parent
 
 
 def find_label_file(named: str | None, data: Path, usual: Sequence[str] = ()) -> Path:
-    """The file of labels that `data.source.file` names; `data` itself, or the first of the usual ones, if it is absent.
+    """The file of labels that `data.source.file` names; if absent, `data` itself or the first of the usual names.
 
     Raises:
-        PolyheadError: there is none, or the recipe and `data` name two.
+        PolyheadError: there is none, or the recipe and `data` name different ones.
     """
     root = data_folder(data)
     if named is None:
@@ -84,35 +83,35 @@ def find_label_file(named: str | None, data: Path, usual: Sequence[str] = ()) ->
 
 
 def find_image(image: str, folders: Iterable[str], root: str) -> str | None:
-    """The path to keep for an image that a file of labels names, if there is such a file below one of the folders.
+    """The path to store for an image that a file of labels names, if it exists below one of the folders.
 
     Args:
-        folders: absolute and normal paths.
+        folders: absolute, normalized paths.
         root: the data's folder, as such a path.
     """
     for folder in folders:
         file = os.path.normpath(os.path.join(folder, image))
         if os.path.isfile(file):
-            # A relative path stays relative even where it leaves the root, so that data can be moved as a whole.
-            stays = os.path.isabs(image) and not Path(file).is_relative_to(root)
-            return Path(file if stays else os.path.relpath(file, root)).as_posix()
+            # A relative path stays relative even if it leaves the root, so that the data can be moved as a whole.
+            keep_absolute = os.path.isabs(image) and not Path(file).is_relative_to(root)
+            return Path(file if keep_absolute else os.path.relpath(file, root)).as_posix()
     return None
 
 
-def check_columns(wanted: Wanted, columns: Iterable[str], words: str) -> None:
-    """Refuse to go on where a wanted column is not, or is twice, among those of the source.
+def check_columns(requested: RequestedColumns, available: Iterable[str], kind: str) -> None:
+    """Check that each requested column occurs exactly once in the source.
 
     Args:
-        words: what the columns are, such as "a column of labels.csv".
+        kind: what the columns are, such as "a column of labels.csv".
 
     Raises:
-        PolyheadError: with the key that asks for it, the columns that there are, and the nearest of them.
+        PolyheadError: with the recipe's key, the columns that there are, and the nearest match.
     """
-    counts = Counter(iter(columns))  # of their names, also where they come with counts of their own
-    for column, key in wanted.items():
+    counts = Counter(iter(available))  # `iter`, so that a mapping is counted by its keys
+    for column, key in requested.items():
         if counts[column] != 1:
             wrong = "is twice" if column in counts else "is not"
             shown = shorten(column, 60)
             raise PolyheadError(
-                f"{key}: {shown!r} {wrong} {words}; there are {list_words(counts)}{nearest(column, counts)}"
+                f"{key}: {shown!r} {wrong} {kind}; there are {list_words(counts)}{nearest(column, counts)}"
             )

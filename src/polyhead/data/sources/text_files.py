@@ -1,4 +1,4 @@
-"""Text files line by line; a file that cannot be read is one clear error, with its name."""
+"""Read text files line by line; a file that cannot be read is one clear error that names it."""
 
 import codecs
 import csv
@@ -11,9 +11,9 @@ from pathlib import Path
 from polyhead.errors import PolyheadError
 from polyhead.files import open_regular
 
-LONGEST_LINE = 2**24  # characters: what is longer is no table, and would fill the memory
+LONGEST_LINE = 2**24  # characters: anything longer is not a table, and would fill the memory
 LONGEST_CELL = csv.field_size_limit()
-OTHER_ENCODINGS = {  # by the mark that a file begins with; the longer ones first
+OTHER_ENCODINGS = {  # by the byte order mark at the start; the longer ones first
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
@@ -23,10 +23,10 @@ OTHER_ENCODINGS = {  # by the mark that a file begins with; the longer ones firs
 
 @contextmanager
 def open_lines(file: Path) -> Iterator[Iterator[str]]:
-    """The lines of a UTF-8 text file, with the ends that they have.
+    """The lines of a UTF-8 text file, with their line endings.
 
     Raises:
-        PolyheadError: it cannot be read, is not UTF-8, or a line is no line of text.
+        PolyheadError: it cannot be read, is not UTF-8, or a line is not text.
     """
     try:
         with open_regular(file) as stream:
@@ -55,23 +55,23 @@ def _read_lines(stream: TextIOWrapper, file: Path) -> Iterator[str]:
 
 
 def read_records(file: Path, separator: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """The number of the line and the cells of each row of a CSV file; blank lines are passed over.
+    """The line number and the cells of each row of a CSV file; blank lines are skipped.
 
     Raises:
         PolyheadError: the file cannot be read, or is not CSV.
     """
     if separator in '"\r\n':
         raise PolyheadError(f"data.source.separator: {separator!r} cannot separate columns; try ',' or ';'")
-    begun = 1  # the line where the row begins, of which its last line may be far away
+    start = 1  # the line where the row begins; its last line may be far away
     with open_lines(file) as lines:
         reader = csv.reader(lines, delimiter=separator, strict=True)
         try:
             for cells in reader:
                 if cells:
                     yield reader.line_num, cells
-                begun = reader.line_num + 1
+                start = reader.line_num + 1
         except csv.Error as error:
-            raise PolyheadError(f"{file} line {begun}: {_explain(str(error))}") from None
+            raise PolyheadError(f"{file} line {start}: {_explain(str(error))}") from None
 
 
 def _explain(words: str) -> str:
@@ -83,7 +83,7 @@ def _explain(words: str) -> str:
 
 
 def read_lines(file: Path, separator: str) -> Generator[tuple[int, list[str]], None, None]:
-    """The same for a CSV file with a header, which comes first; a row that stops early is filled up with blanks.
+    """The same for a CSV file with a header, which comes first; short rows are padded with blanks.
 
     Raises:
         PolyheadError: the file cannot be read, has no row, or a row is broken or too long.
@@ -104,5 +104,5 @@ def read_lines(file: Path, separator: str) -> Generator[tuple[int, list[str]], N
 
 
 def find_repeated(names: Iterable[str]) -> str | None:
-    """A name that stands there twice, if there is one."""
+    """A name that occurs twice, if there is one."""
     return next((name for name, count in Counter(names).items() if count > 1), None)

@@ -1,69 +1,44 @@
 """The part of a report that shows the network: what the page's template fills in."""
 
-from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 from polyhead.model.diagram import Box, Diagram
-from polyhead.report.words import TIMES, show_count
 
 Context = dict[str, Any]
 
 
 def describe_network(diagram: Diagram) -> Context:
-    """What `templates/network.html` fills in: boxes one below another, and side by side where ways part."""
-    widths = [box.shape[-1] for box in diagram.boxes if box.name in diagram.features]
+    """What `templates/network.html` fills in: boxes one below another, and side by side where the network branches."""
     return {
-        "way": _follow(diagram, diagram.boxes[0]),
-        "layers": show_count(sum(box.layers for box in diagram.boxes)),
-        "parameters": show_count(sum(box.parameters for box in diagram.boxes)),
-        "features": show_count(sum(widths)),
-        "widths": [str(width) for width in widths],
+        "flow": _follow(diagram, diagram.boxes[0]),
+        "layers": sum(box.layers for box in diagram.boxes),
+        "parameters": sum(box.parameters for box in diagram.boxes),
+        "features": diagram.features,
+        "widths": [box.shape[-1] for box in diagram.boxes if box.name in diagram.features],
     }
 
 
 def _follow(diagram: Diagram, first: Box) -> Context:
-    """The boxes from one to where the ways part; there are the `heads` that are a way by themselves, and `lanes`."""
+    """The boxes from one to where the network branches: there are `heads`, of a box each, and longer `branches`."""
     chain = [first]
-    while len(after := _readers(diagram, chain[-1])) == 1:
+    while len(after := [box for box in diagram.boxes if chain[-1].name in box.inputs]) == 1:
         chain += after
-    tasks = [task for task, name in diagram.heads.items() if name == chain[-1].name]
-    ways = [_follow(diagram, box) for box in after]
-    order = list(diagram.heads)
-    ways.sort(key=lambda way: min(order.index(task) for task in way["tasks"]))
-    found: Context = {
-        "frames": [_frame(diagram, list(run)) for _, run in groupby(chain, key=lambda box: box.backbone or box.name)],
-        "tasks": tasks + [task for way in ways for task in way["tasks"]],
-        "heads": [way for way in ways if way["is_head"]],
-        "lanes": [way for way in ways if not way["is_head"]],
-        "is_head": bool(tasks) and len(chain) == 1,
-    }
-    if found["heads"] and found["lanes"]:  # the heads share a lane beside the others
-        alone = {"frames": [], "lanes": [], "heads": found["heads"]}
-        found["lanes"].append(alone | {"tasks": [task for way in found["heads"] for task in way["tasks"]]})
-        found["heads"] = []
-    return found
-
-
-def _readers(diagram: Diagram, box: Box) -> list[Box]:
-    return [other for other in diagram.boxes if box.name in other.inputs]
-
-
-def _frame(diagram: Diagram, boxes: Sequence[Box]) -> Context:
-    """A box alone; or the stages of a backbone, under its name."""
-    tasks = {name: task for task, name in diagram.heads.items()}
+    order = {name: task for task, name in diagram.heads.items()}
+    flows = [_follow(diagram, box) for box in after]
+    flows.sort(key=lambda flow: list(diagram.heads).index(flow["tasks"][0]))
+    heads = [flow for flow in flows if flow["is_head"]]
+    branches = [flow for flow in flows if not flow["is_head"]]
+    tasks = [order[chain[-1].name]] if chain[-1].name in order else []
+    if heads and branches:  # the heads are a branch together, beside the others
+        together = {"frames": [], "heads": heads, "branches": [], "tasks": [flow["tasks"][0] for flow in heads]}
+        heads, branches = [], [*branches, together]
     return {
-        "name": boxes[0].backbone,
-        "layers": show_count(sum(box.layers for box in boxes)),
-        "parameters": show_count(sum(box.parameters for box in boxes)),
-        "boxes": [
-            {
-                "lines": box.lines,
-                "shape": f" {TIMES} ".join(map(str, box.shape)),
-                "parameters": show_count(box.parameters) if box.parameters else "",
-                "task": tasks.get(box.name, ""),
-                "features": box.name in diagram.features,
-            }
-            for box in boxes
-        ],
+        # The stages of a backbone stand in one frame.
+        "frames": [[*run] for _, run in groupby(chain, key=lambda box: box.backbone or box.name)],
+        "heads": heads,
+        "branches": branches,
+        "tasks": tasks + [task for flow in flows for task in flow["tasks"]],
+        "is_head": bool(tasks) and len(chain) == 1,
+        "task": tasks[0] if tasks else "",
     }

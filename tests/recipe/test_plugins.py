@@ -1,0 +1,145 @@
+"""Task kinds and sources of installed packages: found by name, loaded when a recipe names them, told when broken."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import polyhead
+from conftest import TINY_RECIPE
+from plugins import install_package
+from polyhead.data.table import read_table
+from polyhead.errors import PolyheadError
+from polyhead.progress import SILENT
+from polyhead.recipe.loading import load_recipe, write_recipe
+from polyhead.recipe.sources import PLUGIN_SOURCES
+from polyhead.tasks import KINDS
+
+LISTED = '''
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from polyhead.data.sources.rows import Rows
+from polyhead.fields import Part
+
+
+class ListedSource(Part):
+    """Labels in lines `image;label`."""
+
+    kind: Literal["listed"] = "listed"
+    file: str = "labels.txt"
+
+    def read(self, data: Path, wanted: dict[str, str]) -> Rows:
+        lines = [line.split(";") for line in (data / self.file).read_text(encoding="utf-8").splitlines()]
+        cells = pd.DataFrame({column: [line[1] for line in lines] for column in wanted})
+        return Rows([line[0] for line in lines], cells, [])
+'''
+SOURCE = "data.source={kind: listed}"
+ENTRIES = {"polyhead.sources": {"listed": "listed:ListedSource"}}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of installed packages; what is loaded of it is forgotten again."""
+    kinds, sources, modules = dict(KINDS), dict(PLUGIN_SOURCES), set(sys.modules)
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    yield folder
+    for registered, before in ((KINDS, kinds), (PLUGIN_SOURCES, sources)):
+        registered.clear()
+        registered.update(before)  # type: ignore[arg-type]
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
+            del sys.modules[name]
+
+
+def tiny(folder: Path) -> Path:
+    (folder / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    return folder / "tiny.yaml"
+
+
+def test_a_source_of_an_installed_package_is_loaded_when_a_recipe_names_it(site: Path, tmp_path: Path) -> None:
+    install_package(
+        site, "listed-labels", {"listed.py": LISTED}, {"polyhead.sources": {"listed": "listed:ListedSource"}}
+    )
+    load_recipe(tiny(tmp_path))
+    assert "listed" not in sys.modules
+    recipe = load_recipe(tiny(tmp_path), [SOURCE, "tasks={color: {kind: categorical}}"])
+    assert type(recipe.data.source).__name__ == "ListedSource"
+    (tmp_path / "again.yaml").write_text(write_recipe(recipe), encoding="utf-8")
+    assert load_recipe(tmp_path / "again.yaml") == recipe
+    (tmp_path / "labels.txt").write_text("a.png;red\nb.png;blue\n", encoding="utf-8")
+    table = read_table(recipe, tmp_path, SILENT)
+    assert table.frame[["path", "color"]].to_numpy().tolist() == [["a.png", "red"], ["b.png", "blue"]]
+
+
+def test_a_key_that_such_a_source_does_not_have_is_told_as_any_other(site: Path, tmp_path: Path) -> None:
+    install_package(
+        site, "listed-labels", {"listed.py": LISTED}, {"polyhead.sources": {"listed": "listed:ListedSource"}}
+    )
+    with pytest.raises(PolyheadError, match=r"data\.source\.fiel: there is no such key"):
+        load_recipe(tiny(tmp_path), ["data.source={kind: listed, fiel: x}"])
+
+
+WRONG = {
+    "import": ("import no_such_library", "broken:Source", "ModuleNotFoundError: No module named 'no_such_library'"),
+    "nothing there": ("", "broken:Source", "AttributeError: module 'broken' has no attribute 'Source'"),
+    "no model": ("Source = 3", "broken:Source", "expected a subclass of BaseModel"),
+    "other kind": (LISTED, "broken:ListedSource", "expected a field `kind: Literal['mine'] = 'mine'`"),
+    "no read": (
+        "from typing import Literal\nfrom polyhead.fields import Part\n"
+        "class Source(Part):\n    kind: Literal['mine'] = 'mine'\n",
+        "broken:Source",
+        "expected a method `read`",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_broken_package_is_told_in_a_line_and_others_go_on_working(
+    wrong: str, site: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text, place, words = WRONG[wrong]
+    install_package(site, "broken-labels", {"broken.py": text}, {"polyhead.sources": {"mine": place}})
+    install_package(
+        site, "listed-labels", {"listed.py": LISTED}, {"polyhead.sources": {"listed": "listed:ListedSource"}}
+    )
+    with pytest.raises(PolyheadError) as error:
+        load_recipe(tiny(tmp_path), ["data.source={kind: mine}"])
+    assert str(error.value).startswith("the source 'mine' of the package broken-labels c")
+    assert words in str(error.value)
+    assert str(error.value).endswith("update the package, or remove it: pip uninstall broken-labels")
+    assert type(load_recipe(tiny(tmp_path), [SOURCE]).data.source).__name__ == "ListedSource"
+    assert "listed" in polyhead.load_plugins()
+    assert [str(error.value)] == caplog.messages
+
+
+def test_a_package_cannot_take_the_place_of_a_built_in_kind(
+    site: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = LISTED.replace('"listed"', '"csv"')
+    install_package(site, "other-csv", {"other.py": text}, {"polyhead.sources": {"csv": "other:ListedSource"}})
+    polyhead.load_plugins()
+    assert caplog.messages == [
+        "the source 'csv' of the package other-csv has the name of a built-in one and is not used; update the package, "
+        "or remove it: pip uninstall other-csv"
+    ]
+    assert type(load_recipe(tiny(tmp_path)).data.source).__name__ == "CsvSource"
+    assert "other" not in sys.modules
+
+
+def test_two_packages_that_bring_the_same_kind_are_told_apart(site: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        entries = {"polyhead.sources": {"listed": f"{name}:ListedSource"}}
+        install_package(site, f"listed-{name}", {f"{name}.py": LISTED}, entries)
+    with pytest.raises(PolyheadError, match="is also that of another package; remove one of them"):
+        load_recipe(tiny(tmp_path), [SOURCE])
+
+
+def test_a_kind_that_no_package_brings_is_told_with_the_nearest(site: Path, tmp_path: Path) -> None:
+    with pytest.raises(PolyheadError, match=r"data\.source\.kind: expected files, .*got 'folder' \(did you mean 'fo"):
+        load_recipe(tiny(tmp_path), ["data.source={kind: folder}"])

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from polyhead.model.predictor import Predictor
-from polyhead.runs.exporting import export
+from polyhead.runs.export import export
 
 ROUNDS, IMAGES = 7, 1024
 

@@ -82,7 +82,7 @@ def test_only_the_command_line_prints(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["cli", "model.predictor", "server.app", "runs.judging", "runs.workflow", "clustering.cluster"]
+    "module", ["cli", "model.predictor", "server.app", "runs.train", "runs.evaluate", "clustering.cluster"]
 )
 def test_keras_is_not_loaded_to_predict_or_evaluate(module: str) -> None:
     code = f"import sys, polyhead.{module}; sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"

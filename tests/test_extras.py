@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -52,6 +53,8 @@ def call(command):
 found = {command: call(command) for command in commands}
 model = polyhead.load_model("run")
 found["card"] = sorted(model.card.tasks)
+found["features"] = model.embed("images/images/001.png").shape
+found["run"] = [len(polyhead.load_run("run").history), polyhead.load_run("run").recipe.name]
 found["columns"] = list(model.predict_table(["images/images/001.png"]))
 print(json.dumps(found))
 """
@@ -136,6 +139,12 @@ def test_all_holds_every_extra_that_users_may_want_together() -> None:
     assert left <= {"jax", "torch", "cuda", "dev", "docs"}
 
 
+def test_the_readme_tells_every_extra() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for extra in set(PROJECT["optional-dependencies"]) - {"dev", "docs"}:
+        assert re.search(rf"^\|.*`{extra}`.*\|.*\|$", readme, re.M), extra
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What came of each command in an environment of the base install alone: exit code, stdout and stderr."""
@@ -166,6 +175,8 @@ def test_the_base_install_predicts(base: dict[str, Any], command: str) -> None:
 
 def test_the_base_install_predicts_in_python(base: dict[str, Any]) -> None:
     assert base["card"] == ["color", "marks", "shape", "size", "width"]
+    assert base["features"][0] == 1
+    assert base["run"] == [2, "before"]
     assert base["columns"][:3] == ["image", "error", "color.answer"]
 
 

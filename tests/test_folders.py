@@ -11,10 +11,11 @@ import pytest
 
 from conftest import call
 from polyhead.errors import PolyheadError
-from polyhead.folders import claim_folder, claim_run, open_run, work_beside
+from polyhead.folders import claim_folder, work_beside
 from polyhead.progress import Silent
 from polyhead.report.report import Report, write_report
 from polyhead.run_folder import RunFolder, lock_run
+from polyhead.runs.claims import claim_run, open_run
 from tiny_model import write_tiny_model
 
 MARK = "clusters.json"

@@ -12,34 +12,55 @@ TYPE_CHECKING = False  # as in `typing`: nothing is imported here before `__main
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from polyhead.clustering.cluster import cluster
     from polyhead.clustering.grouping import Grouping
     from polyhead.errors import PolyheadError
-    from polyhead.model.predictor import Predictor as load_model
+    from polyhead.evaluation.results import Evaluation, SplitEvaluation, TaskEvaluation
+    from polyhead.progress import Progress
     from polyhead.recipe.loading import load_recipe
     from polyhead.recipe.plugins import load_plugins
-    from polyhead.runs.exporting import export
-    from polyhead.runs.workflow import evaluate, explore, resume, train
+    from polyhead.recipe.schema import Recipe
+    from polyhead.runs.evaluate import evaluate
+    from polyhead.runs.explore import explore
+    from polyhead.runs.export import export
+    from polyhead.runs.model import Model, Record, load_model
+    from polyhead.runs.run import Run, load_run
+    from polyhead.runs.train import resume, train
 
-_PLACES = {
-    "Grouping": ("clustering.grouping", "Grouping"),
-    "PolyheadError": ("errors", "PolyheadError"),
-    "load_recipe": ("recipe.loading", "load_recipe"),
-    "load_model": ("model.predictor", "Predictor"),
-    "load_plugins": ("recipe.plugins", "load_plugins"),
-    "cluster": ("clustering.cluster", "cluster"),
-    "evaluate": ("runs.workflow", "evaluate"),
-    "export": ("runs.exporting", "export"),
-    "explore": ("runs.workflow", "explore"),
-    "resume": ("runs.workflow", "resume"),
-    "train": ("runs.workflow", "train"),
+_MODULES = {
+    "Evaluation": "evaluation.results",
+    "Grouping": "clustering.grouping",
+    "Model": "runs.model",
+    "PolyheadError": "errors",
+    "Progress": "progress",
+    "Recipe": "recipe.schema",
+    "Record": "runs.model",
+    "Run": "runs.run",
+    "SplitEvaluation": "evaluation.results",
+    "TaskEvaluation": "evaluation.results",
+    "cluster": "clustering.cluster",
+    "evaluate": "runs.evaluate",
+    "explore": "runs.explore",
+    "export": "runs.export",
+    "load_model": "runs.model",
+    "load_plugins": "recipe.plugins",
+    "load_recipe": "recipe.loading",
+    "load_run": "runs.run",
+    "resume": "runs.train",
+    "train": "runs.train",
 }
 
 __all__ = [
+    "Evaluation",
     "Grouping",
+    "Model",
     "PolyheadError",
+    "Progress",
+    "Recipe",
+    "Record",
+    "Run",
+    "SplitEvaluation",
+    "TaskEvaluation",
     "cluster",
     "evaluate",
     "explore",
@@ -47,16 +68,20 @@ __all__ = [
     "load_model",
     "load_plugins",
     "load_recipe",
+    "load_run",
     "resume",
     "train",
 ]
 
 
-def __getattr__(name: str) -> "Any":
+def __getattr__(name: str) -> object:
     """Import what is asked for, and nothing before: who wants a word of help must not wait for pandas."""
     from importlib import import_module
 
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'polyhead' has no attribute {name!r}")
-    module, inner = _PLACES[name]
-    return getattr(import_module(f"polyhead.{module}"), inner)
+    return getattr(import_module(f"polyhead.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -11,13 +11,13 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from polyhead.errors import PolyheadError
 from polyhead.files import LONGEST_NAME
 from polyhead.progress import SILENT, Progress
-from polyhead.run_folder import RunFolder, is_locked, lock_run
+from polyhead.run_folder import RunFolder, is_locked
 
 NEW, LOCK, MADE, OLD = "new", "lock", "made", "old"
 ASIDE = ("unfinished", "replaced")  # the newer first
@@ -58,10 +58,10 @@ def claim_folder(path: Path, mark: str, force: bool, progress: Progress = SILENT
         PolyheadError: something is there, and is not to be or may not be replaced; or the folder cannot be made.
     """
     with tell_failures(path):
-        target = _find_target(path)
+        target = find_target(path)
         restore_replaced(path, progress)
         clear_beside(path)
-        _check_free(path, target, mark, force)
+        check_free(path, target, mark, force)
         with work_beside(path) as folder:
             (folder / MADE).mkdir()
             yield folder / MADE
@@ -77,10 +77,10 @@ def work_beside(path: Path) -> Iterator[Path]:
     """
     from filelock import FileLock, Timeout  # prediction needs none
 
-    target = _find_target(path)
-    inside = target.is_dir() and {entry.name for entry in target.iterdir()} <= {_hide(target, NEW).name}
-    folder = target / _hide(target, NEW).name if inside else _hide(target, NEW)
-    missing = _list_missing(folder.parent)
+    target = find_target(path)
+    inside = target.is_dir() and {entry.name for entry in target.iterdir()} <= {hide_beside(target, NEW).name}
+    folder = target / hide_beside(target, NEW).name if inside else hide_beside(target, NEW)
+    missing = list_missing(folder.parent)
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
     try:
@@ -89,24 +89,24 @@ def work_beside(path: Path) -> Iterator[Path]:
     except Timeout:
         raise PolyheadError(f"{path}: another process is writing it; wait until it ends, or stop it") from None
     try:
-        _empty(folder, spared=LOCK)  # of what a killed process has left
+        empty_folder(folder, spared=LOCK)  # of what a killed process has left
         yield folder
     finally:
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
-        _remove_empty(missing)
+        remove_empty(missing)
 
 
 def put_in_place(made: Path, path: Path) -> None:
     """Give a file or folder that was made by `work_beside` its name; what it replaces is deleted last."""
-    target = _find_target(path)
+    target = find_target(path)
     if made.is_dir() and target.is_dir():
         if made.parent.parent == target:
             for entry in made.iterdir():
                 os.replace(entry, target / entry.name)
             return
-        aside = _hide(target, "replaced")
-        _check_aside(path, aside)
+        aside = hide_beside(target, "replaced")
+        check_aside(path, aside)
         os.replace(target, aside)
         try:
             os.replace(made, target)
@@ -118,70 +118,13 @@ def put_in_place(made: Path, path: Path) -> None:
         os.replace(made, target)
 
 
-@contextmanager
-def claim_run(path: Path, force: bool, progress: Progress) -> Iterator[RunFolder]:
-    """A new run folder at `path`, locked, to train in.
-
-    If the work in it fails before anything was trained, the folder is gone and what it replaced is back. A start that
-    was killed before that is no obstacle: it is replaced without `force`.
-
-    Raises:
-        PolyheadError: something is there, and is not to be or may not be replaced; or another process trains it.
-    """
-    run = RunFolder(path)
-    with tell_failures(path), ExitStack() as held:
-        target = _find_target(path)
-        restore_replaced(path, progress)
-        clear_beside(path)
-        aside = _make_way(run, target, force, progress)
-        missing = _list_missing(target)
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            held.enter_context(lock_run(run))
-            if {entry.name for entry in target.iterdir()} != {run.state.name}:
-                raise PolyheadError(f"{path}: another process has put something there meanwhile; try again")
-        except (OSError, PolyheadError):
-            _put_back(aside, target)
-            raise
-        try:
-            yield run
-        except BaseException as error:
-            # Stopped by Ctrl-C while it loads, it can be resumed; but not in the place of another run.
-            if not run.has_trained and (aside or isinstance(error, Exception)):
-                held.close()
-                _empty(target)
-                _put_back(aside, target)
-                _remove_empty(missing)
-            raise
-    clear_beside(path)
-
-
-@contextmanager
-def open_run(path: Path, progress: Progress) -> Iterator[RunFolder]:
-    """The run folder that `path` is, locked, to resume.
-
-    Raises:
-        PolyheadError: it is none, or another process trains it.
-    """
-    run = RunFolder(path)
-    with tell_failures(path):
-        restore_replaced(path, progress)
-        if not path.is_dir():
-            raise PolyheadError(f"{path}: there is no such run folder")
-        if not run.recipe.exists():
-            raise PolyheadError(f"{path}: is not a run folder: there is no recipe.yaml in it")
-        with lock_run(run):
-            yield run
-    clear_beside(path)
-
-
 def restore_replaced(path: Path, progress: Progress = SILENT) -> None:
     """Put back what stands aside for a successor that never came: a killed process was to make it at `path`.
 
     A successor that has begun to train stays, and so does what stands aside for it.
     """
     with suppress(OSError, ValueError, PolyheadError):  # whoever asked will say what is wrong with the path
-        target = _find_target(path)
+        target = find_target(path)
         for aside in _find_aside(target):
             untrained = RunFolder(target).is_untrained and not is_locked(RunFolder(target))
             if untrained:
@@ -193,58 +136,27 @@ def restore_replaced(path: Path, progress: Progress = SILENT) -> None:
 
 def clear_beside(path: Path) -> None:
     """Delete what stands aside for `path`, if that is its whole successor, and what killed work has left beside it."""
-    target = _find_target(path)
+    target = find_target(path)
     for aside in _find_aside(target):
         if RunFolder(aside).recipe.exists():
             whole = RunFolder(target).recipe.exists() and RunFolder(target).is_whole
         else:
             whole = any((aside / mark).exists() and (target / mark).exists() for mark in MARKS)
         if whole:
-            _delete(aside, path)
-    if _hide(target, NEW).is_dir():
+            delete_aside(aside, path)
+    if hide_beside(target, NEW).is_dir():
         with suppress(PolyheadError), work_beside(path):  # nobody is at it: it is emptied, and gone
             pass
 
 
-def _make_way(run: RunFolder, target: Path, force: bool, progress: Progress) -> Path | None:
-    """Let nothing stand at `target`; where a run is now that stood there."""
-    if run.is_untrained and run.recipe.exists():
-        with lock_run(run):
-            progress.say(f"{run.path}: nothing had been trained in it yet; it is replaced")
-        _empty(target)
-    _check_free(run.path, target, RECIPE, force)
-    if not _is_taken(target):
-        return None
-    with lock_run(run):
-        aside = _hide(target, "replaced")
-        if aside.exists():
-            if RunFolder(target).is_whole:
-                _check_aside(run.path, aside)
-            aside = _hide(target, "unfinished")
-            if aside.exists():
-                _delete(aside, run.path)
-        os.replace(target, aside)
-    with suppress(OSError):
-        RunFolder(aside).lock.unlink(missing_ok=True)
-    return aside
-
-
-def _delete(aside: Path, path: Path) -> None:
+def delete_aside(aside: Path, path: Path) -> None:
     """Delete what stands aside for `path` so that nobody takes what a killed process leaves of it for the whole."""
     with work_beside(path) as folder:
         os.replace(aside, folder / OLD)
 
 
-def _put_back(aside: Path | None, target: Path) -> None:
-    if aside:
-        with suppress(OSError):  # it stands there under its other name, and the next command tries again
-            target.rmdir()
-        with suppress(OSError):
-            os.replace(aside, target)
-
-
-def _check_free(path: Path, target: Path, mark: str, force: bool) -> None:
-    if not _is_taken(target):
+def check_free(path: Path, target: Path, mark: str, force: bool) -> None:
+    if not is_taken(target):
         return
     if not force:
         raise PolyheadError(f"{path}: is there already; give another `out`, or `force` to replace it")
@@ -256,19 +168,19 @@ def _check_free(path: Path, target: Path, mark: str, force: bool) -> None:
         raise PolyheadError(f"{path}: is not replaced while it is the current folder; call it from elsewhere")
 
 
-def _check_aside(path: Path, aside: Path) -> None:
+def check_aside(path: Path, aside: Path) -> None:
     if os.path.lexists(aside):
         raise PolyheadError(f"{aside}: is in the way: it was to be replaced by {path} before; move or delete it")
 
 
-def _is_taken(target: Path) -> bool:
+def is_taken(target: Path) -> bool:
     """Whether something is there that is no empty folder; a hidden folder of killed work is nothing."""
     if not target.is_dir():
         return os.path.lexists(target)
-    return any(entry.name != _hide(target, NEW).name for entry in target.iterdir())
+    return any(entry.name != hide_beside(target, NEW).name for entry in target.iterdir())
 
 
-def _find_target(path: Path) -> Path:
+def find_target(path: Path) -> Path:
     """What `path` stands for, links followed.
 
     Raises:
@@ -285,7 +197,7 @@ def _find_target(path: Path) -> Path:
     return target
 
 
-def _hide(target: Path, word: str) -> Path:
+def hide_beside(target: Path, word: str) -> Path:
     """The hidden name beside `target` that ends in a word."""
     name = f".{target.name}.{word}"
     if len(os.fsencode(name)) > LONGEST_NAME:
@@ -294,21 +206,21 @@ def _hide(target: Path, word: str) -> Path:
 
 
 def _find_aside(target: Path) -> list[Path]:
-    return [aside for word in ASIDE if (aside := _hide(target, word)).is_dir()]
+    return [aside for word in ASIDE if (aside := hide_beside(target, word)).is_dir()]
 
 
-def _list_missing(folder: Path) -> list[Path]:
+def list_missing(folder: Path) -> list[Path]:
     """The folders that have to be made for `folder` to be there, itself included, the innermost first."""
     return [place for place in (folder, *folder.parents) if not place.exists()]
 
 
-def _remove_empty(folders: list[Path]) -> None:
+def remove_empty(folders: list[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
 
 
-def _empty(folder: Path, spared: str = "") -> None:
+def empty_folder(folder: Path, spared: str = "") -> None:
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

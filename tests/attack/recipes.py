@@ -23,12 +23,11 @@ from typer.main import get_command
 from attack.campaign import Campaign
 from polyhead.cli.train import app, main
 from polyhead.data.sources.reading import complete_recipe
-from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
-from polyhead.progress import SILENT
 from polyhead.recipe.builtin import built_in_names
 from polyhead.recipe.loading import check_recipe, load_recipe, recipe_values, write_recipe
 from polyhead.recipe.size import check_size
+from tables import read_complete
 
 LONGEST = 1100  # characters of a message
 ODD_TEXT = st.text(st.characters(), max_size=12) | st.sampled_from(
@@ -207,7 +206,7 @@ def try_labels(data: st.DataObject, folder: Path) -> None:
         values["data"]["split"] = {
             "file": data.draw(st.sampled_from([name, name, "a.png", "images", "no", "\0", "y" * 300]))
         }
-    expect_line((form, text[:200]), lambda: read_table(check_recipe(values, "recipe"), folder, SILENT))
+    expect_line((form, text[:200]), lambda: read_complete(check_recipe(values, "recipe"), folder))
 
 
 def try_arguments(data: st.DataObject, folder: Path) -> None:

@@ -75,7 +75,7 @@ def test_what_no_check_foresaw_is_one_line(
     def fail(_: object) -> None:
         raise error
 
-    monkeypatch.setattr("polyhead.runs.workflow.propose", fail)
+    monkeypatch.setattr("polyhead.runs.explore.propose", fail)
     assert call("init", "here") == 2
     assert capsys.readouterr().err.startswith(words)
 

@@ -9,12 +9,12 @@ from PIL import Image
 
 from polyhead.data.inspect.proposal import propose_recipe
 from polyhead.data.sources.reading import complete_recipe
-from polyhead.data.table import Table, read_table
+from polyhead.data.table import Table
 from polyhead.errors import PolyheadError
-from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe, load_recipe, write_recipe
 from polyhead.recipe.schema import Recipe
 from polyhead.tasks import MultiLabel
+from tables import read_complete
 
 NAMES = ["5_o_Clock_Shadow", "Bald", "Male", "Smiling"]
 FACES = {"000001.jpg": [-1, -1, 1, 1], "000002.jpg": [-1, -1, -1, -1], "000003.jpg": [1, -1, 1, -1]}
@@ -68,7 +68,7 @@ def listed(table: Table) -> list[tuple[str, str]]:
 def test_text_and_csv_give_equal_tables_in_the_official_splits(tmp_path: Path) -> None:
     values = {0: "train", 1: "valid", 2: "test"}
     tables = [
-        read_table(recipe(file=f"list_eval_partition.{kind}", values=values), write(draw(tmp_path / kind)), SILENT)
+        read_complete(recipe(file=f"list_eval_partition.{kind}", values=values), write(draw(tmp_path / kind)))
         for kind, write in (("txt", write_text), ("csv", write_csv))
     ]
     assert tables[0].frame.equals(tables[1].frame)
@@ -97,7 +97,7 @@ def test_text_and_csv_give_equal_tables_in_the_official_splits(tmp_path: Path) -
 def test_attributes_are_chosen_by_the_source_or_the_task(
     tmp_path: Path, source: dict[str, Any], tasks: dict[str, Any], expected: list[str]
 ) -> None:
-    assert labels(read_table(recipe(source, tasks), write_text(draw(tmp_path)), SILENT)) == expected
+    assert labels(read_complete(recipe(source, tasks), write_text(draw(tmp_path)))) == expected
 
 
 def test_a_complete_recipe_declares_every_attribute_and_stays_as_it_is(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_complete_recipe_declares_every_attribute_and_stays_as_it_is(tmp_path:
 
 
 def test_what_is_in_the_list_or_on_disk_alone_is_listed(tmp_path: Path) -> None:
-    table = read_table(recipe(), write_text(draw(tmp_path, "000002.jpg", "000003.jpg", "000009.jpg")), SILENT)
+    table = read_complete(recipe(), write_text(draw(tmp_path, "000002.jpg", "000003.jpg", "000009.jpg")))
     assert list(table.frame["path"]) == ["img_align_celeba/000002.jpg", "img_align_celeba/000003.jpg"]
     assert listed(table) == [
         ("img_align_celeba/000001.jpg", "no such file"),
@@ -123,20 +123,20 @@ def test_what_is_in_the_list_or_on_disk_alone_is_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", [".", "img_align_celeba/img_align_celeba", "Img/faces"])
 def test_the_images_lie_in_any_folder(tmp_path: Path, folder: str) -> None:
     source = {"images": folder.removesuffix("/img_align_celeba")}
-    table = read_table(recipe(source), write_text(draw(tmp_path, folder=folder)), SILENT)
+    table = read_complete(recipe(source), write_text(draw(tmp_path, folder=folder)))
     assert [Path(path) for path in table.frame["path"]] == [Path(folder) / name for name in FACES]
 
 
 def test_the_list_may_lie_anywhere_or_be_the_data_itself(tmp_path: Path) -> None:
     write_text(draw(tmp_path)).joinpath("list_attr_celeba.txt").rename(tmp_path / "list.txt")
     for source, data in (({"file": "list.txt"}, tmp_path), ({}, tmp_path / "list.txt")):
-        assert labels(read_table(recipe(source), data, SILENT)) == ["Male|Smiling", "none", "5_o_Clock_Shadow|Male"]
+        assert labels(read_complete(recipe(source), data)) == ["Male|Smiling", "none", "5_o_Clock_Shadow|Male"]
 
 
 def test_a_blank_or_strange_value_of_a_csv_leaves_only_that_unknown(tmp_path: Path) -> None:
     text = "image_id,Bald,Male\n000001.jpg,,1\n000002.jpg,2,1\n000003.jpg,0,1\n"
     (draw(tmp_path) / "list_attr_celeba.csv").write_text(text, encoding="utf-8")
-    table = read_table(recipe(), tmp_path, SILENT)
+    table = read_complete(recipe(), tmp_path)
     assert labels(table) == ["?Bald|Male", "Male"]
     reason = "no label remains; attributes: expected 1, 0, yes or no in column Bald; got '2'"
     assert listed(table) == [("img_align_celeba/000002.jpg", reason)]
@@ -158,7 +158,7 @@ def test_a_blank_or_strange_value_of_a_csv_leaves_only_that_unknown(tmp_path: Pa
 def test_a_list_that_disagrees_with_itself_is_one_line_with_its_number(tmp_path: Path, text: str, words: str) -> None:
     (draw(tmp_path) / "list_attr_celeba.txt").write_text(text, encoding="utf-8")
     with pytest.raises(PolyheadError) as raised:
-        read_table(recipe(), tmp_path, SILENT)
+        read_complete(recipe(), tmp_path)
     assert f"list_attr_celeba.txt {words}" in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -174,7 +174,7 @@ def test_a_list_that_disagrees_with_itself_is_one_line_with_its_number(tmp_path:
 def test_a_csv_that_disagrees_with_itself_is_one_line_with_its_number(tmp_path: Path, text: str, words: str) -> None:
     (draw(tmp_path) / "list_attr_celeba.csv").write_text(text, encoding="utf-8")
     with pytest.raises(PolyheadError) as raised:
-        read_table(recipe(), tmp_path, SILENT)
+        read_complete(recipe(), tmp_path)
     assert words in str(raised.value)
 
 
@@ -200,13 +200,13 @@ def test_what_a_recipe_asks_for_in_vain_is_named(
     tmp_path: Path, source: dict[str, Any], tasks: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(PolyheadError) as raised:
-        read_table(recipe(source, tasks), write_text(draw(tmp_path)), SILENT)
+        read_complete(recipe(source, tasks), write_text(draw(tmp_path)))
     assert words in str(raised.value)
 
 
 def test_without_a_list_the_names_looked_for_are_told(tmp_path: Path) -> None:
     with pytest.raises(PolyheadError, match=r"there is no list_attr_celeba\.txt or list_attr_celeba\.csv in "):
-        read_table(recipe(), draw(tmp_path), SILENT)
+        read_complete(recipe(), draw(tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["txt", "csv"])
@@ -227,6 +227,6 @@ def test_init_proposes_the_lists_and_their_splits(tmp_path: Path, kind: str) -> 
         (tmp_path / "my.yaml").write_text(propose_recipe(data), encoding="utf-8")
         proposed = load_recipe(tmp_path / "my.yaml")
         assert proposed.data.source.kind == "celeba"
-        table = read_table(proposed, tmp_path, SILENT)
+        table = read_complete(proposed, tmp_path)
         assert table.frame["split"].value_counts().to_dict() == {"train": 14, "valid": 13, "test": 13}
         assert list(proposed.tasks) == ["attributes"]

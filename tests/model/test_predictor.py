@@ -57,7 +57,7 @@ def as_bytes(pixels: Pixels, form: str = "PNG") -> bytes:
 )
 def test_an_image_in_any_form_has_the_same_answer(give: Callable[[Path], object], model: Path, tmp_path: Path) -> None:
     image = give(tmp_path)
-    (record,) = polyhead.load_model(model).predict(image)  # type: ignore[arg-type]
+    (record,) = polyhead.load_model(model).predict(image)
     assert record["image"] == (str(image) if isinstance(image, str | Path) else None)
     assert record["answers"]["color"]["answer"] == "blue"
     assert record["answers"]["brightness"]["answer"] == pytest.approx(100 * (50 + 70 + 220) / 3 / 255, abs=1e-3)
@@ -129,12 +129,12 @@ def test_what_the_images_raise_is_raised(model: Path) -> None:
 )
 def test_an_unreadable_image_costs_one_row(broken: object, reason: str, model: Path) -> None:
     images = [paint("red")] * 9 + [broken] + [paint("green")] * 9
-    records = list(polyhead.load_model(model).predict(images))  # type: ignore[arg-type]
+    records = list(polyhead.load_model(model).predict(images))
     assert [record["answers"].get("color", {}).get("answer") for record in records] == (
         ["red"] * 9 + [None] + ["green"] * 9
     )
     assert [record["error"] for record in records if record["error"]] == [records[9]["error"]]
-    assert reason in records[9]["error"]
+    assert reason in str(records[9]["error"])
 
 
 def test_an_opened_picture_can_be_given_many_times(model: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_an_opened_picture_can_be_given_many_times(model: Path, tmp_path: Path) 
     assert {record["error"] for record in records} == {None}
     with Image.open(io.BytesIO(as_bytes(paint("red", 600, 600), "JPEG")[:-900])) as picture:
         (record,) = polyhead.load_model(model).predict(picture)
-    assert record["error"].startswith("truncated: ")
+    assert str(record["error"]).startswith("truncated: ")
 
 
 def test_a_table_has_the_columns_of_the_csv(model: Path) -> None:

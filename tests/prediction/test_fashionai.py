@@ -15,7 +15,7 @@ from conftest import call
 from polyhead.data.dataset import load_dataset
 from polyhead.data.inspect.proposal import propose_recipe
 from polyhead.data.sources.reading import complete_recipe
-from polyhead.data.table import Table, read_table
+from polyhead.data.table import Table
 from polyhead.errors import PolyheadError
 from polyhead.model.predictor import Batch, Predictor
 from polyhead.prediction.fashionai import write_fashionai_answers
@@ -23,6 +23,7 @@ from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe, load_recipe, write_recipe
 from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Binary, Categorical, Ordinal, Regression, Task
+from tables import read_complete
 
 SLEEVES = ["Invisible", "Short", "Long"]
 TASKS: dict[str, Any] = {
@@ -61,7 +62,7 @@ def write(root: Path, *rows: str, file: str = "Annotations/label.csv") -> Path:
 
 
 def read(root: Path, *rows: str, **tasks: Any) -> Table:
-    return read_table(recipe(tasks=tasks or TASKS), write(root, *rows), SILENT)
+    return read_complete(recipe(tasks=tasks or TASKS), write(root, *rows))
 
 
 def listed(table: Table) -> list[list[str]]:
@@ -82,7 +83,7 @@ def test_the_same_images_in_csv_long_csv_and_fashionai_give_equal_tables(tmp_pat
         {"kind": "csv", "file": "wide.csv"},
         {"kind": "csv", "file": "long.csv", "long": {}},
     ]
-    first, *others = (read_table(recipe(source), tmp_path, SILENT) for source in sources)
+    first, *others = (read_complete(recipe(source), tmp_path) for source in sources)
     assert first.frame[["path", "sleeve", "collar_labels"]].to_numpy().tolist() == [
         ["Images/collar/3.png", "", "1"],
         ["Images/collar/4.png", "", "2"],
@@ -98,9 +99,9 @@ def test_the_same_images_in_csv_long_csv_and_fashionai_give_equal_tables(tmp_pat
 def test_the_file_may_lie_above_beside_or_away_from_the_images(tmp_path: Path, file: str) -> None:
     write(tmp_path, *ROWS, file=file)
     source = {"kind": "fashionai"} | ({"file": file} if "made" in file else {})
-    assert len(read_table(recipe(source), tmp_path, SILENT).frame) == 4
+    assert len(read_complete(recipe(source), tmp_path).frame) == 4
     if "made" not in file:  # the data may be the file itself
-        table = read_table(recipe(), tmp_path / file, SILENT)
+        table = read_complete(recipe(), tmp_path / file)
         assert sorted((table.root / path).resolve() for path in table.frame["path"]) == sorted(
             (tmp_path / "Images").resolve().rglob("*.png")
         )
@@ -217,7 +218,7 @@ def test_a_file_that_does_not_fit_the_recipe_is_one_clear_line(
 
 def test_without_a_file_the_names_looked_for_are_told(tmp_path: Path) -> None:
     with pytest.raises(PolyheadError, match=r"there is no Annotations/label\.csv or label\.csv in .*; say which file"):
-        read_table(recipe(), tmp_path, SILENT)
+        read_complete(recipe(), tmp_path)
 
 
 def test_init_proposes_a_task_for_every_attribute(tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_init_proposes_a_task_for_every_attribute(tmp_path: Path) -> None:
             "sleeve_labels": "categorical",
             "collar_labels": "categorical",
         }
-        table = read_table(proposed, Path(str(proposed.data.path)), SILENT)
+        table = read_complete(proposed, Path(str(proposed.data.path)))
         assert (len(table.frame), listed(table)) == (40, [])
 
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import call
 from polyhead.errors import PolyheadError
 from polyhead.run_folder import RunFolder, lock_run
-from polyhead.runs import workflow
+from polyhead.runs.train import resume, train
 
 STATE = "state/last.npz"
 SETTINGS = ["training.epochs=4", "training.patience=3"]
@@ -23,7 +23,7 @@ SETTINGS = ["training.epochs=4", "training.patience=3"]
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from polyhead.runs import workflow
+from polyhead.runs.train import resume, train
 from polyhead.training import choose_backend
 from polyhead.progress import Silent
 choose_backend()
@@ -41,9 +41,9 @@ class Killer(Silent):
 
 run, recipe = Path(sys.argv[1]), sys.argv[3]
 if (run / "recipe.yaml").exists():
-    workflow.resume(run, progress=Killer())
+    resume(run, progress=Killer())
 else:
-    workflow.train(recipe, run, data=sys.argv[4], overrides=sys.argv[5:], progress=Killer())
+    train(recipe, run, data=sys.argv[4], overrides=sys.argv[5:], progress=Killer())
 """
 
 
@@ -85,9 +85,9 @@ def test_a_run_killed_before_it_trained_can_be_gone_on_with(shapes: Path, tmp_pa
 
 def test_what_is_no_run_cannot_be_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(PolyheadError, match="there is no such run folder"):
-        workflow.resume(tmp_path / "none")
+        resume(tmp_path / "none")
     with pytest.raises(PolyheadError, match="is not a run folder"):
-        workflow.resume(tmp_path)
+        resume(tmp_path)
 
 
 # A process that trains until an epoch is whole, and may write no file larger than so many bytes.
@@ -111,7 +111,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.environ["POLYHEAD_CACHE"] = str(folder / "cache")
     draw_shapes(folder / "shapes", 48)
     settings = ["training.epochs=2"]
-    return workflow.train(folder / "tiny.yaml", folder / "run", data=folder / "shapes", overrides=settings)
+    return train(folder / "tiny.yaml", folder / "run", data=folder / "shapes", overrides=settings)
 
 
 def unfinish(whole: Path, run: Path, *removed: str) -> Path:
@@ -137,7 +137,7 @@ def test_a_damaged_state_is_replaced_by_the_one_before(
 ) -> None:
     run = unfinish(whole, tmp_path / "run", "history.csv")
     (run / STATE).write_bytes(DAMAGES[damage]((run / STATE).read_bytes()))
-    workflow.resume(run)
+    resume(run)
     assert f"{run / STATE}: is damaged; resuming from the state before it" in caplog.messages
     assert history(run) == history(whole)
     for name in ("model.onnx", "evaluation.json", "predictions.csv"):
@@ -204,8 +204,8 @@ def test_a_full_disk_is_one_line_and_the_run_can_be_resumed(whole: Path, tmp_pat
     run = tmp_path / "run"
     command = [sys.executable, "-c", LIMITED, str(size)]
     settings = ["--data", str(whole.parent / "shapes"), "--set", "training.epochs=2"]
-    train = [*command, "train", str(whole.parent / "tiny.yaml"), "--out", str(run), *settings]
-    done = subprocess.run(train, capture_output=True, text=True, check=False)
+    given = [*command, "train", str(whole.parent / "tiny.yaml"), "--out", str(run), *settings]
+    done = subprocess.run(given, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("polyhead: ")
     assert "Traceback" not in done.stderr
@@ -214,9 +214,9 @@ def test_a_full_disk_is_one_line_and_the_run_can_be_resumed(whole: Path, tmp_pat
     assert left == set()
     if run.exists():
         assert RunFolder(run).has_trained
-        workflow.resume(run)
+        resume(run)
     else:
-        workflow.train(whole.parent / "tiny.yaml", run, data=whole.parent / "shapes", overrides=settings[-1:])
+        train(whole.parent / "tiny.yaml", run, data=whole.parent / "shapes", overrides=settings[-1:])
     assert history(run) == history(whole)
     for name in ("model.onnx", "evaluation.json", "predictions.csv"):
         assert (run / name).read_bytes() == (whole / name).read_bytes()

@@ -18,8 +18,8 @@ from polyhead.data.table import read_csv
 from polyhead.model.inputs import read_pixels
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import load_recipe
-from polyhead.runs import workflow
-from polyhead.runs.judging import calibrate
+from polyhead.runs import train as training
+from polyhead.runs.evaluate import calibrate
 from polyhead.server.app import create_app
 from polyhead.training import WEIGHTS
 from polyhead.training.network import build_network
@@ -166,7 +166,8 @@ def test_what_validation_teaches_is_in_the_file_and_in_every_answer(run: Path) -
         known = [row["path"] for row in csv.DictReader(file) if row["split"] == "test" and row["color"]]
     assert figures["answered"] == sum(rows[path]["color.unsure"] == "False" for path in known) / len(known)
     for record in predictor.predict([run.parent / "shapes" / path for path in known]):
-        answer, row = record["answers"]["color"], rows[str(Path(record["image"]).relative_to(run.parent / "shapes"))]
+        name = Path(str(record["image"])).relative_to(run.parent / "shapes")
+        answer, row = record["answers"]["color"], rows[str(name)]
         assert (answer["answer"], str(answer["unsure"])) == (row["color.answer"], row["color.unsure"])
         assert answer["probability"] == pytest.approx(float(row["color.probability"]))
         assert answer["unsure"] == (answer["probability"] < tasks["color"]["unsure_below"])
@@ -183,12 +184,12 @@ def test_a_run_stopped_while_it_was_calibrated_ends_as_an_unbroken_one(
 
     broken = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(workflow, "calibrate", stop)
+        patch.setattr(training, "calibrate", stop)
         with pytest.raises(KeyboardInterrupt):
             polyhead.train(run / "recipe.yaml", broken)
     assert not (broken / "model.onnx").exists()
     with monkeypatch.context() as patch:
-        patch.setattr(workflow, "judge", stop)
+        patch.setattr(training, "evaluate_splits", stop)
         with pytest.raises(KeyboardInterrupt):
             polyhead.resume(broken)
     unjudged: dict[str, dict[str, float]] = {"figures": {}, "baseline": {}}
@@ -362,9 +363,9 @@ def test_ctrl_c_says_how_to_go_on_and_ends_in_130(
 
 @pytest.mark.slow
 def test_the_demo_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from polyhead.runs import workflow
+    from polyhead.runs import train as training
 
-    monkeypatch.setattr(workflow, "DEMO_IMAGES", 200)
+    monkeypatch.setattr(training, "DEMO_IMAGES", 200)
     assert call("demo", "--out", tmp_path / "demo") == 0
     evaluation = json.loads((tmp_path / "demo/evaluation.json").read_text(encoding="utf-8"))
     assert set(evaluation["test"]["tasks"]) == {"category", "color", "striped", "details", "length", "size"}

@@ -15,7 +15,7 @@ INSTALLED = [name for name in ("tensorflow", "jax", "torch") if importlib.util.f
 CHILD = """
 import sys
 from pathlib import Path
-from polyhead.runs import workflow
+from polyhead.runs.train import resume, train
 from polyhead.training import choose_backend
 from polyhead.progress import Silent
 choose_backend()
@@ -32,11 +32,11 @@ class Stopper(Silent):
             raise KeyboardInterrupt
 
 recipe, data, out, *settings = sys.argv[1:]
-workflow.train(recipe, out + "/whole", data=data, overrides=settings)
+train(recipe, out + "/whole", data=data, overrides=settings)
 try:
-    workflow.train(recipe, out + "/broken", data=data, overrides=settings, progress=Stopper())
+    train(recipe, out + "/broken", data=data, overrides=settings, progress=Stopper())
 except KeyboardInterrupt:
-    workflow.resume(out + "/broken")
+    resume(out + "/broken")
 """
 
 

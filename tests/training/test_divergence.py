@@ -19,9 +19,8 @@ from polyhead.recipe.training import TrainingRecipe
 from polyhead.training import WEIGHTS
 from polyhead.training.batches import TrainingData
 from polyhead.training.checkpoint_callback import HISTORY, STATE, RunContext
-from polyhead.training.divergence import DIVERGED, read_divergence
 from polyhead.training.fit import train_network
-from polyhead.training.history import best_epoch, kept_epoch
+from polyhead.training.history import DIVERGED, best_epoch, choose_epoch, read_divergence
 from polyhead.training.multi_task import MultiTaskModel
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
@@ -171,9 +170,9 @@ def test_the_best_epoch_is_one_with_a_finite_validation_loss() -> None:
     assert best_epoch(rows(None, 3.0, float("nan"), 2.0, 2.0, float("-inf"))) == 4
     assert best_epoch(rows(None, float("nan"))) is None
     assert best_epoch([{"loss": 1.0}]) is None
-    assert [kept_epoch(rows(2.0, 3.0), chooses) for chooses in (True, False)] == [1, 2]
-    assert kept_epoch(rows(None, None), chooses=True) == 2
-    assert kept_epoch([], chooses=True) == 0
+    assert [choose_epoch(rows(2.0, 3.0), chooses) for chooses in (True, False)] == [1, 2]
+    assert choose_epoch(rows(None, None), by_validation=True) == 2
+    assert choose_epoch([], by_validation=True) == 0
 
 
 def test_validation_losses_that_are_not_finite_choose_nothing_and_stop_by_patience(tmp_path: Path) -> None:

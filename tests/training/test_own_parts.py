@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -22,6 +22,7 @@ from polyhead.training.diagram import describe_network
 from polyhead.training.fit import train_network
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
+from polyhead.training.own_backbone import keep_backbone
 
 GUIDE = (Path(__file__).parents[2] / "docs/own_parts.md").read_text(encoding="utf-8")
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
@@ -309,3 +310,80 @@ def test_layers_that_a_builder_froze_are_never_trained(tmp_path: Path) -> None:
     first, last = begun.frozen[0].get_weights(), ended.frozen[0].get_weights()
     np.testing.assert_array_equal(first[1], last[1])  # its biases, which begin as zeros
     assert not np.allclose(begun.core.get_weights()[-1], ended.core.get_weights()[-1])
+
+
+def small_model(*more: keras.layers.Layer) -> keras.Model:
+    return keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, strides=8), *more])
+
+
+HANDED = ["network={backbone: {model: state/backbone.keras}}", "training={epochs: 1, batch_size: 4}"]
+
+
+def test_a_model_that_is_handed_over_is_kept_with_its_weights_and_built_again(tmp_path: Path) -> None:
+    model = small_model(keras.layers.BatchNormalization(), keras.layers.ReLU())
+    recipe = keep_backbone(make_recipe(tmp_path, *HANDED), model, tmp_path, tmp_path)
+    found = build_network(recipe, {"color": recipe.tasks["color"].learn("color", COLORS)}, folder=tmp_path)
+    pixels = IMAGES.astype("float32")
+    assert found.backbone is not None
+    kept = ops.convert_to_numpy(found.backbone(pixels))
+    np.testing.assert_allclose(kept, ops.convert_to_numpy(model(pixels)), rtol=1e-6)
+    train(tmp_path, recipe)
+    assert (tmp_path / WEIGHTS).exists()
+
+
+def test_a_file_of_a_model_is_found_beside_the_recipe_and_kept_in_the_run(tmp_path: Path) -> None:
+    small_model().save(tmp_path / "mine.keras")
+    (tmp_path / "run").mkdir()
+    recipe = make_recipe(tmp_path, "network={backbone: {model: mine.keras}}")
+    kept = keep_backbone(recipe, None, tmp_path, tmp_path / "run")
+    assert kept.network.backbone
+    assert kept.network.backbone.model == "state/backbone.keras"
+    assert (tmp_path / "run/state/backbone.keras").exists()
+    assert keep_backbone(make_recipe(tmp_path), None, tmp_path, tmp_path / "run") == make_recipe(tmp_path)
+
+
+@keras.saving.register_keras_serializable("mine")
+class Doubled(keras.layers.Layer):
+    """A layer of one's own, registered in this process and in no other."""
+
+    def call(self, x: object) -> object:
+        return ops.multiply(x, 2)
+
+
+def activation(x: object) -> object:
+    return ops.relu(x)
+
+
+keras.saving.register_keras_serializable("mine")(activation)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (
+            lambda: small_model(Doubled()),
+            "backbone: Doubled is not one of Keras's own layers and cannot be kept; give",
+        ),
+        (
+            lambda: small_model(keras.layers.Activation(activation)),
+            "backbone: the model cannot be read from its file",
+        ),
+        (lambda: small_model(keras.layers.Lambda(lambda x: x)), "backbone: Lambda is not one of Keras's own layers"),
+        (lambda: "resnet", "backbone: expected a keras.Model; got str"),
+        (lambda: keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Flatten()]), "this one takes (None, 64, 64"),
+    ],
+)
+def test_a_model_that_cannot_be_kept_is_told_in_a_line(tmp_path: Path, model: Callable[[], object], words: str) -> None:
+    with pytest.raises(PolyheadError) as error:
+        keep_backbone(make_recipe(tmp_path, *HANDED), model(), tmp_path, tmp_path)
+    assert words in str(error.value)
+    assert not (tmp_path / "state/backbone.keras").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no zip", b"PK\3\4 cut off"])
+def test_a_damaged_file_of_a_model_is_told_in_a_line(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "mine.keras").write_bytes(content)
+    recipe = make_recipe(tmp_path, "network={backbone: {model: mine.keras}}")
+    with pytest.raises(PolyheadError, match=r"^network\.backbone\.model: (there is no file|.* is no \.keras file)"):
+        keep_backbone(recipe, None, tmp_path, tmp_path)

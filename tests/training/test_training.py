@@ -108,9 +108,9 @@ def test_weights_are_float32_whatever_is_computed_in(precision: str, tmp_path: P
 )
 def test_batch_normalisation_follows_within_an_epoch(steps: int, momentum: float) -> None:
     stack = {"trunk": {"blocks": [{"filters": 4}]}}
-    assert NetworkRecipe.model_validate(stack).settle(steps).norm_momentum == momentum
+    assert NetworkRecipe.model_validate(stack).complete(steps).norm_momentum == momentum
     given = NetworkRecipe.model_validate(stack | {"norm_momentum": 0.97})
-    assert given.settle(steps) == given
+    assert given.complete(steps) == given
 
 
 @pytest.mark.parametrize(
@@ -128,17 +128,17 @@ def test_so_does_that_of_a_backbone_which_learns_it(
     given: dict[str, object], steps: int, momentum: float | None
 ) -> None:
     network = NetworkRecipe.model_validate({"backbone": {"name": "MobileNetV2"} | given})
-    settled = network.settle(steps).backbone
+    settled = network.complete(steps).backbone
     assert settled is not None
     assert settled.norm_momentum == momentum
     as_keras_has_it = network.model_copy(update={"norm_momentum": 0.99})
-    assert as_keras_has_it.settle(steps) == as_keras_has_it
+    assert as_keras_has_it.complete(steps) == as_keras_has_it
 
 
 @pytest.mark.parametrize("name", ["fashionnet", "utkface", "celeba", "fashionai", "demo", "fashionnet-best"])
 def test_a_recipe_of_published_figures_leaves_nothing_of_it_open(name: str) -> None:
     network = load_recipe(name).network
-    assert network.settle(3) == network
+    assert network.complete(3) == network
 
 
 @pytest.mark.slow

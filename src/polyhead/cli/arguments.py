@@ -27,6 +27,7 @@ class Commands(TyperGroup):
             every = [parameter for command in self.commands.values() for parameter in command.params]
             own = self.commands[ctx.invoked_subcommand or ""].params
             options = {str(it.name): it.opts[0] for it in [*every, *own] if it.param_type_name == "option"}
+            options["polyhead.load_plugins()"] = "`polyhead --plugins`"
             error.args = (name_options(str(error), options, self.commands),)
             raise
 

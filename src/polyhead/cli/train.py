@@ -1,4 +1,4 @@
-"""The command line: arguments in, one call of `workflow` each. With `cli_use.py`, all that prints or exits.
+"""The commands that make and judge a run, and what all commands have in common.
 
 Data goes to stdout, words and progress to stderr. A user's mistake is one line and exit code 2. Every command imports
 what it needs, so that `--help` and `recipes` answer at once.
@@ -41,16 +41,29 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Another seed than the 
 Run = Annotated[Path, typer.Argument(metavar="RUN", parser=read_path, help="A run folder.")]
 
 
+@app.callback(help=app.info.help)
+def prepare(
+    plugins: Annotated[
+        bool, typer.Option("--plugins", help="Load the task kinds and sources that installed packages bring.")
+    ] = False,
+) -> None:
+    """What goes before any command."""
+    if plugins:
+        from polyhead.recipe.plugins import load_plugins
+
+        load_plugins()
+
+
 @app.command()
 def demo(
     out: Annotated[Path, path_option("--out", "Where to put the data and the run.")] = Path("demo"),
     force: Force = False,
 ) -> None:
     """Draw a data set of garments, train on it, judge, report: the whole way in under two minutes."""
-    from polyhead.runs import workflow
+    from polyhead.runs import train as runs
 
     with Screen() as screen:
-        run = workflow.demo(out, force=force, progress=screen)
+        run = runs.demo(out, force=force, progress=screen)
     _tell_run(run)
 
 
@@ -78,9 +91,9 @@ def init(
     ],
 ) -> None:
     """Look at data and print a recipe that trains on it, or print a built-in recipe to edit."""
-    from polyhead.runs import workflow
+    from polyhead.runs import explore as runs
 
-    print(workflow.propose(source), end="")
+    print(runs.propose(source), end="")
 
 
 @app.command()
@@ -92,10 +105,10 @@ def explore(
     force: Force = False,
 ) -> None:
     """Show the data set: samples, distributions, missing labels, repeats, unreadable files."""
-    from polyhead.runs import workflow
+    from polyhead.runs import explore as runs
 
     with Screen() as screen:
-        page = workflow.explore(recipe, out, data=data, overrides=overrides or (), force=force, progress=screen)
+        page = runs.explore(recipe, out, data=data, overrides=overrides or (), force=force, progress=screen)
     print(page)
 
 
@@ -109,20 +122,20 @@ def train(
     force: Force = False,
 ) -> None:
     """Train, export, judge on the test images, and write the report."""
-    from polyhead.runs import workflow
+    from polyhead.runs import train as runs
 
     with _resumable(out), Screen() as screen:
-        run = workflow.train(recipe, out, data=data, overrides=overrides or (), seed=seed, force=force, progress=screen)
+        run = runs.train(recipe, out, data=data, overrides=overrides or (), seed=seed, force=force, progress=screen)
     _tell_run(run)
 
 
 @app.command()
 def resume(run: Run, data: Data = None) -> None:
     """Go on with a run that was stopped, wherever it was."""
-    from polyhead.runs import workflow
+    from polyhead.runs import train as runs
 
     with _resumable(run), Screen() as screen:
-        workflow.resume(run, data=data, progress=screen)
+        runs.resume(run, data=data, progress=screen)
     _tell_run(run)
 
 
@@ -145,10 +158,10 @@ def evaluate(
     force: Force = False,
 ) -> None:
     """Judge a model file on labelled images."""
-    from polyhead.runs import workflow
+    from polyhead.runs import evaluate as runs
 
     with Screen() as screen:
-        found = workflow.evaluate(
+        found = runs.evaluate(
             model, data=data, split=split, overrides=overrides or (), out=out, force=force, progress=screen
         )
     _tell_evaluation(found)

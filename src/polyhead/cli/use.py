@@ -129,10 +129,10 @@ def export(
     force: Force = False,
 ) -> None:
     """Write a model for another runtime, and tell how far its answers are from the original's."""
-    from polyhead.runs import exporting
+    from polyhead.runs.export import export as write_other
 
     with Screen() as screen:
-        found = exporting.export(model, kind, images or (), data=data, out=out, force=force, progress=screen)
+        found = write_other(model, kind, images or (), data=data, out=out, force=force, progress=screen)
     for name, task in found["tasks"].items():
         print(f"{show_text(name)}: {_tell_comparison(task)}")
     over = f"{found['images']:,} images"
@@ -171,12 +171,12 @@ def serve(
     queue: Annotated[int, typer.Option("--queue", min=1, help="Requests under way at once; more get a 503.")] = 64,
 ) -> None:
     """Answer over HTTP, with a page to drop images on."""
-    from polyhead.runs import workflow
     from polyhead.server.limits import Limits
+    from polyhead.server.serve import serve as serve_model
 
     limits = Limits(max_bytes, max_pixels, max_images, timeout, queue)
     with Screen() as screen:
-        workflow.serve(model, host=host, port=port, allow_hosts=allow_hosts or (), limits=limits, progress=screen)
+        serve_model(model, host=host, port=port, allow_hosts=allow_hosts or (), limits=limits, progress=screen)
 
 
 @commands.command()

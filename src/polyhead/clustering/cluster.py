@@ -5,22 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polyhead.clustering.choice import choose_groups
+from polyhead.clustering.arrays import group_points
 from polyhead.clustering.grouping import Grouping
-from polyhead.clustering.methods import (
-    METHODS,
-    check_points,
-    check_size,
-    count_different,
-    default_settings,
-    find_groups,
-    place_in_groups,
-)
 from polyhead.clustering.page import ClusterPage, write_cluster_page
 from polyhead.clustering.record import Made, record_grouping, tell_grouping, write_record
 from polyhead.clustering.scale import Column, Scale, choose_tasks, place_answers, weigh
 from polyhead.clustering.summary import GroupedImages, name_groups, summarize_groups
-from polyhead.errors import PolyheadError, show_text
+from polyhead.errors import show_text
 from polyhead.evaluation.answers import read_answers
 from polyhead.evaluation.features import reduce_features
 from polyhead.extras import require
@@ -105,23 +96,10 @@ def group_images(
         hard = grouping.on == "answers"
         scale = weigh(place_answers(card.tasks, answers, chosen, hard), answers, grouping.weights)
     points = scale.points
-    check_points(points, grouping.bounds[1] if grouping.k is not None else 2)
-    asked = grouping.tried(len(points), count_different(points))
-    for name in asked:
-        check_size(name, len(points))
-    settings = grouping.settings_of(list(asked))
-    method, ks = next(iter(asked.items()))
-    k, choice = (ks[0] if METHODS[method].counts else None), None
-    if len(asked) > 1 or (METHODS[method].counts and len(ks) > 1):
-        choice = choose_groups(points, asked, settings, grouping.seed, progress)
-        method, k = choice.best.method, choice.best.k
-    labels = find_groups(points, method, k, settings.get(method, {}), grouping.seed)
-    if not labels.any():
-        raise PolyheadError(f"{method}: all images are noise to it; try other `settings`, or other `methods`")
+    found = group_points(points, grouping, progress)
     names = [show_text(image) for image in image_set.images]
-    grouped = GroupedImages(names, image_set.pixels, answers, chosen, points, place_in_groups(points, labels))
-    parameters = default_settings(method, len(points)) | settings.get(method, {})
-    return Made(grouped, scale, method, k, parameters, choice, grouping)
+    grouped = GroupedImages(names, image_set.pixels, answers, chosen, points, found.groups)
+    return Made(grouped, scale, found.method, found.k, found.settings, found.choice, grouping)
 
 
 def _write(folder: Path, card: Card, image_set: ImageSet, made: Made, progress: Progress) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A table and the pixels of its rows: what training, evaluation and the report read."""
+"""A recipe's table and the pixels of its rows: what training, evaluation and the report read."""
 
 import math
 from collections import Counter
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyhead.data.images.cache import DecodedImages, ImageSettings, open_images
+from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.splits import GROUP, split_rows
 from polyhead.data.table import Table, read_table
 from polyhead.errors import PolyheadError
@@ -22,11 +23,13 @@ class Dataset:
     """A table of images that can all be read.
 
     Attributes:
+        recipe: what was read; with all that its source says of the tasks.
         table: n rows.
         images: the opened images, of these rows and of others.
         rows: (n,) the index of each row's image in `images`.
     """
 
+    recipe: Recipe
     table: Table
     images: DecodedImages
     rows: NDArray[np.intp]
@@ -51,9 +54,10 @@ def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = T
             cannot be made stop it: all rows then have a blank one, and the reason is said.
 
     Raises:
-        PolyheadError: no image can be used; or, under `check`, too few can, the split cannot be made, or the network
-            cannot fit.
+        PolyheadError: the source is not as the recipe says; no image can be used; or, under `check`, too few can, the
+            split cannot be made, or the network cannot fit.
     """
+    recipe = complete_recipe(recipe, data)
     table = read_table(recipe, data, progress)
     if check:
         check_size(recipe, len(table.frame))  # before images are decoded, which may take long
@@ -75,7 +79,7 @@ def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = T
     table = replace(table, frame=frame).leave_out(list(splits["reason"]))
     whole = _whole_rows(table)
     progress.say(f"{len(table.frame):,} images; {whole:,} left out, {len(table.rejected) - whole:,} labels blanked")
-    return Dataset(table, images, rows)
+    return Dataset(recipe, table, images, rows)
 
 
 def reopen_dataset(recipe: Recipe, table: Table, progress: Progress) -> Dataset:
@@ -90,7 +94,7 @@ def reopen_dataset(recipe: Recipe, table: Table, progress: Progress) -> Dataset:
             raise PolyheadError(f"{table.root / path}: {images.failures[row]}; it is in the run's table, put it back")
         if images.digests[row] != content:
             raise PolyheadError(f"{table.root / path}: is not the image that the run began with; put that one back")
-    return Dataset(table, images, np.arange(len(table.frame)))
+    return Dataset(recipe, table, images, np.arange(len(table.frame)))
 
 
 def _open(recipe: Recipe, table: Table, progress: Progress) -> DecodedImages:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from polyhead.data.fixed_splits import read_fixed_splits
-from polyhead.data.sources.reading import complete_recipe, read_rows
+from polyhead.data.sources.reading import read_rows
 from polyhead.data.sources.rows import Rows, data_folder
 from polyhead.data.splits import GROUP
 from polyhead.errors import PolyheadError, shorten, show_text
@@ -60,14 +60,13 @@ def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
     A text that is not a label is listed, and that label is blank; a row without any label is left out.
 
     Args:
-        recipe: says where labels are and what they mean.
+        recipe: says where labels are and what they mean; see `complete_recipe`.
         data: the folder of the data, or its file of labels.
         progress: is told of every task read.
 
     Raises:
-        PolyheadError: see `complete_recipe` and `read_rows`.
+        PolyheadError: see `read_rows`.
     """
-    recipe = complete_recipe(recipe, data)
     rows = read_rows(recipe, data)
     fixed, reasons = read_fixed_splits(rows, recipe, data_folder(data))
     reasons = [reason or _refuse_name(path) for path, reason in zip(rows.paths, reasons, strict=True)]

@@ -126,7 +126,7 @@ def read_card(text: bytes, where: str) -> Card:
         if first["type"] == "union_tag_invalid" and keys[0] == "tasks":
             reason = (
                 f"{keys[0]}.{keys[1]}: the kind {first['ctx']['tag'][:LONGEST_NAME]!r} is not built in; where an "
-                "installed package brings it, call polyhead.load_plugins() first"
+                "installed package brings it, use `polyhead.load_plugins()` first"
             )
     except RecursionError:
         reason = "it is nested too deeply"

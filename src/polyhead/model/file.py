@@ -11,7 +11,7 @@ from polyhead.files import open_regular, write_beside
 from polyhead.folders import restore_replaced
 from polyhead.model.card import CARD_FILE, KEY, Card, read_card
 from polyhead.model.graph_check import check_graph
-from polyhead.model.onnx_bytes import NoModel, read_graph
+from polyhead.model.onnx_bytes import Graph, NoModel, read_graph
 from polyhead.recipe.builtin import built_in_names
 
 LARGEST = 2 * 2**30  # bytes; no protobuf is larger
@@ -82,6 +82,27 @@ def open_model(path: Path, threads: int = 0) -> tuple[Any, Card]:
         PolyheadError: the file is no model, damaged, or not one of Polyhead's.
     """
     content = _read(path)
+    graph, card = _read_parts(path, content)
+    try:
+        check_graph(graph, card.image.size)
+    except NoModel as error:
+        raise PolyheadError(f"{path}: is not opened, as no model of Polyhead is like it: {error}") from None
+    session = _start(path, content, threads)
+    _check_ends(path, session, card)
+    return session, card
+
+
+def read_model_card(path: Path) -> Card:
+    """The card of a model file, without a session.
+
+    Raises:
+        PolyheadError: the file is no model, damaged, or not one of Polyhead's.
+    """
+    return _read_parts(path, _read(path))[1]
+
+
+def _read_parts(path: Path, content: bytes) -> tuple[Graph, Card]:
+    """What a model file computes, and what it says of itself."""
     try:
         graph = read_graph(content)
     except NoModel as error:
@@ -91,14 +112,7 @@ def open_model(path: Path, threads: int = 0) -> tuple[Any, Card]:
         raise PolyheadError(
             f"{path}: is an ONNX model, but not one that Polyhead wrote: it does not say what it answers"
         )
-    card = read_card(graph.metadata[KEY], str(path))
-    try:
-        check_graph(graph, card.image.size)
-    except NoModel as error:
-        raise PolyheadError(f"{path}: is not opened, as no model of Polyhead is like it: {error}") from None
-    session = _start(path, content, threads)
-    _check_ends(path, session, card)
-    return session, card
+    return graph, read_card(graph.metadata[KEY], str(path))
 
 
 def _read(path: Path) -> bytes:

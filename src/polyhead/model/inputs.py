@@ -4,19 +4,16 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from polyhead.data.images.decode import ImageError, Resize, decode, describe_error, to_array
+from polyhead.data.images.decode import ImageError, Resize, decode, from_array, to_array
 
 Given = str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
 Images = Given | Iterable[Given]
-
-_loading = Lock()  # an opened Pillow image reads its file when its pixels are first asked for, in one thread only
 
 
 def split_images(images: Images, count: int) -> Iterator[list[Given]]:
@@ -50,22 +47,7 @@ def read_pixels(image: Any, size: tuple[int, int], resize: Resize) -> NDArray[np
     if isinstance(image, str | os.PathLike):
         return decode(Path(image), size, resize)
     if isinstance(image, np.ndarray):
-        image = _from_array(image)
+        image = from_array(image)
     if not isinstance(image, Image.Image):
         raise ImageError(f"expected a path, bytes, a Pillow image or an array; got {type(image).__name__}")
-    try:
-        with _loading:
-            image.load()
-    except Exception as error:  # see `decode`
-        raise ImageError(describe_error(error)) from error
     return to_array(image, size, resize)
-
-
-def _from_array(pixels: NDArray[Any]) -> Image.Image:
-    grey = pixels.ndim == 2
-    if pixels.dtype != np.uint8 or not pixels.size or not (grey or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
-        raise ImageError(
-            "expected an array of uint8 (height, width), (height, width, 3) or (height, width, 4); "
-            f"got {pixels.dtype} {pixels.shape}"
-        )
-    return Image.fromarray(np.ascontiguousarray(pixels))

@@ -94,7 +94,6 @@ def load_recipe(recipe: RecipeLike, overrides: Changes = (), **also: object) -> 
     for name, value in also.items():
         if value is not None:
             _set(raw, name.replace("__", "."), value)
-    load_named_plugins(raw)
     return check_recipe(raw, where)
 
 
@@ -102,7 +101,8 @@ def read_values(recipe: RecipeLike, overrides: Changes = ()) -> tuple[dict[str, 
     """The plain values of a recipe (see `load_recipe`), unchecked as yet, and what to call it in an error.
 
     Raises:
-        PolyheadError: there is no such recipe, it holds no keys, or an override has no such form.
+        PolyheadError: there is no such recipe, it holds no keys, an override has no such form, or an installed package
+            that brings one of its kinds is broken.
     """
     if isinstance(recipe, Recipe):
         raw, where = recipe_values(recipe), recipe.name
@@ -119,6 +119,7 @@ def read_values(recipe: RecipeLike, overrides: Changes = ()) -> tuple[dict[str, 
     else:
         raise PolyheadError(f"expected a recipe's name, its path, a dict or a Recipe; got {type(recipe).__name__}")
     override_values(raw, overrides)
+    load_named_plugins(raw)
     return raw, where
 
 

@@ -276,7 +276,7 @@ class NetworkRecipe(Part):
             raise ValueError("expected `backbone`, `trunk` or `branches`")
         return self
 
-    def settle(self, steps: int) -> Self:
+    def complete(self, steps: int) -> Self:
         """A copy that says what its batch normalisation takes, where an epoch has so many steps.
 
         A momentum that is given settles everything; the backbone's own is then as its network has it.

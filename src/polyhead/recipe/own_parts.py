@@ -6,6 +6,15 @@ from pathlib import Path
 from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import Recipe
 
+KEPT_BACKBONE = "state/backbone.keras"  # in a run folder: the network that was handed over, as it came
+# What a recipe says in place of its own backbone or trunk where a network is handed over; its other keys stay.
+HANDED_OVER: dict[str, object] = {f"network.backbone.{key}": None for key in ("name", "builder", "weights")} | {
+    "network.trunk": None,
+    "network.backbone.arguments": {},
+    "network.backbone.width": 1.0,
+    "network.backbone.model": KEPT_BACKBONE,
+}
+
 
 def list_own_code(recipe: Recipe) -> dict[str, str]:
     """The dotted paths that a recipe holds, by the key that holds each."""

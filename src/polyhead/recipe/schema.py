@@ -6,11 +6,12 @@ schema for editors are made from these descriptions.
 
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from polyhead.errors import list_words, nearest, shorten
+from polyhead.errors import PolyheadError, list_words, nearest, shorten
 from polyhead.fields import (
     Different,
     Name,
@@ -238,6 +239,16 @@ class Recipe(EditableRecipe):
                     f"network.{name}: its pools leave nothing of an image of "
                     f"{self.image.size[0]}x{self.image.size[1]}; enlarge image.size or pool less"
                 )
+
+    def data_root(self) -> Path:
+        """Where the data is.
+
+        Raises:
+            PolyheadError: the recipe does not say.
+        """
+        if not self.data.path:
+            raise PolyheadError(f"{self.name}: where is the data? give `data`, or data.path in the recipe")
+        return Path(self.data.path)
 
     def stacks(self) -> dict[str, Stack]:
         """The network's stacks by where they stand in the recipe: `trunk`, or `branches.NAME`."""

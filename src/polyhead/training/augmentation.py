@@ -13,10 +13,10 @@ from polyhead.training.own_code import import_part, own_failures
 
 
 class RandomChange(keras.layers.Layer):
-    """Flip, turn, shear, zoom and shift by one affine transform an image, then change its light and colours.
+    """Flips, rotates, shears, zooms and shifts by one affine transform an image, then changes light and colours.
 
-    Keras's own layers for the former are each a resampling of its own, and run uncompiled on JAX; this is one, and
-    compiles. What those for colours, blur and erasing do, they do here.
+    Keras's own layers for the former resample once each, and run uncompiled on JAX; this resamples once in all, and
+    compiles. For colours, blur and erasing, Keras's layers are used.
     Images are float (n, height, width, 3) from 0 to 255.
     """
 
@@ -25,7 +25,7 @@ class RandomChange(keras.layers.Layer):
         self.settings = settings
         self.seeds = random.SeedGenerator(seed)
         self.changes = _make_layers(settings, seed)
-        self.own = [_make_own(layer, place) for place, layer in enumerate(settings.layers)]
+        self.own = [_make_own(layer, index) for index, layer in enumerate(settings.layers)]
 
     def call(self, images: Tensor) -> Tensor:
         """Other random changes at every call."""
@@ -72,8 +72,8 @@ class RandomChange(keras.layers.Layer):
         return ops.stack([a0, a1, a2, b0, b1, b2, none, none], axis=1)
 
 
-def _make_own(given: OwnLayer, place: int) -> keras.layers.Layer:
-    key = f"training.augment.layers.{place}.builder"
+def _make_own(given: OwnLayer, index: int) -> keras.layers.Layer:
+    key = f"training.augment.layers.{index}.builder"
     make = import_part(given.builder, key)
     with own_failures(key, f"calling {given.builder}"):
         layer = make(**given.arguments)
@@ -92,8 +92,8 @@ def check_own_layers(changes: RandomChange, size: tuple[int, int]) -> None:
         PolyheadError: one fails, or does not.
     """
     images = ops.zeros((2, *size, 3))
-    for place, layer in enumerate(changes.own):
-        key = f"training.augment.layers.{place}.builder"
+    for index, layer in enumerate(changes.own):
+        key = f"training.augment.layers.{index}.builder"
         with own_failures(key, f"calling {type(layer).__name__} on images"):
             found = ops.shape(layer(images, training=True))
         if tuple(found) != (2, *size, 3):

@@ -1,4 +1,4 @@
-"""All that differs between Keras's backends when they train."""
+"""Everything that differs between Keras's backends in training."""
 
 import random
 import re

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from polyhead.data.dataset import Dataset
+from polyhead.data.table import WEIGHT
+from polyhead.tasks import Task
 from polyhead.training.sampling import BalancedDraw, Strata
 
 Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8] | NDArray[np.float32]]
@@ -33,6 +36,23 @@ class TrainingData:
     valid: NDArray[np.intp]
     weights: NDArray[np.float32] | None = None
     strata: Mapping[str, Strata] = field(default_factory=dict)
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset, tasks: Mapping[str, Task]) -> Self:
+        """What a data set teaches tasks that have learnt from its training split."""
+        recipe, frame = dataset.recipe, dataset.table.frame
+        labels = {name: list(frame[name]) for name in tasks}
+        weights = frame[WEIGHT].to_numpy("float32") if WEIGHT in frame else None
+        balanced = recipe.training.sampler == "balanced"
+        shown = [recipe.training.sampler_task] if recipe.training.sampler_task else list(tasks) if balanced else []
+        return cls(
+            dataset.pixels,
+            targets={name: task.encode(labels[name]) for name, task in tasks.items()},
+            train=dataset.rows_of("train"),
+            valid=dataset.rows_of("test" if recipe.data.split.valid == "test" else "valid"),
+            weights=weights,
+            strata={name: tasks[name].strata(labels[name]) for name in shown},
+        )
 
     def read(self, rows: NDArray[np.intp]) -> tuple[Any, ...]:
         """Images and targets of some rows; and the rows' weights, where they have any."""

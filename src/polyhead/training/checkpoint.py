@@ -28,11 +28,11 @@ HDF5_ROOM = 8192  # bytes that it needs besides, for an array
 
 @dataclass
 class Position:
-    """How far training is: `epoch` epochs are whole, `step` steps of the next are done."""
+    """How far training is: `epoch` whole epochs, and `step` steps of the next."""
 
     epoch: int = 0
     step: int = 0
-    seconds: float = 0.0  # spent in the epoch under way
+    seconds: float = 0.0  # spent on the unfinished epoch
     rows: list[dict[str, Any]] = field(default_factory=list)  # one an epoch
     stopped: bool = False  # whether a callback of the user's has ended training before its last epoch
     kept: str = ""  # a digest of the file of the weights that are kept; none are, or an older version kept them

@@ -15,8 +15,7 @@ from polyhead.files import write_beside
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe.schema import Recipe
 from polyhead.training import WEIGHTS, backend, checkpoint
-from polyhead.training.divergence import explain_divergence, note_divergence
-from polyhead.training.history import best_epoch, kept_epoch
+from polyhead.training.history import best_epoch, choose_epoch, explain_divergence, mark_kept, note_divergence
 from polyhead.training.multi_task import MultiTaskModel
 
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
@@ -139,7 +138,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.position.rows.append({"epoch": epoch + 1, **known, "learning_rate": rate, "seconds": round(seconds, 3)})
         rows = self.position.rows
-        if kept_epoch(rows, self.chooses) == len(rows):
+        if choose_epoch(rows, self.chooses) == len(rows):
             self._keep_weights()
         self.write_history()
         self.position.epoch, self.position.step, self.position.seconds = epoch + 1, 0, 0.0
@@ -172,7 +171,7 @@ class CheckpointCallback(keras.callbacks.Callback):
     def write_history(self) -> None:
         """Write one row an epoch; what may have been damaged is whole again."""
         with write_beside(self.folder / HISTORY) as beside:
-            pd.DataFrame(self.position.rows).to_csv(beside, index=False)
+            pd.DataFrame(mark_kept(self.position.rows, self.chooses)).to_csv(beside, index=False)
 
 
 def describe_epoch(rows: list[dict[str, Any]], epochs: int) -> str:

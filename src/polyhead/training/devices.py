@@ -21,10 +21,10 @@ REASONS = {
 }
 
 
-class Parts(distribution.DataParallel):
-    """Gives every device the whole batch of uint8 images and labels; `split_batch` then parts it.
+class WholeBatches(distribution.DataParallel):
+    """Gives every device the whole batch of uint8 images and labels; `split_batch` then splits it.
 
-    Keras itself would part a batch on its way to the devices, but only if they divide it: not an epoch's last one.
+    Keras itself would split a batch on its way to the devices, but only if they divide it: not an epoch's last one.
     """
 
     def get_data_layout(self, data_shape: Any) -> distribution.TensorLayout:
@@ -33,7 +33,7 @@ class Parts(distribution.DataParallel):
 
 
 def check_devices(training: TrainingRecipe) -> None:
-    """Refuse what cannot be done on the devices that the recipe wants.
+    """Refuse what cannot be done on the devices that the recipe asks for.
 
     Raises:
         PolyheadError: the backend cannot train on several, or they do not divide a batch.
@@ -54,7 +54,7 @@ def check_devices(training: TrainingRecipe) -> None:
 
 
 def use_devices(training: TrainingRecipe, progress: Progress) -> None:
-    """Lay all variables that are made from now on, and all batches, on the devices that the recipe wants."""
+    """Place all variables that are created from now on, and all batches, on the devices that the recipe asks for."""
     distribution.set_distribution(None)
     if training.devices == "one":
         return
@@ -62,12 +62,12 @@ def use_devices(training: TrainingRecipe, progress: Progress) -> None:
     if count == 1:
         warn("training.devices: this machine has one device; training on that")
         return
-    distribution.set_distribution(Parts(devices=distribution.list_devices()))
+    distribution.set_distribution(WholeBatches(devices=distribution.list_devices()))
     progress.say(f"training on {count} devices: {', '.join(distribution.list_devices())}")
 
 
 def split_batch(images: Tensor) -> Tensor:
-    """The same images (n, ...), of which each device computes an equal part; each all of them where n has no such."""
+    """The same images (n, ...), split evenly over the devices; whole on each where their number does not divide n."""
     parts = distribution.distribution()
     if parts is None or images.shape[0] is None or images.shape[0] % parts.device_mesh.devices.size:
         return images

@@ -1,4 +1,4 @@
-"""The vectors of a backbone that a stage leaves as it is: computed once, instead of at every step."""
+"""The vectors of a frozen backbone: computed once, instead of at every step."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +14,10 @@ BATCH = 64  # images a call
 
 
 def precompute(trunk: keras.Model, training_data: TrainingData, path: Path, progress: Progress) -> TrainingData:
-    """A training_data that gives the trunk's vectors, float32 (n, width), in the images' place.
+    """The same training data with the trunk's vectors, float32 (n, width), instead of images.
 
-    They are written to `path`, row after row, and read from there: they need not fit into memory. The file is of use
-    while the training_data is, and no longer.
+    They are written to `path`, row after row, and read from there: they need not fit into memory. The file is
+    needed for as long as the training data is.
 
     Args:
         trunk: from float pixels (n, height, width, 3), 0 to 255, to vectors (n, width).
@@ -30,10 +30,10 @@ def precompute(trunk: keras.Model, training_data: TrainingData, path: Path, prog
             file.write(np.asarray(trunk.predict_on_batch(pixels), np.float32).tobytes())
             advance(len(pixels))
     vectors = np.memmap(path, np.float32, "r", shape=(len(rows), trunk.output_shape[-1]))
-    places = np.zeros(rows.max() + 1, np.intp)
-    places[rows] = np.arange(len(rows))
+    indices = np.zeros(rows.max() + 1, np.intp)
+    indices[rows] = np.arange(len(rows))
 
     def read(wanted: NDArray[np.intp]) -> NDArray[np.float32]:
-        return np.asarray(vectors[places[wanted]])
+        return np.asarray(vectors[indices[wanted]])
 
     return replace(training_data, pixels=read)

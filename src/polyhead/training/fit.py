@@ -17,9 +17,8 @@ from polyhead.training.backbones import set_trainable
 from polyhead.training.batches import Batches, OneEpoch, TrainingData
 from polyhead.training.checkpoint_callback import STATE, CheckpointCallback, RunContext
 from polyhead.training.devices import use_devices
-from polyhead.training.divergence import read_divergence
 from polyhead.training.features import precompute
-from polyhead.training.history import best_epoch
+from polyhead.training.history import best_epoch, read_divergence
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
 from polyhead.training.own_code import import_own_code

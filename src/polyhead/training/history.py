@@ -1,23 +1,42 @@
-"""What a run's history says, without Keras: which epoch is the best, and which tasks are overfitted."""
+"""What a run's history says, without Keras: which epoch was kept, which tasks are overfitted, how training diverged."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+from polyhead.errors import TrainingDiverged
+from polyhead.files import write_text
+from polyhead.recipe.schema import Recipe
 
 Row = Mapping[str, Any]  # an epoch's figures by name; None or NaN where there is none
 CLEARLY = 1 / 3  # of the way from a constant answer to a perfect one
+DIVERGED = "state/diverged.json"  # in a run folder
 
 
 def best_epoch(rows: Sequence[Row]) -> int | None:
     """The number, from 1, of the first epoch with the lowest validation loss; None where no epoch has a finite one."""
     losses = [_finite(row.get("val_loss")) for row in rows]
-    known = [place for place, loss in enumerate(losses) if loss is not None]
-    return 1 + min(known, key=lambda place: losses[place] or 0.0) if known else None
+    known = [index for index, loss in enumerate(losses) if loss is not None]
+    return 1 + min(known, key=lambda index: losses[index] or 0.0) if known else None
 
 
-def kept_epoch(rows: Sequence[Row], chooses: bool) -> int:
-    """The number, from 1, of the epoch whose weights are kept: the best, or the last where none is known to be."""
-    return (best_epoch(rows) if chooses else None) or len(rows)
+def choose_epoch(rows: Sequence[Row], by_validation: bool) -> int:
+    """The number, from 1, of the epoch whose weights to keep: the best, or the last where none is known to be."""
+    return (best_epoch(rows) if by_validation else None) or len(rows)
+
+
+def mark_kept(rows: Sequence[Row], by_validation: bool) -> list[Row]:
+    """The same rows, each with `kept`: 1 in that of the epoch whose weights are kept, 0 in the others."""
+    kept = choose_epoch(rows, by_validation)
+    return [{**row, "kept": int(index + 1 == kept)} for index, row in enumerate(rows)]
+
+
+def find_kept_epoch(rows: Sequence[Row]) -> int | None:
+    """The number, from 1, of the epoch that `mark_kept` has marked; None in a history that is older than that."""
+    return next((index + 1 for index, row in enumerate(rows) if row.get("kept") == 1), None)
 
 
 def find_overfitted(rows: Sequence[Row], valid: Mapping[str, Any]) -> list[str]:
@@ -44,3 +63,59 @@ def _is_overfitted(name: str, found: Mapping[str, Any], last: Row) -> bool:
 
 def _finite(value: Any) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """What happened and what to try, in words; the epoch, from 1, whose weights are left to finish with, or 0."""
+
+    happened: str
+    advice: str
+    kept: int
+
+    def error(self) -> TrainingDiverged:
+        """What ends the run."""
+        after = f"or resume the run to finish it with the weights of epoch {self.kept}" if self.kept else "train again"
+        return TrainingDiverged(f"{self.happened}; try {self.advice}; {after}")
+
+
+def explain_divergence(recipe: Recipe, tasks: Sequence[str], place: tuple[int, int], kept: int) -> Divergence:
+    """What to tell of it.
+
+    Args:
+        tasks: whose losses are not finite; none where it is the weights alone.
+        place: the epoch and its step, from 1.
+        kept: see `Divergence`.
+    """
+    some = tasks if len(tasks) < len(recipe.tasks) or len(tasks) == 1 else []
+    names = ", ".join(some) or "every task"
+    spoilt = f"the loss of {names} is" if tasks else "weights are"
+    tries = [f"a lower learning rate ({_rate(recipe, place[0])})"]
+    tries += [f"a lower tasks.{name}.loss_weight" for name in tasks if recipe.tasks[name].loss_weight > 1]
+    checks = [f"the labels of {names}"] if some else []
+    checks += [f"the numbers in {recipe.data.weight} (data.weight)"] if recipe.data.weight else []
+    advice = " or ".join(tries) + (f", and check {' and '.join(checks)}" if checks else "")
+    return Divergence(f"training diverged in epoch {place[0]}, step {place[1]}: {spoilt} not finite", advice, kept)
+
+
+def _rate(recipe: Recipe, epoch: int) -> str:
+    """The key and the value of the learning rate of an epoch, from 1."""
+    end = 0
+    for place, stage in enumerate(recipe.training.stages):
+        end += stage.epochs
+        if epoch <= end:
+            return f"training.stages.{place}.learning_rate is {stage.learning_rate:g}"
+    return f"training.learning_rate is {recipe.training.learning_rate:g}"
+
+
+def note_divergence(folder: Path, divergence: Divergence) -> None:
+    """Remember it in a run's folder."""
+    write_text(folder / DIVERGED, json.dumps(asdict(divergence)))
+
+
+def read_divergence(folder: Path) -> Divergence | None:
+    """What was remembered; None where training did not diverge (or that cannot be read: it then does so again)."""
+    try:
+        return Divergence(**json.loads((folder / DIVERGED).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,8 +1,8 @@
-"""The model that Keras fits: the network behind augmentation, with losses and metrics that leave unknown labels out.
+"""The model that Keras fits: augmentation, then the network, with losses and metrics that leave unknown labels out.
 
 Keras would divide each task's loss by all rows, log it averaged over batches of any size, and know no mask within a
-multilabel target; here every figure, of a batch or of an epoch, is a sum over known labels by their number. A row's
-weight w makes its labels count w times in losses, sum(w loss) / sum(w): a row of weight 2 is two rows, and one of
+multilabel target; here every value, of a batch or of an epoch, is a sum over known labels divided by their number. A
+row's weight w makes its labels count w times in losses, sum(w loss) / sum(w): a row of weight 2 is two rows, and one of
 weight 0 is not there. Metrics count each row once.
 """
 
@@ -90,7 +90,7 @@ class MultiTaskModel(keras.Model):
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict[str, Tensor]:
-        """The epoch so far."""
+        """The logs of the epoch so far."""
         logs: dict[str, Any] = {"loss": 0.0}
         for name, means in self.means.items():
             logs["loss"] += self.heads[name].task.loss_weight * means["loss"].result()  # 0 where nothing was known

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import keras
 from polyhead.errors import PolyheadError, shorten
 from polyhead.files import write_beside
 from polyhead.recipe.network import Backbone
+from polyhead.recipe.own_parts import KEPT_BACKBONE
+from polyhead.recipe.schema import Recipe
 from polyhead.training.losses import Tensor
 from polyhead.training.own_code import import_part, own_failures
 
@@ -71,20 +74,29 @@ def _fits(taken: Any, shape: tuple[int | None, ...]) -> bool:
     return all(own in (None, side) for own, side in zip(taken, shape, strict=True))
 
 
-def save_backbone(model: Any, file: Path, size: tuple[int, int]) -> None:
-    """Keep a network that was handed over, its weights with it, in a `.keras` file that can be read anywhere.
+def keep_backbone(recipe: Recipe, given: Any, folder: Path, run: Path) -> Recipe:
+    """Keep a network that is handed over, or that the recipe names a file of, in a run's folder; the run's recipe.
 
     Args:
-        size: height and width of the images that it will be given.
+        given: the network; None for what the recipe says.
+        folder: the recipe's, which the path of the file is relative to.
 
     Raises:
-        PolyheadError: it does not fit those, or is not made of Keras's own layers alone.
+        PolyheadError: it cannot be read, does not fit the images, or is not made of Keras's own layers alone.
     """
-    call_own(model, keras.Input((*size, 3)), "backbone")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with write_beside(file) as beside:
-        model.save(beside)
-        load_backbone(beside, "backbone")
+    backbone = recipe.network.backbone
+    if backbone is None or backbone.model is None:
+        return recipe
+    key = MODEL if given is None else "backbone"
+    model = load_backbone(folder / backbone.model) if given is None else given
+    call_own(model, keras.Input((*recipe.image.size, 3)), key)
+    (run / KEPT_BACKBONE).parent.mkdir(exist_ok=True)
+    with write_beside(run / KEPT_BACKBONE) as beside:
+        with own_failures(key, "saving the model"):
+            model.save(beside)
+        load_backbone(beside, key)
+    network = recipe.network.model_copy(update={"backbone": backbone.model_copy(update={"model": KEPT_BACKBONE})})
+    return recipe.model_copy(update={"network": network})
 
 
 def load_backbone(file: Path, key: str = MODEL) -> keras.Model:
@@ -104,8 +116,24 @@ def load_backbone(file: Path, key: str = MODEL) -> keras.Model:
         module, name = str(part.get("module") or "keras"), shorten(str(part["class_name"]), 60)
         if module.partition(".")[0] not in (*LIBRARIES, "builtins") or name == "Lambda":
             raise PolyheadError(f"{key}: {name} is not one of Keras's own layers and cannot be kept; {INSTEAD}")
-    with own_failures(key, f"reading {file}"):
-        return keras.saving.load_model(file, compile=False, safe_mode=True)
+    try:
+        with _nothing_registered():
+            return keras.saving.load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # a file may be damaged in as many ways as there are bytes
+        said = " ".join(str(error).split()).partition(". ")[0]
+        raise PolyheadError(f"{key}: the model cannot be read from its file: {said}; {INSTEAD}") from error
+
+
+@contextmanager
+def _nothing_registered() -> Iterator[None]:
+    """Read a file as any other process would: without what this one has registered to be read by its name."""
+    registered = keras.saving.get_custom_objects()
+    before = dict(registered)
+    registered.clear()
+    try:
+        yield
+    finally:
+        registered.update(before)
 
 
 def _list_parts(config: Any) -> Iterator[dict[str, Any]]:

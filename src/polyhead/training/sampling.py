@@ -1,4 +1,4 @@
-"""Which rows an epoch shows where rare labels are to be seen as often as frequent ones: arrays in, rows out."""
+"""Which rows an epoch shows so that rare labels are seen as often as frequent ones: arrays in, rows out."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ Strata = NDArray[np.float32]
 
 
 class BalancedDraw:
-    """Draws n of n rows, those of rare strata several times and of those of frequent ones some.
+    """Draws n of n rows: those of rare strata several times, those of frequent ones sometimes not at all.
 
     A row's chance is the mean over tasks, and within a task over its columns, of 1 / (strata x rows of its stratum).
     One column shows each of its strata equally often; several make a compromise. Unknown (NaN) is a stratum too.
@@ -24,7 +24,7 @@ class BalancedDraw:
         _, self.cells = np.unique(np.concatenate(columns, axis=1), axis=0, return_inverse=True)
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
-        """Places (n,) of rows, shuffled. Each row comes as often as n x its chance says, rounded up or down by lot.
+        """Indices (n,) of rows, shuffled. Each row comes as often as n x its chance says, rounded up or down by lot.
 
         So do all rows that are alike in every stratum, together: n evenly spaced points are laid over the chances, with
         rows that are alike side by side (systematic sampling).
@@ -37,6 +37,6 @@ class BalancedDraw:
 
 
 def _chances(column: Strata) -> NDArray[np.float64]:
-    _, places, rows = np.unique(column, return_inverse=True, return_counts=True)
-    chances: NDArray[np.float64] = 1 / (len(rows) * rows[places])
+    _, indices, rows = np.unique(column, return_inverse=True, return_counts=True)
+    chances: NDArray[np.float64] = 1 / (len(rows) * rows[indices])
     return chances

@@ -1,8 +1,7 @@
-"""How the tasks' losses are weighed against each other while they are learnt: one small class for each way.
+"""How the tasks' losses are weighted against each other in training: one small class for each way.
 
 All of them keep the recipe's `loss_weight` as a factor, and none of them touches the `loss` and `val_loss` that are
-logged, which are the recipe's weighted sum throughout: what an epoch is chosen by must not be made smaller by weights
-that shrink.
+logged, which are always the recipe's weighted sum: what an epoch is chosen by must not shrink because weights do.
 """
 
 import math
@@ -19,7 +18,7 @@ TEMPERATURE = 2.0  # of the dynamic average, as in its paper
 
 
 class Balance(keras.layers.Layer, ABC):
-    """What every way does. A layer only so that its variables are the model's: trained, saved and gone on with.
+    """What all ways share. A layer only so that its variables are the model's: trained, saved and restored.
 
     Args:
         weights: the recipe's `loss_weight` of each task.
@@ -28,18 +27,23 @@ class Balance(keras.layers.Layer, ABC):
     def __init__(self, weights: Mapping[str, float]) -> None:
         super().__init__(name="balance")
         self.fixed = dict(weights)
-        self.places = {name: place for place, name in enumerate(weights)}
+        self.indices = {name: index for index, name in enumerate(weights)}
         self.built = True
 
     @abstractmethod
     def weigh(self, name: str, loss: Tensor, labelled: Tensor) -> Tensor:
-        """What a task adds to the sum that is made small: its mean loss over a batch, and whether that has labels."""
+        """What a task adds to the sum that is minimised.
+
+        Args:
+            loss: the task's mean over a batch.
+            labelled: whether the batch has labels of it.
+        """
 
     def start_epoch(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Told of the history so far, before an epoch or the rest of one."""
+        """Take note of the history so far, before an epoch or the rest of one."""
 
     def current(self) -> dict[str, float]:
-        """What each task's loss is multiplied by now; empty where that never changes."""
+        """The factor of each task's loss at present; empty where it never changes."""
         return {}
 
 
@@ -64,13 +68,13 @@ class Uncertainty(Balance):
         self.log_variances = self.add_weight(shape=(len(weights),), initializer="zeros", name="log_variances")
 
     def weigh(self, name: str, loss: Tensor, labelled: Tensor) -> Tensor:
-        log_variance = self.log_variances[self.places[name]]
+        log_variance = self.log_variances[self.indices[name]]
         cost = ops.exp(-log_variance) * loss + log_variance / 2
         return self.fixed[name] * ops.where(labelled, cost, 0.0)
 
     def current(self) -> dict[str, float]:
         found = ops.convert_to_numpy(ops.exp(-self.log_variances))
-        return {name: self.fixed[name] * float(found[place]) for name, place in self.places.items()}
+        return {name: self.fixed[name] * float(found[index]) for name, index in self.indices.items()}
 
 
 class DynamicAverage(Balance):
@@ -81,14 +85,14 @@ class DynamicAverage(Balance):
         self.factors = self.add_weight(shape=(len(weights),), initializer="ones", trainable=False, name="factors")
 
     def weigh(self, name: str, loss: Tensor, labelled: Tensor) -> Tensor:
-        return self.fixed[name] * self.factors[self.places[name]] * loss
+        return self.fixed[name] * self.factors[self.indices[name]] * loss
 
     def start_epoch(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self.factors.assign(average_weights(rows, list(self.places)))
+        self.factors.assign(average_weights(rows, list(self.indices)))
 
     def current(self) -> dict[str, float]:
         found = ops.convert_to_numpy(self.factors)
-        return {name: self.fixed[name] * float(found[place]) for name, place in self.places.items()}
+        return {name: self.fixed[name] * float(found[index]) for name, index in self.indices.items()}
 
 
 def average_weights(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[float]:

@@ -2,7 +2,8 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from threading import Lock
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from polyhead.errors import PolyheadError
 
 Resize = Literal["stretch", "fit", "cover"]
 Box = tuple[float, float, float, float]
+
+_loading = Lock()  # an opened Pillow image reads its file when its pixels are first asked for, in one thread only
 
 REDUCING_GAP = 2.0  # whole blocks are averaged down to this multiple of the target size; then the filter takes over
 
@@ -112,13 +115,44 @@ def read_upright(path: Path) -> tuple[Image.Image, str]:
     try:
         image = open_path(path)
         load_image(image)
-        upright = _to_eight_bits(image).convert("RGB")
-        orientation = _read_orientation(image)
-        return upright.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else upright, image.format or ""
     except ImageError:
         raise
     except Exception as error:  # see `describe_error`
         raise ImageError(describe_error(error)) from error
+    return make_upright(image), image.format or ""
+
+
+def make_upright(image: Image.Image) -> Image.Image:
+    """An opened image in full, upright and RGB; what is given is left as it is.
+
+    Raises:
+        ImageError: it is none, or its pixels cannot be read or converted.
+    """
+    if not isinstance(image, Image.Image):
+        raise ImageError(f"expected a path, bytes, a Pillow image or an array; got {type(image).__name__}")
+    try:
+        with _loading:
+            image.load()
+        upright = _to_eight_bits(image).convert("RGB")
+        orientation = _read_orientation(image)
+        return upright.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else upright
+    except Exception as error:  # see `describe_error`
+        raise ImageError(describe_error(error)) from error
+
+
+def from_array(pixels: NDArray[Any]) -> Image.Image:
+    """A Pillow image of uint8 pixels (height, width), (height, width, 3) or (height, width, 4).
+
+    Raises:
+        ImageError: they are of another shape or type.
+    """
+    grey = pixels.ndim == 2
+    if pixels.dtype != np.uint8 or not pixels.size or not (grey or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
+        raise ImageError(
+            "expected an array of uint8 (height, width), (height, width, 3) or (height, width, 4); "
+            f"got {pixels.dtype} {pixels.shape}"
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -153,7 +187,8 @@ def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArr
         ImageError: the pixels cannot be read or converted.
     """
     try:
-        image.load()
+        with _loading:
+            image.load()
         return _resize(image, (0, 0, *image.size), size, resize)
     except Exception as error:
         raise ImageError(describe_error(error)) from error
@@ -246,7 +281,9 @@ __all__ = [
     "decode",
     "describe_error",
     "find_images",
+    "from_array",
     "looks_like_image",
+    "make_upright",
     "read_file",
     "read_size",
     "read_upright",

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from polyhead.data.images.decode import USUAL_SUFFIXES, ImageError, check_format, read_size
 from polyhead.data.inspect.columns import ColumnGuess
 from polyhead.data.inspect.layouts import Layout, find_layout
+from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.sources.rows import data_folder
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
@@ -81,7 +82,8 @@ def _write_split(layout: Layout) -> list[str]:
 
 def _write_limit(text: str, root: Path) -> list[str]:
     """A larger `max_rejected`, if more images are unusable than the default allows."""
-    table = read_table(check_recipe(YAML(typ="safe", pure=True).load(text), "proposal"), root, SILENT)
+    recipe = check_recipe(YAML(typ="safe", pure=True).load(text), "proposal")
+    table = read_table(complete_recipe(recipe, root), root, SILENT)
     whole = table.rejected[table.rejected["task"] == ""]
     lost = [*zip(whole["path"], whole["reason"], strict=True), *_list_unread(table.frame["path"], root)]
     total = len(whole) + len(table.frame)

@@ -20,7 +20,8 @@ from polyhead.model.predictor import Outputs, Predictor
 from polyhead.prediction.gather import gather_files
 from polyhead.progress import SILENT, Progress
 from polyhead.run_folder import RunFolder
-from polyhead.runs.judging import find_labelled_data, record_metrics
+from polyhead.runs.evaluate import record_metrics
+from polyhead.runs.labelled_data import find_labelled_data
 from polyhead.training import WEIGHTS
 
 Format = Literal["litert", "saved_model", "openvino", "onnx-int8"]

@@ -1,0 +1,180 @@
+"""An evaluation as a program reads it: what `evaluation.json` holds, with a name and a type for each part of it."""
+
+import html
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self, overload
+
+from polyhead.errors import PolyheadError, show_text
+from polyhead.fields import Plain
+
+SHOWN = ("accuracy", "macro_f1", "mae", "r2")  # the metrics that say most of a task, as far as it has them
+
+
+class TaskEvaluation(dict[str, Plain]):
+    """How good the answers to one task are; as a dict, what evaluation.json holds of it."""
+
+    @property
+    def kind(self) -> str:
+        """categorical, multilabel, binary, regression, ordinal, or a kind of another package."""
+        return str(self["kind"])
+
+    @property
+    def n(self) -> int:
+        """Over how many images, those whose label is known."""
+        return _as_int(self["n"])
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics that are one number, by their usual names: `accuracy` and the like from 0 to 1, `mae` and `rmse`
+        in the task's unit (levels, of an ordinal task). Empty where n is 0; without those that do not exist."""
+        return {key: value for key, value in _list_numbers(self).items() if key != "n"}
+
+    @property
+    def baseline(self) -> dict[str, float]:
+        """The same metrics of always giving one answer; empty where n is 0."""
+        return _list_numbers(_as_dict(self.get("baseline")), but="answer")
+
+    @property
+    def baseline_answer(self) -> Plain:
+        """That answer: the training split's most frequent label, or its median; None where n is 0."""
+        return _as_dict(self.get("baseline")).get("answer")
+
+    @property
+    def labels(self) -> dict[str, dict[str, float]]:
+        """For each label its own metrics, such as `precision`, `recall`, `f1`; empty for a task without labels."""
+        found = _as_dict(self.get("per_class") or self.get("per_label"))
+        return {label: _list_numbers(_as_dict(values)) for label, values in found.items()}
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """By metric, from where to where it may lie: a 95 % interval; empty where none was worked out."""
+        found: dict[str, tuple[float, float]] = {}
+        for key, value in _as_dict(self.get("intervals")).items():
+            if isinstance(value, list) and len(value) == 2:
+                low, high = value
+                if isinstance(low, int | float) and isinstance(high, int | float):
+                    found[key] = (low, high)
+        return found
+
+    @property
+    def calibration(self) -> dict[str, Plain] | None:
+        """How far its probabilities can be trusted, before and after calibration; None where there was none."""
+        found = self.get("calibration")
+        return found if isinstance(found, dict) else None
+
+
+class SplitEvaluation(dict[str, Plain]):
+    """How good the answers to one split's images are; as a dict, `{"tasks": {...}, "joint": {...}}`."""
+
+    def __init__(self, values: Mapping[str, Plain]) -> None:
+        tasks: dict[str, Plain] = {name: TaskEvaluation(_as_dict(v)) for name, v in _as_dict(values["tasks"]).items()}
+        super().__init__({**values, "tasks": tasks})
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, key: Literal["tasks"]) -> dict[str, TaskEvaluation]: ...
+        @overload
+        def __getitem__(self, key: Literal["joint"]) -> dict[str, float | None]: ...
+        @overload
+        def __getitem__(self, key: str) -> Plain: ...
+        def __getitem__(self, key: str) -> object: ...
+
+    @property
+    def tasks(self) -> dict[str, TaskEvaluation]:
+        """By the task's name."""
+        return self["tasks"]
+
+    @property
+    def joint(self) -> dict[str, float | None]:
+        """Of all tasks together: `all_correct`, the share of the `n` images whose every answer is right;
+        `mean_accuracy` over all `labels`; None where a number does not exist."""
+        return self["joint"]
+
+
+class Evaluation(dict[str, SplitEvaluation]):
+    """How good a model is, by split: `evaluation["test"].tasks["color"].metrics["accuracy"]`.
+
+    It is a dict of what evaluation.json holds: where combinations were held out it has a key `combinations` beside the
+    splits, which are `splits`.
+    """
+
+    def __init__(self, values: Mapping[str, Plain]) -> None:
+        super().__init__({key: SplitEvaluation(_as_dict(values[key])) for key in values if key != "combinations"})
+        if "combinations" in values:
+            self["combinations"] = values["combinations"]  # type: ignore[assignment]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read an evaluation.json.
+
+        Raises:
+            PolyheadError: it is missing or damaged.
+        """
+        try:
+            return cls(json.loads(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise PolyheadError(f"{path}: cannot be read: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise PolyheadError(f"{path}: is damaged; delete it and the report, and resume the run") from None
+
+    @property
+    def splits(self) -> dict[str, SplitEvaluation]:
+        """The splits that were judged: train, valid, test, unseen, or all."""
+        return {key: value for key, value in self.items() if key != "combinations"}
+
+    @property
+    def combinations(self) -> dict[str, float | None] | None:
+        """`all_correct` of `seen` and `unseen` combinations, and their `harmonic_mean`; None if none are held out."""
+        return self.get("combinations")  # type: ignore[return-value]
+
+    def to_dict(self) -> dict[str, Plain]:
+        """Plain dicts, lists, texts and numbers, as in evaluation.json."""
+        plain: dict[str, Plain] = json.loads(json.dumps(self))
+        return plain
+
+    def list_rows(self) -> list[tuple[str, str, int, str, float, float | None]]:
+        """The numbers that say most: split, task, n, metric, its value, and the baseline's."""
+        return [
+            (split, name, task.n, metric, task.metrics[metric], task.baseline.get(metric))
+            for split, found in self.splits.items()
+            for name, task in found.tasks.items()
+            for metric in SHOWN
+            if metric in task.metrics
+        ]
+
+    def __repr__(self) -> str:
+        lines = [
+            show_text(f"{split}  {name}: {metric} {value:.3f} of {n:,}")
+            + ("" if base is None else f" (baseline {base:.3f})")
+            for split, name, n, metric, value, base in self.list_rows()
+        ]
+        return "\n".join(lines) or "Evaluation({})"
+
+    def _repr_html_(self) -> str:
+        heads = "".join(f"<th>{head}</th>" for head in ("split", "task", "n", "metric", "value", "baseline"))
+        rows = "".join(
+            f"<tr><td>{html.escape(show_text(split))}</td><td>{html.escape(show_text(name))}</td><td>{n:,}</td>"
+            f"<td>{metric}</td><td>{value:.3f}</td><td>{'' if base is None else f'{base:.3f}'}</td></tr>"
+            for split, name, n, metric, value, base in self.list_rows()
+        )
+        return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _as_dict(value: Plain) -> dict[str, Plain]:
+    return value if isinstance(value, dict) else {}
+
+
+def _as_int(value: Plain) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _list_numbers(values: Mapping[str, Plain], but: str = "") -> dict[str, float]:
+    """The values that are numbers, but for one key's."""
+    return {
+        key: value
+        for key, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and key != but
+    }

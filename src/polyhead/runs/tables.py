@@ -1,0 +1,125 @@
+"""Data that a program hands over: a path as it is, a table in memory written as files, from which all goes on."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polyhead.data.sources.given import read_memory
+from polyhead.data.sources.memory import LABELS, MemoryTable, Wish, write_memory
+from polyhead.data.sources.reading import requested_columns
+from polyhead.data.sources.rows import check_columns
+from polyhead.errors import PolyheadError
+from polyhead.recipe.loading import Changes, RecipeLike, check_recipe, load_recipe, read_values
+from polyhead.recipe.schema import CsvSource, Recipe
+from polyhead.tasks import Task
+
+if TYPE_CHECKING:
+    from polyhead.data.sources.given import DataLike
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """A table in memory, and the folder that its files are to be in.
+
+    Attributes:
+        source: what `data.source` says of them in a recipe.
+    """
+
+    table: MemoryTable
+    folder: Path
+    source: dict[str, Any]
+    wish: Wish
+
+    def write(self) -> None:
+        """Write the label file and the images that are in memory alone."""
+        write_memory(self.table, self.folder, self.wish)
+
+
+def load_recipe_for(
+    recipe: RecipeLike, overrides: Changes, data: "DataLike | None", folder: Path, seed: int | None = None
+) -> tuple[Recipe, TableFiles | None]:
+    """The recipe with the place of its data; and, where that is a table in memory, the files to write there first.
+
+    Args:
+        folder: where they are to be.
+
+    Raises:
+        PolyheadError: the recipe is wrong, or asks for a column that the table has not.
+    """
+    table = None if data is None else read_memory(data)
+    if table is None:
+        path = os.path.realpath(str(data)) if data else None
+        return load_recipe(recipe, overrides, data__path=path, seed=seed), None
+    raw, where = read_values(recipe, overrides)
+    given = raw.setdefault("data", {})
+    if seed is not None:
+        raw["seed"] = seed
+    if not isinstance(given, dict):
+        check_recipe(raw, where)
+    old = given.get("source")
+    source = _describe_source(table, old if isinstance(old, dict) else {}, must=True)
+    raw["data"] = {**given, "path": os.path.abspath(folder), "source": source}
+    if table.split:
+        split = given.get("split") or {}
+        if isinstance(split, dict) and not split.get("column") and not split.get("file"):
+            raw["data"]["split"] = {**split, "column": table.split}
+    loaded = check_recipe(raw, where)
+    check_columns(_list_requested(loaded), table.columns, f"a column of {table.what}")
+    return loaded, TableFiles(table, folder, source, _wish(source, loaded.tasks, [*_list_requested(loaded)]))
+
+
+@contextmanager
+def write_table(data: Any, source: Mapping[str, Any], tasks: Mapping[str, Task]) -> Iterator[TableFiles | None]:
+    """The files of a table in memory while the block lasts; None where `data` is a path, or nothing.
+
+    Args:
+        source: where the labels of the tasks stood before, of which the column of images is taken if it is there.
+
+    Raises:
+        PolyheadError: it is no table, or one of several parts.
+    """
+    table = None if data is None else read_memory(data)
+    if table is None:
+        yield None
+        return
+    if table.split:
+        raise PolyheadError("data: expected one part of the DatasetDict, such as dataset['test']")
+    with tempfile.TemporaryDirectory(prefix="polyhead-") as folder:
+        found = _describe_source(table, source, must=False)
+        columns = [column for name, task in tasks.items() for column in task.columns(name) if column in table.columns]
+        files = TableFiles(table, Path(folder), found, _wish(found, tasks, columns))
+        files.write()
+        yield files
+
+
+def _describe_source(table: MemoryTable, old: Mapping[str, Any], must: bool) -> dict[str, Any]:
+    """`data.source` for the files of a table, in place of an old one."""
+    is_csv = old.get("kind") == "csv"
+    named = old.get("image") if is_csv else None
+    named = named if isinstance(named, str) and "{" not in named else None
+    image = table.find_images(named, must=must and named != CsvSource.model_fields["image"].default)
+    kept = {"long": old["long"]} if is_csv and old.get("long") else {}
+    return {"kind": "csv", "file": LABELS, "image": image, **kept}
+
+
+def _list_requested(recipe: Recipe) -> dict[str, str]:
+    """The table's columns that the recipe asks for, each with the first key that does."""
+    requested, source = requested_columns(recipe), recipe.data.source
+    if isinstance(source, CsvSource) and source.long:
+        plain = {column: key for column, key in requested.items() if not key.startswith("tasks.")}
+        return plain | {source.long.task: "data.source.long.task", source.long.label: "data.source.long.label"}
+    return requested
+
+
+def _wish(source: Mapping[str, Any], tasks: Mapping[str, Task], columns: list[str]) -> Wish:
+    separators = {
+        column: str(getattr(task, "separator", "|")) for name, task in tasks.items() for column in task.columns(name)
+    }
+    return Wish(source["image"], {name: separators.get(name, "|") for name in columns}, by_content="long" in source)
+
+
+__all__ = ["TableFiles", "load_recipe_for", "write_table"]

@@ -1,0 +1,204 @@
+"""From a recipe to a finished run: train, export, calibrate, evaluate, report; and the same after an interruption."""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
+from polyhead.data.table import WEIGHT, read_csv, write_csv
+from polyhead.errors import PolyheadError
+from polyhead.files import write_text
+from polyhead.folders import clear_beside
+from polyhead.model.predictor import Predictor
+from polyhead.progress import SILENT, Progress
+from polyhead.recipe.loading import load_recipe, write_recipe
+from polyhead.recipe.schema import SPLITS, Recipe
+from polyhead.run_folder import RunFolder
+from polyhead.runs.claims import claim_run, open_run
+from polyhead.runs.evaluate import calibrate, evaluate_splits, record_metrics
+from polyhead.runs.report import report_run, warn_of_overfitting
+from polyhead.tasks import Task
+from polyhead.training import WEIGHTS, choose_backend
+from polyhead.training.history import read_divergence
+
+DEMO_IMAGES = 3000
+SAMPLES = 32  # training images that Keras and ONNX Runtime are compared on
+
+
+def train(
+    recipe: str | Path,
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    seed: int | None = None,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> Path:
+    """Train a recipe on a data set; the run folder then holds the model, its evaluation and the report.
+
+    Args:
+        recipe: a built-in recipe's name, or a YAML file.
+        out: the run folder to make.
+        data: the folder (or file of labels) of the data; the recipe's own, if absent.
+        overrides: changes to the recipe, such as "training.epochs=5".
+        seed: another seed than the recipe's.
+        force: whether to replace a run that is there.
+
+    Raises:
+        PolyheadError: something given is wrong; or, once it trains, something is in the way (a full disk): then it can
+            be resumed. Nothing is left of a run that has not begun to train, and one that was there is as it was.
+    """
+    choose_backend()
+    loaded = load_recipe(recipe, overrides, data__path=_absolute(data), seed=seed)
+    _check_devices(loaded)
+    if loaded.network.backbone:
+        loaded.network.backbone.find_weights()
+    loaded.data_root()  # or else it fails here, before anything is made
+    with claim_run(Path(out), force, progress) as run:
+        write_text(run.recipe, write_recipe(loaded))
+        _finish(run, _begin(run, loaded, progress), progress)
+    return run.path
+
+
+def resume(run: str | Path, *, data: str | Path | None = None, progress: Progress = SILENT) -> Path:
+    """Resume an interrupted run; a finished one stays as it is.
+
+    Args:
+        data: where the data is now, if it was moved.
+
+    Raises:
+        PolyheadError: it is no run folder, another process trains it, its images are not those that it began with, or
+            what it is to go on from is damaged.
+    """
+    choose_backend()
+    with open_run(Path(run), progress) as folder:
+        recipe = load_recipe(folder.recipe, data__path=_absolute(data))
+        root = recipe.data_root()
+        if folder.is_whole:
+            clear_beside(folder.report)
+            progress.say(f"{run}: is finished")
+            return folder.path
+        _check_devices(recipe)
+        if folder.table.exists() or folder.has_trained:  # what has trained goes on with the same images
+            _check_table(folder)
+            dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
+        else:
+            dataset = _begin(folder, recipe, progress)
+        _finish(folder, dataset, progress)
+    return folder.path
+
+
+def demo(out: str | Path, *, force: bool = False, progress: Progress = SILENT) -> Path:
+    """Draw garments into `out/data`, and train the recipe `demo` on them: `out` is the run folder."""
+    from polyhead.data.drawn.synthetic import draw_garments
+
+    choose_backend()
+    with claim_run(Path(out), force, progress) as run:
+        recipe = load_recipe("demo", data__path=str((run.path / "data").resolve()))
+        write_text(run.recipe, write_recipe(recipe))
+        draw_garments(run.path / "data", DEMO_IMAGES, seed=0, progress=progress)
+        _finish(run, _begin(run, recipe, progress), progress)
+    return run.path
+
+
+def _absolute(data: str | Path | None) -> str | None:
+    return str(Path(data).resolve()) if data else None
+
+
+def _check_devices(recipe: Recipe) -> None:
+    """Before any image is read; without Keras, where there is nothing to ask it."""
+    if recipe.training.devices == "all":
+        from polyhead.training.devices import check_devices
+
+        check_devices(recipe.training)
+
+
+def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> Dataset:
+    """Read and split the data, and write down what came of it."""
+    dataset = load_dataset(recipe, recipe.data_root(), progress)
+    write_csv(dataset.table, run.path)
+    write_text(run.table_digest, run.digest_table())
+    return dataset
+
+
+def _check_table(run: RunFolder) -> None:
+    """See that a run goes on with the images, splits and labels that it began with."""
+    if run.table_digest.exists() and run.table_digest.read_bytes() != run.digest_table().encode():
+        raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with `force` to replace the run")
+
+
+def _finish(run: RunFolder, dataset: Dataset, progress: Progress) -> None:
+    """Train until it is done, export, calibrate, evaluate the file, report; what is there of it already stays."""
+    tasks = _fit_tasks(dataset)
+    _warn_of_untrained(dataset, tasks, progress)
+    recipe = _complete_network(run, dataset)
+    if not run.model.exists():
+        _train_and_export(run, recipe, dataset, tasks, progress)
+    progress.say("evaluating the model file")
+    predictor = Predictor(run.model)
+    splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
+    evaluation, outputs = evaluate_splits(predictor, dataset, splits)
+    for warning in warn_of_overfitting(run, evaluation):
+        progress.say(warning)
+    record_metrics(run.model, evaluation)
+    report_run(run, predictor, dataset, evaluation, outputs)
+
+
+def _fit_tasks(dataset: Dataset) -> dict[str, Task]:
+    """What the training split teaches of each task."""
+    recipe, frame, rows = dataset.recipe, dataset.table.frame, dataset.rows_of("train")
+    if WEIGHT in frame and not frame[WEIGHT].iloc[rows].astype(float).any():
+        raise PolyheadError(f"data.weight: {recipe.data.weight} is 0 in every row of the training split")
+    return {name: task.learn(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
+
+
+def _complete_network(run: RunFolder, dataset: Dataset) -> Recipe:
+    """Write into the run's recipe what the data said of the tasks, and what follows from how many images train."""
+    recipe = dataset.recipe
+    steps = math.ceil(len(dataset.rows_of("train")) / recipe.training.batch_size)
+    complete = recipe.model_copy(update={"network": recipe.network.complete(steps)})
+    if complete != load_recipe(run.recipe, data__path=recipe.data.path):
+        write_text(run.recipe, write_recipe(complete))
+    return complete
+
+
+def _train_and_export(
+    run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress
+) -> None:
+    from polyhead.export.agreement import TOLERANCE
+    from polyhead.export.onnx import export_network
+    from polyhead.training.batches import TrainingData
+    from polyhead.training.checkpoint_callback import RunContext
+    from polyhead.training.fit import train_network
+
+    train_network(recipe, tasks, TrainingData.from_dataset(dataset, tasks), RunContext(run.path, progress))
+    _note_divergence(run)
+    progress.say("writing model.onnx")
+    counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}
+    samples = dataset.pixels(dataset.rows_of("train")[:SAMPLES])
+    model, difference = export_network(recipe, tasks, run.path / WEIGHTS, counts, samples)
+    rounding = "" if difference <= TOLERANCE else "; both are as near to the same network in double precision"
+    progress.say(f"Keras and ONNX Runtime differ by {difference:.1e} at most{rounding}")
+    if recipe.may_choose:
+        progress.say("calibrating it on the validation images")
+        calibrate(model, dataset)
+    model.replace(run.model)  # last, so that it is there with all that belongs in it, or not at all
+
+
+def _note_divergence(run: RunFolder) -> None:
+    """Say in the run's recipe, too, where its training ended."""
+    diverged, text = read_divergence(run.path), run.recipe.read_text(encoding="utf-8")
+    if diverged and diverged.happened not in text:
+        write_text(run.recipe, f"{text}# {diverged.happened}; it ended there\n")
+
+
+def _warn_of_untrained(dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:
+    frame = dataset.table.frame
+    for name, task in tasks.items():
+        untrained = set(task.distribution(list(frame[name]))) - set(
+            task.distribution(list(frame[name][frame.split == "train"]))
+        )
+        if untrained:
+            words = ", ".join(sorted(untrained))
+            progress.say(f"{name}: no training image is labelled {words}; where it is the truth, the answer is missed")

@@ -43,7 +43,7 @@ def measure(name: str) -> str:
     )
     backbone = recipe.network.backbone
     assert backbone is not None
-    tasks = {"color": recipe.tasks["color"].learn("color", ["red", "blue"])}
+    tasks = {"color": recipe.tasks["color"].fit("color", ["red", "blue"])}
     images = np.random.default_rng(0).integers(0, 256, (2, *recipe.image.size, 3), np.uint8)
     times = [time.process_time()]
     network = build_network(recipe, tasks, pretrained=True)

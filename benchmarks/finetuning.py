@@ -47,7 +47,7 @@ def make_data(
         "benchmark",
     )
     labels = {task: [f"c{place}" for place in rng.integers(0, number, count)] for task, number in CLASSES.items()}
-    tasks: dict[str, Task] = {task: spec.learn(task, labels[task]) for task, spec in recipe.tasks.items()}
+    tasks: dict[str, Task] = {task: spec.fit(task, labels[task]) for task, spec in recipe.tasks.items()}
     pixels = rng.integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)
     return recipe, tasks, pixels, {task: tasks[task].encode(labels[task]) for task in tasks}
 

@@ -34,7 +34,7 @@ def train(recipe: Recipe, data: Path) -> tuple[int, float, float]:
 
     dataset = load_dataset(complete_recipe(recipe, data), data, SILENT)
     frame, rows = dataset.table.frame, dataset.rows_of("train")
-    tasks = {name: task.learn(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
+    tasks = {name: task.fit(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
     steps = math.ceil(len(rows) / recipe.training.batch_size)
     recipe = recipe.model_copy(update={"network": recipe.network.complete(steps)})
     targets = {name: task.encode(list(frame[name])) for name, task in tasks.items()}

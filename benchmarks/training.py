@@ -32,7 +32,7 @@ def make_data(name: str, count: int) -> tuple[Recipe, dict[str, Task], np.ndarra
         task: [str(value) for value in rng.integers(0, 100, count)] if task == "age" else random_names(rng, spec, count)
         for task, spec in recipe.tasks.items()
     }
-    tasks: dict[str, Task] = {task: spec.learn(task, labels[task]) for task, spec in recipe.tasks.items()}
+    tasks: dict[str, Task] = {task: spec.fit(task, labels[task]) for task, spec in recipe.tasks.items()}
     return recipe, tasks, rng.integers(0, 256, (count, *recipe.image.size, 3), np.uint8), labels
 
 

@@ -9,14 +9,24 @@ from onnx import TensorProto, helper, numpy_helper
 
 from polyhead.model.file import Card, write_card
 from polyhead.recipe.schema import ImageRecipe
-from polyhead.tasks import AnyTask, Categorical, MultiLabel, Regression
+from polyhead.tasks import (
+    Categorical,
+    FittedCategorical,
+    FittedMultiLabel,
+    FittedRegression,
+    MultiLabel,
+    Regression,
+    Task,
+)
 
 SIZE = 16
 MARKS = ("bright", "dark", *(f"never {number}" for number in range(10)))
-TASKS: dict[str, AnyTask] = {
-    "color": Categorical(classes=["red", "green", "blue"], counts={"red": 3, "green": 2, "blue": 1}, unsure_below=0.6),
-    "marks": MultiLabel(labels=list(MARKS), counts=dict.fromkeys(MARKS, 1), known=dict.fromkeys(MARKS, 6)),
-    "light": Regression(unit="%", median=50, counts={"all": 6}),
+COLORS = FittedCategorical(classes=["red", "green", "blue"], counts={"red": 3, "green": 2, "blue": 1}, unsure_below=0.6)
+SEEN = FittedMultiLabel(labels=list(MARKS), counts=dict.fromkeys(MARKS, 1), known=dict.fromkeys(MARKS, 6))
+TASKS: dict[str, Task] = {
+    "color": Categorical(fitted=COLORS),
+    "marks": MultiLabel(fitted=SEEN),
+    "light": Regression(unit="%", fitted=FittedRegression(median=50, counts={"all": 6})),
 }
 
 

@@ -7,15 +7,23 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from pydantic import TypeAdapter
 
 from polyhead.model.file import KEY
-from polyhead.tasks import Categorical, Regression
+from polyhead.tasks import Categorical, FittedCategorical, FittedRegression, Regression, StoredTask, Task
 
 SIZE = 16
-TASKS = {
-    "color": Categorical(kind="categorical", classes=["red", "green", "blue"], counts={"red": 1}, unsure_below=0.5),
-    "brightness": Regression(kind="regression", unit="%", median=50.0),
+COLORS = FittedCategorical(classes=["red", "green", "blue"], counts={"red": 1}, unsure_below=0.5)
+TASKS: dict[str, Task] = {
+    "color": Categorical(fitted=COLORS),
+    "brightness": Regression(unit="%", fitted=FittedRegression(median=50.0)),
 }
+
+
+def store(task: Task) -> dict[str, Any]:
+    """What a model file says of a task."""
+    found: dict[str, Any] = TypeAdapter(StoredTask).dump_python(task)
+    return found
 
 
 def write_tiny_model(path: Path, card: dict[str, Any] | None = None, size: int = SIZE) -> Path:
@@ -52,6 +60,6 @@ def write_tiny_model(path: Path, card: dict[str, Any] | None = None, size: int =
         "rows": {"train": 1},
     }
     words |= {"tasks": TASKS, "parameters": 0, "fingerprint": "0" * 16} | (card or {})
-    helper.set_model_props(model, {KEY: json.dumps(words, default=lambda task: task.model_dump(mode="json"))})
+    helper.set_model_props(model, {KEY: json.dumps(words, default=store)})
     onnx.save(model, str(path))
     return path

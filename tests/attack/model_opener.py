@@ -53,16 +53,16 @@ def _ask(path: Path) -> Iterator[str]:
     """Everything that is wrong in how a file is opened and answers."""
     try:
         predictor = Predictor(path, cores=2)
-        records = list(predictor.predict(IMAGES))
+        records = list(predictor.answer(IMAGES))
         if len(records) != len(IMAGES):
             yield f"{len(records)} records"
         for record in records:
-            json.dumps(record, allow_nan=False)
+            json.dumps(record.to_dict(), allow_nan=False)
             if tell_record(record) != show_text(tell_record(record)):
                 yield f"no fit line: {tell_record(record)!r}"
-            if record["error"] is None and list(flatten_record(record)) != flat_columns(predictor.card.tasks):
+            if record.error is None and list(flatten_record(record)) != flat_columns(predictor.card.tasks):
                 yield "other columns than those of the table"
-        if all(record["error"] is None for record in records):
+        if all(record.error is None for record in records):
             predictor.run_all(lambda rows: IMAGES[rows % 2], 20)
     except PolyheadError as error:
         text = str(error)

@@ -21,7 +21,7 @@ from conftest import call
 from pages import Page
 from polyhead.model.file import Card, write_card
 from polyhead.recipe.schema import ImageRecipe
-from polyhead.tasks import Categorical, MultiLabel, Regression
+from polyhead.tasks import Categorical, FittedCategorical, MultiLabel, Regression
 
 HUES = {"red": (210, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 220), "yellow": (220, 210, 30)}
 
@@ -35,7 +35,7 @@ def make_model(path: Path) -> Path:
         note="Drawn images only.",
         image=ImageRecipe(size=(16, 16)),
         tasks={
-            "primary": Categorical(classes=["r", "g", "b"], unsure_below=0.9),
+            "primary": Categorical(fitted=FittedCategorical(classes=["r", "g", "b"], unsure_below=0.9)),
             "has": MultiLabel(labels=["red", "green", "blue"]),
             "level": Regression(unit="steps"),
         },

@@ -105,7 +105,7 @@ def test_a_complete_recipe_declares_every_attribute_and_stays_as_it_is(tmp_path:
     task = complete.tasks["attributes"]
     assert isinstance(task, MultiLabel)
     assert task.from_columns == NAMES
-    assert task.learn("attributes", ["Male", "none"]).names == tuple(NAMES)  # nobody is bald in training
+    assert task.fit("attributes", ["Male", "none"]).names == tuple(NAMES)  # nobody is bald in training
     (tmp_path / "again.yaml").write_text(write_recipe(complete), encoding="utf-8")
     again = load_recipe(tmp_path / "again.yaml")
     assert complete_recipe(again, tmp_path) == again == complete

@@ -31,7 +31,7 @@ def propose(data: Path) -> Recipe:
     assert recipe.data.path is not None
     dataset = load_dataset(recipe, Path(recipe.data.path), SILENT)
     for name, task in recipe.tasks.items():
-        task.learn(name, list(dataset.table.frame[name].iloc[dataset.rows_of("train")]))
+        task.fit(name, list(dataset.table.frame[name].iloc[dataset.rows_of("train")]))
     assert all(len(dataset.rows_of(split)) for split in ("train", "valid", "test"))
     return recipe
 

@@ -48,7 +48,7 @@ def test_the_baseline_answers_as_the_training_labels_say() -> None:
 
 
 def test_a_task_that_a_model_has_is_taken_as_it_is() -> None:
-    task = Categorical(classes=["red", "green"]).learn("color", ["green"])
+    task = Categorical(classes=["red", "green"]).fit("color", ["green"])
     found = evaluate_arrays({"color": task}, LABELS, OUTPUTS)
     assert found.tasks["color"].baseline_answer == "green"
 

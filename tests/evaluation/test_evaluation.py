@@ -12,10 +12,10 @@ from polyhead.evaluation.evaluate import answers_frame, combine, evaluate_split,
 from polyhead.tasks import Array, Categorical, MultiLabel, Ordinal, Regression, Task
 from polyhead.tasks.published import Published
 
-COLOR = Categorical().learn("color", ["red", "blue", "red"])  # outputs: blue, red
-SIZE = Ordinal(levels=["S", "M", "L"]).learn("size", ["S", "M", "L"])
-PRICE = Regression(unit="euro").learn("price", ["1", "2", "4"])
-MARKS = MultiLabel(labels=["dot", "bar"]).learn("marks", ["dot", "dot|bar"])
+COLOR = Categorical().fit("color", ["red", "blue", "red"])  # outputs: blue, red
+SIZE = Ordinal(levels=["S", "M", "L"]).fit("size", ["S", "M", "L"])
+PRICE = Regression(unit="euro").fit("price", ["1", "2", "4"])
+MARKS = MultiLabel(labels=["dot", "bar"]).fit("marks", ["dot", "dot|bar"])
 
 
 def sure(task: Task, answers: list[str]) -> Array:
@@ -81,8 +81,8 @@ def test_published_figures_stand_beside_those_of_the_labels() -> None:
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_an_evaluation_of_every_kind_is_plain_json(kind: str) -> None:
     example = EXAMPLES[kind]
-    task = example.task.learn(kind, example.labels)
-    outputs = np.tile(task.constant(), (len(example.labels), 1))
+    task = example.task.fit(kind, example.labels)
+    outputs = np.tile(task.baseline_outputs(), (len(example.labels), 1))
 
     found = evaluate_split({kind: task}, pd.DataFrame({kind: example.labels}), {kind: outputs})
 

@@ -191,11 +191,11 @@ def test_weights_of_another_model_are_refused(run: Path, tmp_path: Path, capsys:
 def test_a_comparison_counts_answers_and_measures_both_sides() -> None:
     import pandas as pd
 
-    from polyhead.tasks import Categorical, Regression, Task
+    from polyhead.tasks import Categorical, FittedCategorical, FittedRegression, Regression, Task
 
     tasks: dict[str, Task] = {
-        "color": Categorical(classes=["red", "blue"], counts={"red": 1}),
-        "width": Regression(unit="px", median=1, counts={"all": 1}),
+        "color": Categorical(fitted=FittedCategorical(classes=["red", "blue"], counts={"red": 1})),
+        "width": Regression(unit="px", fitted=FittedRegression(median=1, counts={"all": 1})),
     }
     color, width = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[10.0], [20.0]])
     before: dict[str, Any] = {"color": color, "width": width, "features": np.zeros((2, 3))}

@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from pydantic import TypeAdapter
 
 import polyhead
 from conftest import call
@@ -20,7 +21,8 @@ from polyhead.errors import PolyheadError
 from polyhead.model.file import KEY
 from polyhead.model.graph_check import check_graph
 from polyhead.model.onnx_bytes import read_graph
-from tiny_model import TASKS, write_tiny_model
+from polyhead.tasks import StoredTask
+from tiny_model import TASKS, store, write_tiny_model
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def tell(path: Path) -> dict[str, Any]:
     return found
 
 
-COLOR, LIGHT = (TASKS[name].model_dump(mode="json") for name in ("color", "brightness"))
+COLOR, LIGHT = (store(TASKS[name]) for name in ("color", "brightness"))
 MARKS = {"kind": "multilabel", "labels": ["a", "b", "c"]}
 
 
@@ -100,7 +102,10 @@ def test_a_task_that_no_training_leaves_is_refused_with_its_key(task: dict[str, 
 
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=list(EXAMPLES))
 def test_what_training_leaves_is_taken(example: Any) -> None:
-    example.task.learn("it", example.labels).check_learnt()
+    stored = store(example.task.fit("it", example.labels))
+    loaded = TypeAdapter(StoredTask).validate_json(json.dumps(stored))
+    assert store(loaded) == stored
+    assert loaded.names == example.task.fit("it", example.labels).names
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from polyhead.cli.terminal import Screen
 from polyhead.data.images.decode import read_upright
 from polyhead.errors import PolyheadError
 from polyhead.model.file import open_model
-from polyhead.model.records import tell_record, write_json
+from polyhead.model.records import Record, tell_record, write_json
 from polyhead.prediction.annotating import draw_answers
 from polyhead.prediction.gather import gather_files
-from polyhead.tasks import Answer
+from polyhead.tasks import CategoricalAnswer, MultiLabelAnswer, RegressionAnswer
 from tiny_model import TASKS, write_tiny_model
 
 
@@ -207,8 +207,7 @@ def test_what_the_model_says_cannot_write_to_the_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("TERM", "dumb")
-    record: Answer = {"image": "x.png", "error": None}
-    record["answers"] = {"ta\x1bsk": {"answer": "r\x1b[2Jed\n", "probability": 1.0, "unsure": False}}
+    record = Record("x.png", None, {"ta\x1bsk": CategoricalAnswer("r\x1b[2Jed\n", 1.0, False, {})})
     assert tell_record(record) == r"x.png: ta\x1bsk: r\x1b[2Jed\n (100.00%)"
     with Screen() as screen:
         screen.show_records([record])
@@ -220,7 +219,7 @@ def test_what_the_model_says_cannot_write_to_the_terminal(
 
 
 def test_json_is_never_nan() -> None:
-    record = {"image": "a.png", "error": None, "answers": {"width": {"answer": math.nan, "unit": "", "unsure": False}}}
+    record = Record("a.png", None, {"width": RegressionAnswer(math.nan, "")})
     with pytest.raises(PolyheadError, match=r"^a.png: an answer is NaN or infinite, which JSON cannot hold"):
         write_json(record)
 
@@ -374,12 +373,11 @@ def test_annotated_images_lie_as_the_originals_do_which_stay_as_they_are(
     )
 
 
-RECORD = {
-    "answers": {
-        "category": {"answer": "dress", "probability": 0.8904, "unsure": False},
-        "color": {"answer": "red", "probability": 0.3, "unsure": True},
-    }
+ANSWERS = {
+    "category": CategoricalAnswer("dress", 0.8904, False, {}),
+    "color": CategoricalAnswer("red", 0.3, True, {}),
 }
+RECORD = Record("x.png", None, ANSWERS)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (40, 40), (40, 3000), (3000, 40), (320, 240), (2000, 3000)])
@@ -415,8 +413,8 @@ def test_annotated_images_keep_their_format(suffix: str, model: Path, tmp_path: 
 
 
 def test_long_answers_are_broken_between_words() -> None:
-    marks = {"answer": [f"attribute {number}" for number in range(40)], "probability": 0.5, "unsure": False}
-    picture = draw_answers(Image.new("RGB", (178, 218)), {"answers": {"marks": marks}})
+    marks = MultiLabelAnswer(tuple(f"attribute {number}" for number in range(40)), 0.5, False, {})
+    picture = draw_answers(Image.new("RGB", (178, 218)), Record("x.png", None, {"marks": marks}))
     assert picture.width < 400
     assert picture.height > 218
 

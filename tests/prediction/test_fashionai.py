@@ -118,8 +118,8 @@ def test_a_task_has_as_many_classes_as_letters_even_if_none_is_seen(tmp_path: Pa
     complete = complete_recipe(recipe(), write(tmp_path, *ROWS))
     sleeve, collar = (complete.tasks[name] for name in TASKS)
     assert sleeve.values == {"0": "Invisible", "1": "Short", "2": "Long"}
-    assert sleeve.learn("sleeve", ["Long"]).names == ("Invisible", "Short", "Long")
-    assert collar.learn("collar_labels", ["1"]).names == ("0", "1", "2")
+    assert sleeve.fit("sleeve", ["Long"]).names == ("Invisible", "Short", "Long")
+    assert collar.fit("collar_labels", ["1"]).names == ("0", "1", "2")
     (tmp_path / "again.yaml").write_text(write_recipe(complete), encoding="utf-8")
     assert complete_recipe(load_recipe(tmp_path / "again.yaml"), tmp_path) == complete
 

@@ -65,7 +65,7 @@ def test_a_lost_worker_costs_no_answer(cluster: None, folder: Path, tmp_path: Pa
     for image in images[PORTION + 30 : PORTION + 50]:  # whoever has these in hand is at it for seconds
         image.unlink()
         os.link(tmp_path / "large.png", image)
-    expected = {record["image"]: record for record in predictor.predict(images)}
+    expected = {record.image: record for record in predictor.answer(images)}
     answers = predict_on_ray(predictor, images)
     found = [next(answers)]
     workers = find_workers()
@@ -75,11 +75,11 @@ def test_a_lost_worker_costs_no_answer(cluster: None, folder: Path, tmp_path: Pa
     found += answers
     assert len(found) == len(images)
     for record in found:
-        other = expected.pop(record["image"])
-        assert record["error"] == other["error"]
-        if not record["error"]:
-            assert record["answers"]["color"]["answer"] == other["answers"]["color"]["answer"]
-            numbers = [each["answers"]["brightness"]["answer"] for each in (record, other)]
+        other = expected.pop(record.image)
+        assert record.error == other.error
+        if not record.error:
+            assert record.answers["color"].label == other.answers["color"].label
+            numbers = [each.answers["brightness"].to_dict()["answer"] for each in (record, other)]
             assert numbers[0] == pytest.approx(numbers[1], rel=1e-4)
     assert not expected
 

@@ -11,6 +11,7 @@ from polyhead.recipe.builtin import built_in_names
 from polyhead.recipe.loading import check_recipe, load_recipe, recipe_values, write_recipe
 from polyhead.recipe.schema import Recipe
 from polyhead.recipe.size import check_size
+from polyhead.tasks import MultiLabel
 
 
 @pytest.mark.parametrize("name", built_in_names())
@@ -266,7 +267,9 @@ def test_the_published_recipes_are_as_published() -> None:
     assert (fashion.training.epochs, fashion.training.batch_size, fashion.training.learning_rate) == (50, 32, 1e-3)
     assert {name: task.loss_weight for name, task in faces.tasks.items()} == {"age": 4, "gender": 0.1, "race": 1.5}
     assert faces.image.size == (198, 198)
-    published = load_recipe("celeba").tasks["attributes"].published  # type: ignore[union-attr]
+    attributes = load_recipe("celeba").tasks["attributes"]
+    assert isinstance(attributes, MultiLabel)
+    published = attributes.published
     assert published is not None
     assert len(published.accuracy) == 40
     assert sum(published.accuracy.values()) / 40 == pytest.approx(0.87, abs=0.005)

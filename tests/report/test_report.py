@@ -59,9 +59,9 @@ def make_table() -> pd.DataFrame:
 def answer_wrongly(task: Task, labels: list[str]) -> Array:
     """Outputs that are right but for every fourth."""
     targets = np.nan_to_num(task.encode(labels))
-    if task.numbers([]) is not None:
+    if task.numeric:
         return targets + 3
-    if task.width == 1 or "probabilities" in task.decode(task.constant()[None])[0]:
+    if task.width == 1 or task.several:
         outputs = 0.1 + 0.8 * targets
     else:
         outputs = 0.1 + 0.8 * np.eye(len(task.names))[targets[:, 0].astype(int)]
@@ -72,7 +72,7 @@ def answer_wrongly(task: Task, labels: list[str]) -> Array:
 
 def make_data() -> DataPart:
     table = make_table()
-    tasks = {name: task.learn(name, table[name][:20].tolist()) for name, task in TASKS.items()}
+    tasks = {name: task.fit(name, table[name][:20].tolist()) for name, task in TASKS.items()}
     rejected = pd.DataFrame(
         [("a.jpg", "", "", "cannot be read"), ("b.jpg", "color", HOSTILE, "no such class")],
         columns=["path", "task", "value", "reason"],
@@ -288,8 +288,8 @@ def test_a_large_data_set_makes_a_small_page(tmp_path: Path) -> None:
     table["id"] = [str(place % 300) for place in range(count)]
     table["price"] = [str(place % 97) for place in range(count)]
     tasks: dict[str, Task] = {"id": Categorical(), "price": Regression()}
-    tasks = {name: task.learn(name, table[name].tolist()) for name, task in tasks.items()}
-    outputs = {name: np.tile(task.constant(), (count, 1)) for name, task in tasks.items()}
+    tasks = {name: task.fit(name, table[name].tolist()) for name, task in tasks.items()}
+    outputs = {name: np.tile(task.baseline_outputs(), (count, 1)) for name, task in tasks.items()}
     found = {"test": evaluate_split(tasks, table, outputs)}
     rejected = pd.DataFrame({"path": table["path"], "task": "", "value": "", "reason": "cannot be read"})
     repeats = [[place, place + 1] for place in range(0, 1000, 2)]

@@ -153,7 +153,7 @@ def test_a_runs_own_splits_are_judged_again_the_same(run: Path, capsys: pytest.C
 def test_what_validation_teaches_is_in_the_file_and_in_every_answer(run: Path) -> None:
     predictor = polyhead.load_model(run)
     evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
-    tasks = {name: task.model_dump() for name, task in predictor.card.tasks.items()}
+    tasks = {name: task.state.model_dump() for name, task in predictor.card.tasks.items()}
     assert all(
         task["calibrated_on"] > 0 and task["temperature"] != 1 for name, task in tasks.items() if name != "width"
     )

@@ -1,6 +1,6 @@
 """How far probabilities can be trusted: found on the validation split, kept in the task, used in every answer."""
 
-from typing import Any
+import json
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,18 @@ from pydantic import TypeAdapter
 
 from kinds import EXAMPLES
 from polyhead.evaluation.evaluate import answers_frame, evaluate_split
-from polyhead.tasks import AnyTask, Array, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
+from polyhead.tasks import (
+    Answer,
+    AnyTask,
+    Array,
+    Binary,
+    Categorical,
+    MultiLabel,
+    Ordinal,
+    Regression,
+    StoredTask,
+    Task,
+)
 from polyhead.tasks.calibration import (
     NEVER,
     alternatives,
@@ -66,11 +77,11 @@ def draw_split(task: Task, seed: int, sharpness: float = 3.0, rows: int = ROWS) 
 def fitted(request: pytest.FixtureRequest) -> Task:
     """A task that learnt on one split and was calibrated on another."""
     task = ASKING[request.param]
-    return task.learn("task", draw_split(task, seed=1)[0]).calibrate(*draw_split(task, seed=2))
+    return task.fit("task", draw_split(task, seed=1)[0]).calibrate(*draw_split(task, seed=2))
 
 
-def sure_of(task: Task, outputs: Array) -> list[dict[str, Any]]:
-    return [answer for answer in task.decode(outputs) if not answer["unsure"]]
+def sure_of(task: Task, outputs: Array) -> list[Answer]:
+    return [answer for answer in task.decode(outputs) if not answer.unsure]
 
 
 # --- Numbers
@@ -186,7 +197,9 @@ def test_images_count_by_their_known_labels() -> None:
 
 
 def test_every_kind_with_probabilities_is_tested() -> None:
-    assert {task.kind for task in ASKING.values()} == {e.task.kind for e in EXAMPLES.values() if e.task.FOUND}
+    assert {task.kind for task in ASKING.values()} == {
+        e.task.kind for e in EXAMPLES.values() if e.task.has_probabilities
+    }
 
 
 def test_a_calibrated_task_errs_less_in_its_probabilities_and_keeps_its_promise_elsewhere(fitted: Task) -> None:
@@ -202,17 +215,17 @@ def test_a_calibrated_task_errs_less_in_its_probabilities_and_keeps_its_promise_
 
 @pytest.mark.parametrize("name", ["categorical", "binary", "multilabel"])
 def test_a_task_learns_the_temperature(name: str) -> None:
-    task = ASKING[name].learn("task", draw_split(ASKING[name], seed=1)[0])
+    task = ASKING[name].fit("task", draw_split(ASKING[name], seed=1)[0])
 
-    assert vars(task.calibrate(*draw_split(task, seed=2)))["temperature"] == pytest.approx(3, rel=0.1)
+    assert vars(task.calibrate(*draw_split(task, seed=2)).fitted)["temperature"] == pytest.approx(3, rel=0.1)
 
 
 def test_a_temperature_changes_no_answer(fitted: Task) -> None:
     outputs = draw_split(fitted, seed=3)[1]
-    cool = fitted.uncalibrated().model_copy(update={"temperature": 3.0})
+    cool = fitted.uncalibrated().refitted(temperature=3.0)
 
     for before, after in zip(fitted.uncalibrated().decode(outputs), cool.decode(outputs), strict=True):
-        assert before["answer"] == after["answer"]
+        assert before.label == after.label
 
 
 def test_answers_figures_and_table_agree(fitted: Task) -> None:
@@ -224,28 +237,29 @@ def test_answers_figures_and_table_agree(fitted: Task) -> None:
     found = evaluate_split({"task": fitted}, pd.DataFrame({"task": labels}), {"task": outputs})["tasks"]["task"]
     frame = answers_frame(labels, {"task": fitted}, {"task": outputs})
 
-    assert frame["task.unsure"].tolist() == [answer["unsure"] for answer in answers]
-    assert frame["task.probability"].tolist() == [answer["probability"] for answer in answers]
-    sure = [row for row in known if not answers[row]["unsure"]]
+    assert frame["task.unsure"].tolist() == [answer.unsure for answer in answers]
+    assert frame["task.probability"].tolist() == [answer.probability for answer in answers]
+    sure = [row for row in known if not answers[row].unsure]
     assert found["answered"] == len(sure) / len(known)
     wrong = fitted.mistakes(labels, outputs) > 0
     if "exact_match" in found:
         assert found["exact_match"] == pytest.approx(1 - wrong.sum() / len(known))
     else:
-        right = [answers[row]["answer"] == labels[row] for row in known]
+        right = [answers[row].label == labels[row] for row in known]
         assert found["accuracy"] == pytest.approx(sum(right) / len(known))
         assert wrong.sum() == len(known) - sum(right)
         assert found["answered_accuracy"] == pytest.approx(np.mean([not wrong[row] for row in sure]))
 
 
-def test_shares_are_the_probabilities_that_answers_carry(fitted: Task) -> None:
+def test_answers_carry_the_tasks_probabilities(fitted: Task) -> None:
     outputs = draw_split(fitted, seed=3, rows=50)[1]
 
-    for answer, row in zip(fitted.decode(outputs), fitted.shares(outputs), strict=True):
+    for answer, row in zip(fitted.decode(outputs), fitted.probabilities(outputs), strict=True):
         by_name = dict(zip(fitted.names, row.tolist(), strict=True))
-        assert answer.get("probabilities", by_name) == by_name
-        assert answer.get("top", []) == sorted(
-            ([name, p] for name, p in by_name.items() if "top" in answer), key=lambda pair: -pair[1]
+        found = answer.to_dict()
+        assert found.get("probabilities", by_name) == by_name
+        assert found.get("top", []) == sorted(
+            ([name, p] for name, p in by_name.items() if "top" in found), key=lambda pair: -pair[1]
         )
 
 
@@ -264,16 +278,16 @@ def test_unknown_labels_count_nowhere(fitted: Task) -> None:
 
     assert found == fitted.calibrate([labels[row] for row in known], outputs[known])
     assert found.measure(labels, outputs) == found.measure([labels[row] for row in known], outputs[known])
-    assert vars(found)["calibrated_on"] == len(known)
+    assert vars(found.fitted)["calibrated_on"] == len(known)
 
 
 def test_single_unknown_labels_count_nowhere() -> None:
-    task = MultiLabel(labels=["a", "b"], threshold="best_f1", answer_accuracy=0.75).learn("t", ["a|b"])
+    task = MultiLabel(labels=["a", "b"], threshold="best_f1", answer_accuracy=0.75).fit("t", ["a|b"])
     outputs = np.array([[0.9, 0.9], [0.8, 0.1], [0.3, 0.1], [0.2, 0.2]])
 
     found = task.calibrate(["a|?b", "a|?b", "a|?b", "?b"], outputs)
 
-    assert found.thresholds == {"a": pytest.approx(found._temper(np.array([0.3, 0.2])).mean())}
+    assert found.state.thresholds == {"a": pytest.approx(found.probabilities(np.array([0.3, 0.2])).mean())}
     assert found.measure(["?a|?b", "a|?b"], outputs[:2])["answered_accuracy"] == 1 / 1
 
 
@@ -285,7 +299,7 @@ def test_without_labels_a_task_stays_as_it_was(fitted: Task) -> None:
     assert fitted.calibrate(labels, np.full_like(outputs, np.nan)) == plain
     assert fitted.calibrate(labels[:0], outputs[:0]) == plain
     assert "calibration" not in plain.measure(labels, outputs)
-    assert not any(answer["unsure"] for answer in plain.decode(outputs))
+    assert not any(answer.unsure for answer in plain.decode(outputs))
 
 
 def test_calibrating_again_changes_nothing(fitted: Task) -> None:
@@ -293,38 +307,50 @@ def test_calibrating_again_changes_nothing(fitted: Task) -> None:
 
 
 def test_a_calibrated_task_survives_json_and_older_ones_load(fitted: Task) -> None:
-    adapter: TypeAdapter[Task] = TypeAdapter(AnyTask)
-    older = fitted.model_dump(mode="json", exclude={*fitted.FOUND, "answer_accuracy", "calibration", "threshold"})
+    adapter: TypeAdapter[Task] = TypeAdapter(StoredTask)
+    stored = adapter.dump_python(fitted)
+    later = {
+        "temperature",
+        "calibrated_on",
+        "unsure_below",
+        "answer_accuracy",
+        "calibration",
+        "threshold",
+        "thresholds",
+    }
+    older = adapter.validate_python({key: value for key, value in stored.items() if key not in later})
 
-    assert adapter.validate_json(fitted.model_dump_json()) == fitted
-    assert adapter.validate_python(older).uncalibrated() == adapter.validate_python(older)
+    assert TypeAdapter(AnyTask).validate_json(fitted.model_dump_json()) == fitted
+    assert adapter.validate_json(json.dumps(stored)).fitted == fitted.fitted
+    assert older.uncalibrated() == older
+    assert older.names == fitted.names
 
 
 def test_probabilities_can_be_left_as_they_are() -> None:
-    task = Categorical(classes=["a", "b", "c"], calibration="none").learn("t", ["a", "b", "c"])
+    task = Categorical(classes=["a", "b", "c"], calibration="none").fit("t", ["a", "b", "c"])
     labels, outputs = draw_split(task, seed=2)
 
     found = task.calibrate(labels, outputs)
 
-    assert found.temperature == 1
+    assert found.state.temperature == 1
     assert found.decode(outputs) == task.decode(outputs)
     assert found.measure(labels, outputs)["calibration"]["ece_before"] > 0
 
 
 def test_a_class_that_training_never_saw_is_an_answer_gone_wrong() -> None:
-    task = Categorical(answer_accuracy=0.9).learn("t", ["a", "b"])
+    task = Categorical(answer_accuracy=0.9).fit("t", ["a", "b"])
     outputs = np.array([[0.99, 0.01], [0.9, 0.1], [0.8, 0.2]])
 
-    assert task.calibrate(["c", "a", "a"], outputs).unsure_below == NEVER
+    assert task.calibrate(["c", "a", "a"], outputs).state.unsure_below == NEVER
     assert task.calibrate(["c"], outputs[:1]) == task  # nothing to learn from
 
 
 def test_a_task_that_cannot_reach_what_is_asked_answers_nothing() -> None:
-    task = Binary(labels=["no", "yes"], answer_accuracy=0.9).learn("t", ["no", "yes"])
+    task = Binary(labels=["no", "yes"], answer_accuracy=0.9).fit("t", ["no", "yes"])
 
     found = task.calibrate(["no", "yes"], np.array([[0.9], [0.6]]))
 
-    assert [answer["unsure"] for answer in found.decode(np.array([[1.0], [0.0]]))] == [True, True]
+    assert [answer.unsure for answer in found.decode(np.array([[1.0], [0.0]]))] == [True, True]
     measured = found.measure(["no", "yes"], np.array([[0.9], [0.6]]))
     assert (measured["answered"], measured["answered_accuracy"]) == (0, None)
 
@@ -336,9 +362,9 @@ def test_the_baseline_answers_as_before(fitted: Task) -> None:
 
 
 def test_a_number_carries_no_probability_and_is_never_unsure() -> None:
-    task = Regression().learn("t", ["1", "2"])
+    task = Regression().fit("t", ["1", "2"])
     outputs: NDArray[np.float32] = np.array([[1.0], [5.0]], np.float32)
 
     assert task.calibrate(["1", "2"], outputs) is task
-    assert task.decisions(["1", "2"], outputs) is None
+    assert not task.has_probabilities
     assert "calibration" not in task.measure(["1", "2"], outputs)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from kinds import EXAMPLES, Example
 from polyhead.errors import PolyheadError
 from polyhead.tasks import KINDS, AnyTask, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
-from polyhead.tasks.labelled import weigh_labels
+from polyhead.tasks.label_loss import weigh_labels
 
 
 @pytest.fixture(params=EXAMPLES)
@@ -29,43 +29,44 @@ def test_every_kind_is_tested() -> None:
 
 
 def test_decoding_undoes_encoding(example: Example) -> None:
-    task = example.task.learn("task", example.labels)
+    task = example.task.fit("task", example.labels)
     answers = task.decode(perfect_outputs(task, example.labels))
-    known = [(answer["answer"], wanted) for answer, wanted in zip(answers, example.answers, strict=True) if wanted]
+    given = [answer.to_dict()["answer"] for answer in answers]
+    known = [(found, wanted) for found, wanted in zip(given, example.answers, strict=True) if wanted]
     assert all(found == wanted for found, wanted in known)
 
 
 @pytest.mark.parametrize("name", ["categorical", "sigmoids", "binary", "ordinal"])
-def test_the_shares_of_classes_make_up_one_and_hold_the_answers_own(name: str) -> None:
-    task = EXAMPLES[name].task.learn("task", EXAMPLES[name].labels)
+def test_the_probabilities_of_classes_make_up_one_and_hold_the_answers_own(name: str) -> None:
+    task = EXAMPLES[name].task.fit("task", EXAMPLES[name].labels)
     outputs = np.random.default_rng(0).dirichlet(np.ones(max(task.width, 2)), 5)[:, : task.width]
-    shares = task.shares(outputs)
-    assert shares.sum(axis=1) == pytest.approx(np.ones(5))
-    for answer, row in zip(task.decode(outputs), shares, strict=True):
-        assert answer["probability"] == pytest.approx(row[task.names.index(answer["answer"])])
+    probabilities = task.probabilities(outputs)
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(5))
+    for answer, row in zip(task.decode(outputs), probabilities, strict=True):
+        assert answer.probability == pytest.approx(row[task.names.index(answer.label)])
 
 
 def test_what_speaks_for_a_label_is_its_log_odds_and_for_a_number_itself(example: Example) -> None:
-    task = example.task.learn("task", example.labels)
+    task = example.task.fit("task", example.labels)
     outputs = np.random.default_rng(0).dirichlet(np.ones(max(task.width, 2)), 5)[:, : task.width]
     for answer in task.decode(outputs):
-        assert task.main_label(answer) in (task.names or (None,))
-    for place, label in enumerate(task.names):
-        assert 1 / (1 + np.exp(-task.support(outputs, label))) == pytest.approx(task.shares(outputs)[:, place])
+        assert answer.main_label in (task.names or (None,))
+    for index, label in enumerate(task.names):
+        assert 1 / (1 + np.exp(-task.evidence(outputs, label))) == pytest.approx(task.probabilities(outputs)[:, index])
     if not task.names:
-        assert task.support(outputs, None) == pytest.approx(outputs[:, 0])
-    assert np.isfinite(task.support(np.eye(max(task.width, 2))[:, : task.width], (*task.names, None)[0])).all()
+        assert task.evidence(outputs, None) == pytest.approx(outputs[:, 0])
+    assert np.isfinite(task.evidence(np.eye(max(task.width, 2))[:, : task.width], (*task.names, None)[0])).all()
 
 
 def test_unknown_labels_are_unknown_targets(example: Example) -> None:
-    task = example.task.learn("task", example.labels)
+    task = example.task.fit("task", example.labels)
     targets = task.encode(example.labels)
     assert targets.dtype == np.float32
     assert [bool(np.isnan(row).all()) for row in targets] == [label == "" for label in example.labels]
 
 
 def test_a_model_that_is_always_right_measures_perfect_and_beats_the_baseline(example: Example) -> None:
-    task = example.task.learn("task", example.labels)
+    task = example.task.fit("task", example.labels)
     found = task.measure(example.labels, perfect_outputs(task, example.labels))
     assert found["n"] == len(example.labels) - 1
     best = {"accuracy": 1.0, "macro_f1": 1.0, "r2": 1.0, "mae": 0.0}
@@ -77,7 +78,7 @@ def test_a_model_that_is_always_right_measures_perfect_and_beats_the_baseline(ex
 
 
 def test_unknown_labels_count_nowhere(example: Example) -> None:
-    task = example.task.learn("task", example.labels)
+    task = example.task.fit("task", example.labels)
     outputs = np.random.default_rng(0).dirichlet(np.ones(max(task.width, 2)), len(example.labels))[:, : task.width]
     known = [row for row, label in enumerate(example.labels) if label]
     without = task.measure([example.labels[row] for row in known], outputs[known])
@@ -86,17 +87,17 @@ def test_unknown_labels_count_nowhere(example: Example) -> None:
 
 
 def test_no_label_at_all_is_a_result_and_not_a_failure(example: Example) -> None:
-    task = example.task.learn("task", example.labels)
+    task = example.task.fit("task", example.labels)
     assert task.measure(["", ""], np.zeros((2, task.width))) == {"kind": task.kind, "n": 0}
 
 
 def test_a_training_split_without_labels_is_refused(example: Example) -> None:
     with pytest.raises(PolyheadError, match=r"tasks\.color: no row of the training split has a label"):
-        example.task.learn("color", ["", ""])
+        example.task.fit("color", ["", ""])
 
 
 def test_a_task_survives_json(example: Example) -> None:
-    task = example.task.learn("task", example.labels)
+    task = example.task.fit("task", example.labels)
     assert TypeAdapter(AnyTask).validate_json(task.model_dump_json()) == task
 
 
@@ -146,12 +147,12 @@ def test_labels_are_read_from_the_text_of_a_source(task: Task, cells: list[str],
 )
 def test_labels_that_cannot_be_learnt_from_are_refused(task: Task, labels: list[str], message: str) -> None:
     with pytest.raises(PolyheadError) as error:
-        task.learn("t", labels)
+        task.fit("t", labels)
     assert message in str(error.value)
 
 
 def test_a_class_that_training_never_saw_counts_as_missed() -> None:
-    task = Categorical().learn("t", ["a", "b"])
+    task = Categorical().fit("t", ["a", "b"])
     found = task.measure(["a", "c"], np.array([[0.9, 0.1], [0.2, 0.8]]))
     assert found["accuracy"] == 1 / 2
     assert found["per_class"]["c"] == {"precision": 0, "recall": 0, "f1": 0, "support": 1}
@@ -160,7 +161,7 @@ def test_a_class_that_training_never_saw_counts_as_missed() -> None:
 
 
 def test_single_labels_of_a_row_can_be_unknown() -> None:
-    task = MultiLabel(labels=["a", "b"]).learn("t", ["a|?b", "b"])
+    task = MultiLabel(labels=["a", "b"]).fit("t", ["a|?b", "b"])
     assert np.array_equal(
         task.encode(["a|?b", "b", "none", ""]), np.array([[1, np.nan], [0, 1], [0, 0], [np.nan] * 2]), True
     )
@@ -170,7 +171,7 @@ def test_single_labels_of_a_row_can_be_unknown() -> None:
 
 
 def test_numbers_are_measured_in_their_unit_and_by_range() -> None:
-    task = Regression(unit="years", scale="max", ranges=[10, 20]).learn("age", ["5", "10", "100"])
+    task = Regression(unit="years", scale="max", ranges=[10, 20]).fit("age", ["5", "10", "100"])
     found = task.measure(["5", "10", "30"], np.array([[6.0], [12.0], [27.0]]))
     assert found["mae"] == pytest.approx((1 + 2 + 3) / 3)
     assert [(row["range"], row["n"], row["mae"]) for row in found["by_range"]] == [
@@ -183,16 +184,16 @@ def test_numbers_are_measured_in_their_unit_and_by_range() -> None:
 
 
 def test_the_baseline_answers_the_most_frequent_training_label() -> None:
-    task = Categorical().learn("t", ["a", "b", "b"])
+    task = Categorical().fit("t", ["a", "b", "b"])
     found = task.measure(["a", "a", "b"], np.array([[1, 0], [1, 0], [0, 1]]))
     assert found["baseline"]["answer"] == "b"
     assert found["baseline"]["accuracy"] == pytest.approx(1 / 3)
 
 
 def test_an_ordinal_answer_is_the_median_level_and_errs_in_ranks() -> None:
-    task = Ordinal(levels=["S", "M", "L"]).learn("t", ["S", "M", "L"])
+    task = Ordinal(levels=["S", "M", "L"]).fit("t", ["S", "M", "L"])
     outputs = np.array([[0.4, 0.25, 0.35], [0.9, 0.05, 0.05]])
-    assert [answer["answer"] for answer in task.decode(outputs)] == ["M", "S"]
+    assert [answer.label for answer in task.decode(outputs)] == ["M", "S"]
     assert task.measure(["L", "L"], outputs)["mae"] == (1 + 2) / 2
 
 
@@ -220,7 +221,7 @@ def test_effective_numbers_lie_between_no_weights_and_balanced_ones() -> None:
 
 
 def test_rare_classes_are_one_class_in_the_answer_and_in_the_truth() -> None:
-    task = Categorical(min_count=2).learn("t", ["a", "a", "b", "c", "a", "d", "d", ""])
+    task = Categorical(min_count=2).fit("t", ["a", "a", "b", "c", "a", "d", "d", ""])
     assert task.names == ("a", "d", "other")
     assert task.counts == {"a": 3, "d": 2, "other": 2}
     assert task.encode(["b", "other", "d", "", "never seen"])[:, 0].tolist() == pytest.approx(
@@ -236,7 +237,7 @@ def test_rare_classes_are_one_class_in_the_answer_and_in_the_truth() -> None:
 
 
 def test_rare_classes_can_be_left_out_as_if_they_were_blank() -> None:
-    task = Categorical(min_count=2, rare="unknown").learn("t", ["a", "a", "b", "d", "d"])
+    task = Categorical(min_count=2, rare="unknown").fit("t", ["a", "a", "b", "d", "d"])
     assert (task.names, task.counts) == (("a", "d"), {"a": 2, "d": 2})
     assert np.isnan(task.encode(["b", "never seen", ""])).all()
     found = task.measure(["a", "d", "b", "never seen"], np.array([[1, 0]] * 4))
@@ -245,32 +246,32 @@ def test_rare_classes_can_be_left_out_as_if_they_were_blank() -> None:
 
 
 def test_nothing_is_merged_where_no_class_is_rare() -> None:
-    task = Categorical(min_count=2, classes=["a", "b", "c"]).learn("t", ["a", "a", "b", "b"])
+    task = Categorical(min_count=2, classes=["a", "b", "c"]).fit("t", ["a", "a", "b", "b"])
     assert task.names == ("a", "b", "c")  # c, which training never saw, has no rows to learn `other` from
     assert task.measure(["c"], np.array([[1, 0, 0]]))["accuracy"] == 0
 
 
 def test_a_class_called_other_takes_the_rare_ones_in() -> None:
-    task = Categorical(min_count=2).learn("t", ["a", "a", "b", "other", "c", "c"])
+    task = Categorical(min_count=2).fit("t", ["a", "a", "b", "other", "c", "c"])
     assert task.counts == {"a": 2, "c": 2, "other": 2}
 
 
 def test_rare_labels_of_a_row_are_one_label_that_is_unknown_where_it_must_be() -> None:
     labels = ["a|b|c", "a|d", "a|?c", "none", "?a", "b"]
-    task = MultiLabel(min_count=2).learn("t", labels)
+    task = MultiLabel(min_count=2).fit("t", labels)
     assert task.names == ("a", "b", "other")
     assert np.array_equal(
         task.encode(["a|c", "?c", "b|?c|d", "none", ""]),
         np.array([[1, 0, 1], [0, 0, np.nan], [0, 1, 1], [0, 0, 0], [np.nan] * 3]),
         equal_nan=True,
     )
-    assert (task.counts, task.known) == ({"a": 3, "b": 2, "other": 2}, {"a": 5, "b": 6, "other": 5})
-    without = MultiLabel(min_count=2, rare="unknown").learn("t", labels)
+    assert (task.counts, task.state.known) == ({"a": 3, "b": 2, "other": 2}, {"a": 5, "b": 6, "other": 5})
+    without = MultiLabel(min_count=2, rare="unknown").fit("t", labels)
     assert without.encode(["a|c", "?c"]).tolist() == [[1, 0], [0, 0]]
 
 
 def test_merged_labels_from_columns_survive_json() -> None:
-    task = MultiLabel(from_columns=["hat", "tie", "bow"], min_count=2).learn("t", ["hat", "hat|tie", "bow", "none"])
+    task = MultiLabel(from_columns=["hat", "tie", "bow"], min_count=2).fit("t", ["hat", "hat|tie", "bow", "none"])
     assert task.names == ("hat", "other")
     assert TypeAdapter(AnyTask).validate_json(task.model_dump_json()) == task
 
@@ -289,7 +290,7 @@ def test_merged_labels_from_columns_survive_json() -> None:
 )
 def test_a_count_that_leaves_too_few_labels_is_refused(task: Task, labels: list[str], message: str) -> None:
     with pytest.raises(PolyheadError) as error:
-        task.learn("t", labels)
+        task.fit("t", labels)
     assert message in str(error.value)
 
 
@@ -313,13 +314,13 @@ def test_a_setting_without_effect_is_a_mistake(fields: dict[str, object], messag
 
 
 def test_a_sampler_sees_labels_places_and_ranges_as_strata() -> None:
-    assert Categorical().learn("t", ["a", "b"]).strata(["b", ""])[:, 0].tolist() == pytest.approx(
+    assert Categorical().fit("t", ["a", "b"]).strata(["b", ""])[:, 0].tolist() == pytest.approx(
         [1, np.nan], nan_ok=True
     )
-    assert MultiLabel(labels=["a", "b"]).learn("t", ["a"]).strata(["a|?b"])[0].tolist() == pytest.approx(
+    assert MultiLabel(labels=["a", "b"]).fit("t", ["a"]).strata(["a|?b"])[0].tolist() == pytest.approx(
         [1, np.nan], nan_ok=True
     )
-    ages = Regression(ranges=[10, 20]).learn("t", ["5", "30"])
+    ages = Regression(ranges=[10, 20]).fit("t", ["5", "30"])
     assert ages.strata(["9", "10", "99", ""])[:, 0].tolist() == pytest.approx([0, 1, 2, np.nan], nan_ok=True)
 
 
@@ -334,7 +335,7 @@ def test_a_sampler_sees_labels_places_and_ranges_as_strata() -> None:
     ],
 )
 def test_answers_that_differ_wholly_are_1_apart(name: str, first: list[float], second: list[float]) -> None:
-    task = EXAMPLES[name].task.learn("task", EXAMPLES[name].labels)
+    task = EXAMPLES[name].task.fit("task", EXAMPLES[name].labels)
     places = task.positions(np.array([first, second] * 20, float))
     assert np.linalg.norm(places[0] - places[1]) == pytest.approx(1)
 

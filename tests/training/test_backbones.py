@@ -48,7 +48,7 @@ def test_every_family_scales_pixels_of_any_size_itself_and_its_file_agrees(
     path, _ = backbone_recipe(tmp_path)
     settings = [f"network.backbone={{name: {name}, weights: none}}", f"image.size={list(size)}"]
     recipe = load_recipe(path, [*settings, "tasks={color: {kind: categorical}}"])
-    tasks = {"color": recipe.tasks["color"].learn("color", ["red", "blue"])}
+    tasks = {"color": recipe.tasks["color"].fit("color", ["red", "blue"])}
     network = build_network(recipe, tasks, pretrained=True)
     assert network.backbone is not None
     images = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)

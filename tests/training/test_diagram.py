@@ -25,7 +25,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def build(recipe: Recipe) -> tuple[Network, Diagram]:
-    network = build_network(recipe, {name: task.learn(name, LABELS[name]) for name, task in recipe.tasks.items()})
+    network = build_network(recipe, {name: task.fit(name, LABELS[name]) for name, task in recipe.tasks.items()})
     return network, describe_network(network, recipe)
 
 

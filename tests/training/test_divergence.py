@@ -54,7 +54,7 @@ def train(
     recipe = load_recipe(folder / "tiny.yaml", [*PLAIN, NETWORK, *settings])
     rows = np.arange(12)
     train_rows, valid_rows = rows[: 12 - valid], rows[12 - valid :]
-    tasks = {name: task.learn(name, labels[name][: 12 - valid]) for name, task in recipe.tasks.items()}
+    tasks = {name: task.fit(name, labels[name][: 12 - valid]) for name, task in recipe.tasks.items()}
     targets = {name: task.encode(labels[name]) for name, task in tasks.items()}
     weighed = None if weights is None else np.array(weights, np.float32)
     sayings = Sayings()

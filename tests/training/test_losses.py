@@ -33,7 +33,7 @@ def sigmoid(number: float) -> float:
 
 def total(task: Task, labels: list[str], targets: list[list[float]], logits: list[list[float]]) -> tuple[float, float]:
     """The sums of a learnt task's loss and of what it is divided by."""
-    head = HEADS[task.kind](task.learn("task", labels))
+    head = HEADS[task.kind](task.fit("task", labels))
     values, known = head.loss(tensor(targets), tensor(logits))
     counts = known * head.weights(tensor(targets))
     return float(numbers(ops.sum(values * counts))), float(numbers(ops.sum(counts)))
@@ -131,7 +131,7 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 
 def test_blank_rows_have_no_gradient_and_leave_that_of_the_others_as_it_is(example: Example) -> None:
-    head = HEADS[example.task.kind](example.task.learn("task", example.labels))
+    head = HEADS[example.task.kind](example.task.fit("task", example.labels))
     targets = head.task.encode(example.labels)
     logits = np.random.default_rng(0).normal(size=(len(targets), head.units))
     known = [row for row, label in enumerate(example.labels) if label]
@@ -145,7 +145,7 @@ def test_blank_rows_have_no_gradient_and_leave_that_of_the_others_as_it_is(examp
 def test_a_blank_label_within_a_row_is_as_if_the_row_had_one_label_less(loss: str) -> None:
     def head_of(labels: list[str]) -> Head:
         given = {"labels": labels, "loss": loss, "class_weight": "none" if loss == "cosine" else "balanced"}
-        return HEADS["multilabel"](MultiLabel.model_validate(given).learn("t", ["a", "a|b", "b", "none"]))
+        return HEADS["multilabel"](MultiLabel.model_validate(given).fit("t", ["a", "a|b", "b", "none"]))
 
     targets = np.array([[1, np.nan, 0]], "float32")
     logits = np.array([[0.3, 5.0, -0.2]])
@@ -170,7 +170,7 @@ def test_a_blank_label_within_a_row_is_as_if_the_row_had_one_label_less(loss: st
 def test_gradients_are_numbers_however_sure_the_network_is(task: Task, focusing: float) -> None:
     field = {"focal": "focusing", "asymmetric": "focusing_no"}.get(getattr(task, "loss", ""))
     given = task.model_copy(update={field: focusing} if field else {})
-    head = HEADS[task.kind](given.learn("task", ["a", "b"]))
+    head = HEADS[task.kind](given.fit("task", ["a", "b"]))
     targets = head.task.encode(["a", "b"])
     logits = np.array([[-100.0, 100.0, 0.0, 30.0]] * 2)
     values, _ = head.loss(tensor(targets), tensor(logits))
@@ -206,7 +206,7 @@ def test_a_multilabel_task_weighs_yes_and_no_of_each_label_by_the_rows_that_know
 def test_balanced_weights_give_each_class_of_the_training_split_one_say() -> None:
     labels = ["a"] * 7 + ["b"] * 2 + [""] * 3 + ["c"]
     task = Categorical(class_weight="balanced")
-    targets, logits = task.learn("t", labels).encode(labels), np.random.default_rng(0).normal(size=(13, 3))
+    targets, logits = task.fit("t", labels).encode(labels), np.random.default_rng(0).normal(size=(13, 3))
     found = np.divide(*total(task, labels, targets.tolist(), logits.tolist()))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     costs = [-np.log(shares[targets[:, 0] == place, place]).mean() for place in range(3)]

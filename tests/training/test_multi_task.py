@@ -47,7 +47,7 @@ def recipe(tmp_path: Path) -> Recipe:
 
 def make_learner(recipe: Recipe) -> MultiTaskModel:
     keras.utils.set_random_seed(1)
-    tasks = {name: task.learn(name, LABELS[name]) for name, task in recipe.tasks.items()}
+    tasks = {name: task.fit(name, LABELS[name]) for name, task in recipe.tasks.items()}
     learner = MultiTaskModel(build_network(recipe, tasks), recipe)
     learner(np.zeros((1, 16, 16, 3), np.uint8))
     learner.compile(optimizer=keras.optimizers.SGD(1.0))

@@ -46,7 +46,7 @@ def test_an_optimiser_trains_and_goes_on_exactly_after_a_stop(name: str, tmp_pat
     plan = f"training={{epochs: 2, batch_size: 4, optimizer: {name}, learning_rate: 0.01}}"
     recipe = load_recipe(tmp_path / "tiny.yaml", [*settings, plan])
     labels = ["red", "blue", "green", "red", "blue", "", "red", "blue"]
-    tasks = {"color": recipe.tasks["color"].learn("color", labels)}
+    tasks = {"color": recipe.tasks["color"].fit("color", labels)}
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
     rows = np.arange(8)
     training_data = TrainingData(

@@ -81,7 +81,7 @@ def make_recipe(folder: Path, *settings: str) -> Recipe:
 
 
 def build(recipe: Recipe) -> Network:
-    return build_network(recipe, {"color": recipe.tasks["color"].learn("color", COLORS)})
+    return build_network(recipe, {"color": recipe.tasks["color"].fit("color", COLORS)})
 
 
 BACKBONE = "network={backbone: {builder: 'my_parts:build_backbone', arguments: {filters: 4}}}"
@@ -91,7 +91,7 @@ LAYER = "training.augment.layers=[{builder: 'my_parts:Stripes', arguments: {ever
 
 def train(folder: Path, recipe: Recipe, *callbacks: keras.callbacks.Callback) -> None:
     folder.mkdir(exist_ok=True)
-    tasks = {"color": recipe.tasks["color"].learn("color", COLORS)}
+    tasks = {"color": recipe.tasks["color"].fit("color", COLORS)}
     data = TrainingData(
         lambda rows: IMAGES[rows], {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12)
     )
@@ -206,7 +206,7 @@ def test_an_own_loss_counts_known_labels_alone_in_every_kind(tmp_path: Path) -> 
         more = {"shape": ", labels: [disc, square]", "size": ", levels: [S, M, L]"}.get(name, "")
         setting = f"tasks={{{name}: {{kind: {kind}, loss: 'losses_of_all:square'{more}}}}}"
         recipe = make_recipe(tmp_path, setting)
-        task = recipe.tasks[name].learn(name, learnt[name])
+        task = recipe.tasks[name].fit(name, learnt[name])
         head = MultiTaskModel(build_network(recipe, {name: task}), recipe).heads[name]
         values, known = head.loss(ops.convert_to_tensor(task.encode(labels[name])), ops.zeros((2, head.units)))
         assert values.shape == known.shape
@@ -322,7 +322,7 @@ HANDED = ["network={backbone: {model: state/backbone.keras}}", "training={epochs
 def test_a_model_that_is_handed_over_is_kept_with_its_weights_and_built_again(tmp_path: Path) -> None:
     model = small_model(keras.layers.BatchNormalization(), keras.layers.ReLU())
     recipe = keep_backbone(make_recipe(tmp_path, *HANDED), model, tmp_path, tmp_path)
-    found = build_network(recipe, {"color": recipe.tasks["color"].learn("color", COLORS)}, folder=tmp_path)
+    found = build_network(recipe, {"color": recipe.tasks["color"].fit("color", COLORS)}, folder=tmp_path)
     pixels = IMAGES.astype("float32")
     assert found.backbone is not None
     kept = ops.convert_to_numpy(found.backbone(pixels))

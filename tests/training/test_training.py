@@ -42,7 +42,7 @@ def train(folder: Path, reader: Reader, *settings: str) -> list[NDArray[np.float
     (folder / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     plain = ["tasks={color: {kind: categorical}}", "image.size=[32, 32]", *settings]
     recipe = load_recipe(folder / "tiny.yaml", plain)
-    tasks = {"color": recipe.tasks["color"].learn("color", COLORS)}
+    tasks = {"color": recipe.tasks["color"].fit("color", COLORS)}
     training_data = TrainingData(reader, {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12))
     train_network(recipe, tasks, training_data, RunContext(folder, SILENT))
     found: dict[str, NDArray[np.float32]] = {}
@@ -64,7 +64,7 @@ def test_a_backbone_that_stays_as_it_is_sees_every_image_once(tmp_path: Path) ->
 def test_the_vectors_of_a_frozen_backbone_are_those_that_the_network_itself_reads(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     recipe = load_recipe(tmp_path / "tiny.yaml", [f"network={{backbone: {BACKBONE}}}", "image.size=[32, 32]"])
-    network = build_network(recipe, {"color": recipe.tasks["color"].learn("color", COLORS)})
+    network = build_network(recipe, {"color": recipe.tasks["color"].fit("color", COLORS)})
     assert network.trunk is not None
     assert network.top is not None
     rows = np.array([7, 2, 9])

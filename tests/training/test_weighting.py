@@ -66,7 +66,7 @@ class Stopper(Silent):
 def train(recipe: Recipe, folder: Path, steps: int) -> None:
     folder.mkdir(exist_ok=True)
     pixels = np.random.default_rng(0).integers(0, 256, (ROWS, 16, 16, 3), np.uint8)
-    tasks = {name: task.learn(name, LABELS[name]) for name, task in recipe.tasks.items()}
+    tasks = {name: task.fit(name, LABELS[name]) for name, task in recipe.tasks.items()}
     targets = {name: task.encode(LABELS[name]) for name, task in tasks.items()}
     training_data = TrainingData(lambda rows: pixels[rows], targets, np.arange(16), np.arange(16, ROWS))
     train_network(recipe, tasks, training_data, RunContext(folder, Stopper(steps)))

@@ -3,10 +3,13 @@
 import logging
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from polyhead.errors import show_text
 from polyhead.progress import LOGGER, Bars
+
+if TYPE_CHECKING:
+    from polyhead.model.records import Record
 
 PAGE = 50  # rows of a table that are shown at a time, as soon as they are there
 
@@ -38,35 +41,35 @@ class Screen(Bars):
         self.bars.stop()
         LOGGER.removeHandler(self._warnings)
 
-    def show_records(self, records: Iterable[dict[str, Any]]) -> int:
+    def show_records(self, records: "Iterable[Record]") -> int:
         """Print records as tables on stdout, a column a task; how many of them hold an error."""
         from rich.console import Console
 
         console, failed, left = Console(highlight=False), 0, iter(records)
         while page := list(islice(left, PAGE)):
-            failed += sum(record["error"] is not None for record in page)
+            failed += sum(record.error is not None for record in page)
             self.bars.stop()
             console.print(_draw_table(page))
             self.bars.start()
         return failed
 
 
-def _draw_table(records: list[dict[str, Any]]) -> Any:
+def _draw_table(records: "list[Record]") -> Any:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from polyhead.model.records import tell_answer
 
-    tasks = list(dict.fromkeys(name for record in records for name in record["answers"]))
+    tasks = list(dict.fromkeys(name for record in records for name in record.answers))
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("image", *tasks):
         table.add_column(Text(show_text(name)), overflow="fold")
     for record in records:
-        if record["error"]:
-            cells = [Text(show_text(record["error"]), "red")]
+        if record.error:
+            cells = [Text(show_text(record.error), "red")]
         else:
-            found = [record["answers"][name] for name in tasks]
-            cells = [Text(tell_answer(answer), "yellow" if answer["unsure"] else "") for answer in found]
-        table.add_row(Text(show_text(str(record["image"]))), *cells)
+            found = [record.answers[name] for name in tasks]
+            cells = [Text(tell_answer(answer), "yellow" if answer.unsure else "") for answer in found]
+        table.add_row(Text(show_text(str(record.image))), *cells)
     return table

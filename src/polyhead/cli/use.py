@@ -4,13 +4,16 @@ import sys
 from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from polyhead.cli.arguments import images_argument, path_option, read_new_file, read_path
 from polyhead.cli.terminal import Screen
 from polyhead.errors import PolyheadError, show_text
+
+if TYPE_CHECKING:
+    from polyhead.model.records import Record
 
 commands = typer.Typer()
 
@@ -94,7 +97,7 @@ def _answer_questions(model: Path, question: Path, csv: Path | None) -> int:
     return failed
 
 
-def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Screen) -> int:
+def _print_records(records: "Iterator[Record]", as_json: bool, screen: Screen) -> int:
     from polyhead.model.records import tell_record, write_json
 
     if not as_json and sys.stdout.isatty():
@@ -103,7 +106,7 @@ def _print_records(records: Iterator[dict[str, Any]], as_json: bool, screen: Scr
         sys.stdout.reconfigure(errors="backslashreplace")
     failed = 0
     for record in records:
-        failed += record["error"] is not None
+        failed += record.error is not None
         print(write_json(record) if as_json else tell_record(record))
     return failed
 

@@ -77,8 +77,8 @@ def place_answers(
     points, columns = [], []
     for name, labels in chosen.items():
         task, found = tasks[name], answers[name]
-        shares = found.numbers[:, None] if found.numbers is not None else found.said if hard else found.shares
-        places = task.positions(shares.astype(float))
+        values = found.numbers[:, None] if found.numbers is not None else found.said if hard else found.probabilities
+        places = task.positions(values.astype(float))
         if places.shape[1] != len(task.names):
             if labels:
                 raise PolyheadError(f"`tasks` {name}={','.join(labels)}: {name} is a scale, and is taken whole")

@@ -42,7 +42,7 @@ def evaluate_arrays(
     for name, given in tasks.items():
         task = _check_task(name, given)
         read[name] = _read_labels(task, name, labels)
-        known[name] = task if task.counts else task.learn(name, _read_labels(task, name, train_labels or labels))
+        known[name] = task if task.fitted else task.fit(name, _read_labels(task, name, train_labels or labels))
         arrays[name] = _check_outputs(known[name], name, outputs, len(read[name]))
     if len({len(column) for column in read.values()}) > 1:
         raise PolyheadError(f"labels: {list_words(read)} are of different numbers of images")

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from polyhead.model.records import flat_columns, flatten_answers
-from polyhead.tasks import Array, Task
-from polyhead.tasks.metrics import Numbers
+from polyhead.tasks import Array, Numbers, Task
 
 
 def evaluate_split(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array]) -> Numbers:
@@ -44,7 +43,7 @@ def average_accuracy(tasks: Mapping[str, Task], measured: Mapping[str, Numbers])
         `mean_accuracy`, None where no label is known; `mean_accuracy_baseline`, the same of the constant answers; and
         `labels`, over how many known labels.
     """
-    counted = [measured[name] for name, task in tasks.items() if task.IN_JOINT and measured[name]["n"]]
+    counted = [measured[name] for name, task in tasks.items() if task.has_one_label and measured[name]["n"]]
     total = sum(figures["n"] for figures in counted)
     right = sum(figures["n"] * figures["accuracy"] for figures in counted)
     constant = sum(figures["n"] * figures["baseline"]["accuracy"] for figures in counted)
@@ -56,19 +55,19 @@ def average_accuracy(tasks: Mapping[str, Task], measured: Mapping[str, Numbers])
 
 
 def measure_joint(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array]) -> Numbers:
-    """The share of rows whose every answer with one right label is right, over the labels that are known.
+    """The fraction of rows whose every answer with one right label is right, over the labels that are known.
 
     Arguments are those of `evaluate_split`.
 
     Returns:
-        `all_correct`, a share of the `n` rows that have such a label, None where there is none; and `n`.
+        `all_correct`, a fraction of the `n` rows that have such a label, None where there is none; and `n`.
     """
     known = np.zeros(len(labels), bool)
     right = np.ones(len(labels), bool)
     for name, task in tasks.items():
-        if task.IN_JOINT:
+        if task.has_one_label:
             truth = np.array(task.regroup(labels[name].tolist()), object)
-            answers = np.array([answer["answer"] for answer in task.decode(outputs[name])], object)
+            answers = np.array([answer.label for answer in task.decode(outputs[name])], object)
             known |= truth != ""
             right &= (truth == "") | (truth == answers)
     return {"all_correct": float(right[known].mean()) if known.any() else None, "n": int(known.sum())}

@@ -11,7 +11,7 @@ from polyhead.errors import PolyheadError, show_text
 from polyhead.model.diagram import Diagram
 from polyhead.recipe.schema import RESERVED, TASK_NAME, ImageRecipe
 from polyhead.recipe.sources import PLUGIN_SOURCES
-from polyhead.tasks import AnyTask
+from polyhead.tasks import StoredTask
 
 KEY = "polyhead"  # in the file's metadata
 CARD_FILE = "polyhead.json"  # the card where it is a file of its own, in formats without such metadata
@@ -36,7 +36,7 @@ class Card(BaseModel):
     description: str = ""
     note: str = ""
     image: ImageRecipe
-    tasks: Annotated[dict[str, AnyTask], Field(min_length=1)]
+    tasks: Annotated[dict[str, StoredTask], Field(min_length=1)]
     recipe: dict[str, Any] = Field(description="The recipe that it was trained by, without the data's path.")
     rows: dict[str, Count] = Field(description="Images in each split.")
     parameters: Count = Field(description="Weights in the network.")
@@ -61,13 +61,9 @@ class Card(BaseModel):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        for name, task in self.tasks.items():
+        for name in self.tasks:
             if name in RESERVED or not TASK_NAME.fullmatch(name) or show_text(name) != name or len(name) > LONGEST_NAME:
                 raise ValueError(f"tasks: {name[:LONGEST_NAME]!r} cannot be a task's name")
-            try:
-                task.check_learnt()
-            except ValueError as error:
-                raise ValueError(f"tasks.{name}.{error}") from None
         for key in ("figures", "baseline"):
             if others := sorted(set(getattr(self, key)) - set(self.tasks)):
                 raise ValueError(f"{key}: {others[0][:LONGEST_NAME]!r} is not among the tasks")
@@ -119,8 +115,9 @@ def read_card(text: bytes, where: str) -> Card:
         return Card.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        # Behind a task's name pydantic puts its kind.
-        keys = [str(key) for at, key in enumerate(first["loc"]) if at != 2 or first["loc"][0] != "tasks"]
+        keys = [str(key) for key in first["loc"]]
+        if keys[:1] == ["tasks"]:  # behind a task's name stand its kind and, where it was found, `fitted`
+            keys = [*keys[:2], *keys[4 if keys[3:4] == ["fitted"] else 3 :]]
         reason = f"{'.'.join(keys)}: " if keys else ""
         reason += first["msg"].removeprefix("Value error, ")
         if first["type"] == "union_tag_invalid" and keys[0] == "tasks":

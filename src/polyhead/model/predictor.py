@@ -15,8 +15,7 @@ from polyhead.errors import PolyheadError
 from polyhead.model.file import find_model, open_model
 from polyhead.model.inputs import Given, Images, name_image, read_pixels, split_images
 from polyhead.model.ordered_map import map_ordered
-from polyhead.model.records import flat_columns, flatten_record
-from polyhead.tasks import Answer
+from polyhead.model.records import Record, flat_columns, flatten_record
 
 if TYPE_CHECKING:
     import pandas
@@ -86,8 +85,8 @@ class Predictor:
             # One more than there are cores: while a thread waits for Python's lock, another has its core.
             yield from map_ordered(run, chain(begun, portions), self._cores + 1)
 
-    def predict(self, images: Images) -> Iterator[Answer]:
-        """One record for each image, in order.
+    def predict(self, images: Images) -> Iterator[dict[str, Any]]:
+        """One record for each image, in order, ready for JSON.
 
         A record is `{"image": name, "error": None, "answers": {task: answer}}`; an image that cannot be answered for
         has the reason under `error`, and no answers; `name` is the path, and None for what has none.
@@ -96,6 +95,10 @@ class Predictor:
             images: paths, bytes of image files, Pillow images, or uint8 arrays (height, width), (height, width, 3),
                 (height, width, 4); one, or any iterable of them, which is drawn from as answers are asked for.
         """
+        return (record.to_dict() for record in self.answer(images))
+
+    def answer(self, images: Images) -> Iterator[Record]:
+        """The same with typed answers."""
         for batch in self.run_files(images):
             yield from self._answer(batch)
 
@@ -103,7 +106,7 @@ class Predictor:
         """The same as a data frame: one row an image, with the columns of predictions.csv."""
         import pandas
 
-        rows = [flatten_record(record) for record in self.predict(images)]
+        rows = [flatten_record(record) for record in self.answer(images)]
         with pandas.option_context("mode.string_storage", "python"):  # a file's name may be no Unicode
             return pandas.DataFrame(rows, columns=flat_columns(self.card.tasks))
 
@@ -145,7 +148,7 @@ class Predictor:
         reasons: list[str | None] = [None] * len(outputs["features"])
         for name, values in outputs.items():
             task = self.card.tasks.get(name)
-            limit = 0.5 + ROUNDING if task and task.PROBABILITIES else np.inf
+            limit = 0.5 + ROUNDING if task and task.has_probabilities else np.inf
             for row in np.flatnonzero(~(np.isfinite(values) & (abs(values - 0.5) <= limit)).all(axis=1)):
                 known = np.isfinite(values[row]).all()
                 found = f"for {name} a number that is no probability" if known else f"no number for {name}"
@@ -171,11 +174,11 @@ class Predictor:
         void = [error is not None for error in errors]
         return Batch(images, errors, pixels, {name: _clear(values, void) for name, values in outputs.items()})
 
-    def _answer(self, batch: Batch) -> Iterator[Answer]:
+    def _answer(self, batch: Batch) -> Iterator[Record]:
         answers = {name: task.decode(batch.outputs[name]) for name, task in self.card.tasks.items()}
         for row, (image, error) in enumerate(zip(batch.images, batch.errors, strict=True)):
             found = {} if error else {name: column[row] for name, column in answers.items()}
-            yield {"image": name_image(image), "error": error, "answers": found}
+            yield Record(name_image(image), error, found)
 
 
 def _clear(values: NDArray[np.float32], rows: list[bool]) -> NDArray[np.float32]:

@@ -1,15 +1,40 @@
-"""One answer in other forms: flat, with the columns that a CSV of answers has, and in words."""
+"""The answers to one image: typed, as JSON, as a flat row of a table, and in words."""
 
 import json
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from polyhead.errors import PolyheadError, show_text
 from polyhead.tasks import Answer, Task
 
 Flat = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image and its answers.
+
+    Attributes:
+        image: its name, None for what has none.
+        error: why it has no answers, None where it has.
+        answers: by task; none where there is an error.
+    """
+
+    image: str | None
+    error: str | None
+    answers: Mapping[str, Answer]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as it stands in JSON, see `Predictor.predict`."""
+        answers = {name: answer.to_dict() for name, answer in self.answers.items()}
+        return {"image": self.image, "error": self.error, "answers": answers}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], tasks: Mapping[str, Task]) -> Self:
+        """The record that `to_dict` was made of, of a model with these tasks."""
+        answers = {name: tasks[name].ANSWER.from_dict(answer) for name, answer in values["answers"].items()}
+        return cls(values["image"], values["error"], answers)
 
 
 def flatten_answers(answers: Mapping[str, Answer]) -> Flat:
@@ -18,22 +43,13 @@ def flatten_answers(answers: Mapping[str, Answer]) -> Flat:
     Several labels stand in one cell with `|` between them (`none` for none), `top` is JSON text, and `probabilities`
     has a column `TASK.probabilities.LABEL` a label.
     """
-    flat: Flat = {}
-    for name, answer in answers.items():
-        for key, value in answer.items():
-            if isinstance(value, dict):
-                flat |= {f"{name}.{key}.{label}": number for label, number in value.items()}
-            elif isinstance(value, list):
-                flat[f"{name}.{key}"] = "|".join(value) or "none" if key == "answer" else json.dumps(value)
-            else:
-                flat[f"{name}.{key}"] = value
-    return flat
+    return {f"{name}.{key}": cell for name, answer in answers.items() for key, cell in answer.to_columns().items()}
 
 
 def flat_form(tasks: Mapping[str, Task]) -> Flat:
     """A row such as `flatten_record` gives for the tasks: its columns, and values of their types."""
-    answers = {name: task.decode(task.constant()[np.newaxis])[0] for name, task in tasks.items()}
-    return flatten_record({"image": "", "error": "", "answers": answers})
+    answers = flatten_answers({name: task.baseline() for name, task in tasks.items()})
+    return {"image": "", "error": "", **answers}
 
 
 def flat_columns(tasks: Mapping[str, Task]) -> list[str]:
@@ -41,43 +57,39 @@ def flat_columns(tasks: Mapping[str, Task]) -> list[str]:
     return list(flat_form(tasks))
 
 
-def flatten_record(record: Answer) -> Flat:
-    """A record (see `Predictor.predict`) as one flat row."""
-    return {"image": record["image"], "error": record["error"], **flatten_answers(record["answers"])}
+def flatten_record(record: Record) -> Flat:
+    """A record as one flat row."""
+    return {"image": record.image, "error": record.error, **flatten_answers(record.answers)}
 
 
 def tell_answer(answer: Answer) -> str:
-    """An answer as a person reads it: `dress (89.04%)`, `dress (41.20%, unsure)`, `27.3 years`."""
-    text = answer["answer"]
-    text = ", ".join(text) or "none" if isinstance(text, list) else text
-    if "unit" in answer:
-        return show_text(f"{text:.4g} {answer['unit']}".strip())
-    return show_text(f"{text} ({answer['probability']:.2%}{', unsure' if answer['unsure'] else ''})")
+    """An answer as a person reads it, in one line: `dress (89.04%)`, `dress (41.20%, unsure)`, `27.3 years`."""
+    return show_text(str(answer))
 
 
-def tell_record(record: Answer) -> str:
+def tell_record(record: Record) -> str:
     """A record as one line: the image and its answers, or why there are none."""
-    answers = ", ".join(f"{name}: {tell_answer(answer)}" for name, answer in record["answers"].items())
-    return show_text(f"{record['image']}: {record['error'] or answers}")
+    answers = ", ".join(f"{name}: {tell_answer(answer)}" for name, answer in record.answers.items())
+    return show_text(f"{record.image}: {record.error or answers}")
 
 
-def name_openly(record: Answer) -> Answer:
+def name_openly(record: Record) -> Record:
     """A record that may leave the program: its image's name as one line of Unicode, which a file's name need not be.
 
     Everything that is written or printed of files goes through here, and the files themselves keep their names.
     """
-    return record if record["image"] is None else {**record, "image": show_text(record["image"])}
+    return record if record.image is None else replace(record, image=show_text(record.image))
 
 
-def write_json(record: Answer) -> str:
+def write_json(record: Record) -> str:
     """A record as a line of JSON.
 
     Raises:
         PolyheadError: an answer is not finite, which JSON has no word for.
     """
     try:
-        return json.dumps(record, ensure_ascii=False, allow_nan=False)
+        return json.dumps(record.to_dict(), ensure_ascii=False, allow_nan=False)
     except ValueError:
         raise PolyheadError(
-            f"{record['image']}: an answer is NaN or infinite, which JSON cannot hold: the model is damaged; train anew"
+            f"{record.image}: an answer is NaN or infinite, which JSON cannot hold: the model is damaged; train anew"
         ) from None

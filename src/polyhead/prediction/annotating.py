@@ -12,9 +12,8 @@ from polyhead.errors import PolyheadError
 from polyhead.files import write_beside
 from polyhead.model.ordered_map import map_ordered
 from polyhead.model.predictor import count_cores
-from polyhead.model.records import tell_answer
+from polyhead.model.records import Record, tell_answer
 from polyhead.progress import Progress
-from polyhead.tasks import Answer
 
 SURE, UNSURE, BACKGROUND = (60, 255, 90), (255, 200, 40), (0, 0, 0, 180)
 SMALLEST_TEXT = 14  # pixels; below, letters run into each other
@@ -25,7 +24,7 @@ LINE_LETTERS = 26  # the least that a line has room for
 Line = tuple[str, tuple[int, int, int]]
 
 
-def draw_answers(picture: Image.Image, record: Answer) -> Image.Image:
+def draw_answers(picture: Image.Image, record: Record) -> Image.Image:
     """An RGB picture with a line a task on it, such as `category: dress (89.04%)`; amber where it is unsure.
 
     The lines stand at the top left, on a dark and see-through box, with a black outline. Small pictures are enlarged
@@ -48,7 +47,7 @@ def draw_answers(picture: Image.Image, record: Answer) -> Image.Image:
     return canvas
 
 
-def annotate_images(records: Iterable[Answer], root: Path, out: Path, progress: Progress) -> Iterator[Answer]:
+def annotate_images(records: Iterable[Record], root: Path, out: Path, progress: Progress) -> Iterator[Record]:
     """Pass records of files on, and write each one's image with its answers to `out`, as it lies relative to `root`.
 
     The file keeps its format. An image that cannot be read is left out; one that cannot be drawn on is told of; one
@@ -59,14 +58,14 @@ def annotate_images(records: Iterable[Answer], root: Path, out: Path, progress: 
     """
     drawn: set[str] = set()
 
-    def place(record: Answer) -> tuple[Answer, Path | None]:
-        path = os.path.abspath(record["image"])
-        if record["error"] is not None or path in drawn:
+    def place(record: Record) -> tuple[Record, Path | None]:
+        path = os.path.abspath(str(record.image))
+        if record.error is not None or path in drawn:
             return record, None
         drawn.add(path)
         return record, out / os.path.relpath(path, root)
 
-    def write(job: tuple[Answer, Path | None]) -> Answer:
+    def write(job: tuple[Record, Path | None]) -> Record:
         record, target = job
         if target:
             try:
@@ -74,14 +73,14 @@ def annotate_images(records: Iterable[Answer], root: Path, out: Path, progress: 
             except PolyheadError:
                 raise
             except Exception as error:  # the format's own: too wide for it, for one; Pillow's writers raise nearly any
-                progress.say(f"{record['image']}: cannot be drawn on: {describe_error(error)}")
+                progress.say(f"{record.image}: cannot be drawn on: {describe_error(error)}")
         return record
 
     return map_ordered(write, map(place, records), count_cores())
 
 
-def _write(record: Answer, target: Path) -> None:
-    picture, form = read_upright(Path(record["image"]))
+def _write(record: Record, target: Path) -> None:
+    picture, form = read_upright(Path(str(record.image)))
     content = _encode(draw_answers(picture, record), "JPEG" if form == "MPO" else form)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,11 +101,11 @@ def _encode(picture: Image.Image, form: str) -> bytes:
     return file.getvalue()
 
 
-def _wrap(record: Answer, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> Sequence[Line]:
+def _wrap(record: Record, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> Sequence[Line]:
     """The answers' lines, broken between words where they are wider than `width` pixels."""
     lines: list[Line] = []
-    for name, answer in record["answers"].items():
-        color = UNSURE if answer["unsure"] else SURE
+    for name, answer in record.answers.items():
+        color = UNSURE if answer.unsure else SURE
         line = ""
         for word in f"{name}: {tell_answer(answer)}".split():
             longer = f"{line} {word}".strip()

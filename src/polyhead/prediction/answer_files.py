@@ -14,8 +14,8 @@ from polyhead.errors import PolyheadError, show_text
 from polyhead.extras import require
 from polyhead.files import LONGEST_NAME, write_beside
 from polyhead.model.card import Card
-from polyhead.model.records import flat_columns, flat_form, flatten_record
-from polyhead.tasks import Answer, Task
+from polyhead.model.records import Record, flat_columns, flat_form, flatten_record
+from polyhead.tasks import Task
 
 ROW_GROUP = 10_000  # rows of a Parquet file, as many as are in memory at a time
 LONGEST_ROW = 2**20  # bytes of a CSV
@@ -77,7 +77,7 @@ class CsvAnswers:
             )
         return left
 
-    def write(self, records: Iterable[Answer]) -> int:
+    def write(self, records: Iterable[Record]) -> int:
         """Add the records' rows and finish the file; how many of all its rows hold an error."""
         target = self.path if self._through else self.part
         with _telling(self.path):
@@ -86,7 +86,7 @@ class CsvAnswers:
                 if self._through or not file.tell():
                     writer.writeheader()
                 for record in records:
-                    self._failed += record["error"] is not None
+                    self._failed += record.error is not None
                     writer.writerow(flatten_record(record))
             if not self._through:
                 os.replace(self.part, self.path)
@@ -115,7 +115,7 @@ class CsvAnswers:
                 raise PolyheadError(f"{self.part}: is damaged; delete it to begin anew") from None
 
 
-def write_parquet(records: Iterable[Answer], tasks: Mapping[str, Task], path: Path) -> int:
+def write_parquet(records: Iterable[Record], tasks: Mapping[str, Task], path: Path) -> int:
     """Write records as Parquet, with the columns of the CSV, typed; how many of them hold an error.
 
     Raises:
@@ -130,7 +130,7 @@ def write_parquet(records: Iterable[Answer], tasks: Mapping[str, Task], path: Pa
     failed, left = 0, iter(records)
     with write_beside(path) as beside, parquet.ParquetWriter(beside, schema) as writer:
         while group := list(islice(left, ROW_GROUP)):
-            failed += sum(record["error"] is not None for record in group)
+            failed += sum(record.error is not None for record in group)
             rows = [flatten_record(record) for record in group]
             writer.write_table(pyarrow.Table.from_pylist(rows, schema))
     return failed

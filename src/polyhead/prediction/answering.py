@@ -8,14 +8,13 @@ from typing import Literal
 from polyhead.errors import PolyheadError
 from polyhead.folders import restore_replaced
 from polyhead.model.predictor import Predictor
-from polyhead.model.records import name_openly
+from polyhead.model.records import Record, name_openly
 from polyhead.prediction import fashionai
 from polyhead.prediction.annotating import annotate_images
 from polyhead.prediction.answer_files import CsvAnswers, write_parquet
 from polyhead.prediction.gather import Files, gather_files
 from polyhead.prediction.ray_engine import predict_on_ray
 from polyhead.progress import SILENT, Progress
-from polyhead.tasks import Answer
 
 Engine = Literal["threads", "ray"]
 
@@ -55,8 +54,8 @@ class Answering:
         self._engine = engine
         self._progress = progress
 
-    def records(self) -> Iterator[Answer]:
-        """A record for each image (see `Predictor.predict`), named as `name_openly` names it."""
+    def records(self) -> Iterator[Record]:
+        """A record for each image named as `name_openly` names it."""
         return self._answer(self.files.paths)
 
     def to_csv(self, path: Path) -> int:
@@ -68,11 +67,11 @@ class Answering:
         """Write the answers as Parquet; how many images have none."""
         return write_parquet(self.records(), self.predictor.card.tasks, path)
 
-    def _answer(self, paths: Sequence[Path]) -> Iterator[Answer]:
+    def _answer(self, paths: Sequence[Path]) -> Iterator[Record]:
         done = len(self.files.paths) - len(paths)
         if done:
             self._progress.say(f"going on after {done:,} images")
-        records = predict_on_ray(self.predictor, paths) if self._engine == "ray" else self.predictor.predict(paths)
+        records = predict_on_ray(self.predictor, paths) if self._engine == "ray" else self.predictor.answer(paths)
         if self._annotate:
             out = self._annotate
             if not done and out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -80,7 +79,7 @@ class Answering:
             records = annotate_images(records, self.files.root, out, self._progress)
         return self._count(records, done)
 
-    def _count(self, records: Iterator[Answer], done: int) -> Iterator[Answer]:
+    def _count(self, records: Iterator[Record], done: int) -> Iterator[Record]:
         advance = self._progress.track("Answering", len(self.files.paths))
         advance(done)
         for record in records:

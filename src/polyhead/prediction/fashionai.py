@@ -70,10 +70,10 @@ def _answer(questions: Sequence[Question], predictor: Predictor, progress: Progr
 
 def _order_classes(task: Task, outputs: Array) -> Array:
     """Probabilities (n, classes) by the classes' places in the source, where the task maps those; 0 if unlearnt."""
-    shares = dict(zip(task.names, task.shares(outputs).T, strict=True))
-    places = [str(place) for place in range(len(task.values))]
-    order = [task.values[place] for place in places] if places and set(places) == set(task.values) else task.names
-    return np.column_stack([shares.get(name, np.zeros(len(outputs))) for name in order])
+    probabilities = dict(zip(task.names, task.probabilities(outputs).T, strict=True))
+    indices = [str(index) for index in range(len(task.values))]
+    order = [task.values[index] for index in indices] if indices and set(indices) == set(task.values) else task.names
+    return np.column_stack([probabilities.get(name, np.zeros(len(outputs))) for name in order])
 
 
 def _read_questions(file: Path, tasks: Mapping[str, Task]) -> list[Question]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from polyhead.extras import require
 from polyhead.model.predictor import Predictor
+from polyhead.model.records import Record
 from polyhead.processes import SAFE_IMPORTS, safe_imports
-from polyhead.tasks import Answer
 
 PORTION = 64  # images that a worker is handed at a time: what is done again where one is lost
 SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what Ray sets for a job's own program
@@ -31,8 +31,8 @@ class Worker:
         return {"record": [json.dumps(record) for record in named]}
 
 
-def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Answer]:
-    """The records of `Predictor.predict`, in the order of completion.
+def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Record]:
+    """The records of `Predictor.answer`, in the order of completion.
 
     The cluster is the one that `RAY_ADDRESS` names or that this program has joined; without one, all cores of this
     machine. Model and images must lie where every machine of it finds them. What a lost worker had in hand is given to
@@ -65,4 +65,4 @@ def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Ans
         concurrency=workers,
     )
     for row in answered.iter_rows():
-        yield json.loads(row["record"])
+        yield Record.from_dict(json.loads(row["record"]), predictor.card.tasks)

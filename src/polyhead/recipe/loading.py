@@ -17,6 +17,7 @@ from polyhead.recipe.builtin import built_in_names, read_text
 from polyhead.recipe.plugins import load_named_plugins
 from polyhead.recipe.schema import Recipe
 from polyhead.recipe.yaml import DEEPEST, LONGEST, read_yaml
+from polyhead.tasks import KINDS, Task, is_learnt
 
 RecipeLike: TypeAlias = str | os.PathLike[str] | Mapping[str, object] | Recipe  # a name, a file, its values, itself
 Changes: TypeAlias = Iterable[str | Mapping[str, object]] | Mapping[str, object]  # "a.b=value", or {"a.b": value}
@@ -184,8 +185,7 @@ def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, every key with its own: what `check_recipe` reads."""
-    learnt = {name: set(task.LEARNT) for name, task in recipe.tasks.items()}
-    return recipe.model_dump(mode="json", exclude={"tasks": learnt}, exclude_none=True)
+    return recipe.model_dump(mode="json", exclude={"tasks": {"__all__": {"fitted"}}}, exclude_none=True)
 
 
 def write_recipe(recipe: Recipe) -> str:
@@ -220,6 +220,8 @@ def _explain(error: ValidationError, raw: Any) -> str:
         message = str(context["error"])
         return f"{key}: {message}" if key else message
     if kind == "extra_forbidden":
+        if any(is_learnt(model, keys[-1]) for model in _models_at(first["loc"][:-1])):
+            return f"{key}: is learnt from the data; take it out"
         return f"{key}: there is no such key{_tell_fields(first['loc'], keys[-1])}"
     if kind == "missing":
         return (
@@ -296,7 +298,7 @@ def _models_at(location: tuple[int | str, ...]) -> list[type[BaseModel]]:
 
 def _fields(model: type[BaseModel]) -> list[str]:
     """The keys that a part of a recipe may have."""
-    return [name for name in model.model_fields if name not in getattr(model, "LEARNT", ())]
+    return [name for name in model.model_fields if not is_learnt(model, name)]
 
 
 def _step(parent: type[BaseModel], item: int | str) -> list[type[BaseModel]]:
@@ -307,6 +309,8 @@ def _step(parent: type[BaseModel], item: int | str) -> list[type[BaseModel]]:
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
+    if annotation is Task:
+        return list(KINDS.values())
     if get_args(annotation):
         return [model for argument in get_args(annotation) for model in _models(argument)]
     return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []

@@ -34,7 +34,7 @@ from polyhead.recipe.sources import (
 )
 from polyhead.recipe.training import TrainingRecipe
 from polyhead.tasks import KINDS, AnyTask, Task
-from polyhead.tasks.task import keys_as_text, number_as_text
+from polyhead.tasks.label_text import keys_as_text, number_as_text
 
 RESERVED = frozenset({"features", "path", "split", "content", "image", "error", "joint", "loss", "epoch", "seconds"})
 SPLITS = ("train", "valid", "test", "unseen")
@@ -166,9 +166,8 @@ class Recipe(EditableRecipe):
                     f"one of {', '.join(sorted(RESERVED))}"
                 )
             _check_names(name, task)
-            for field in task.LEARNT:
-                if field in task.model_fields_set:
-                    raise ValueError(f"tasks.{name}.{field}: is learnt from the data; take it out")
+            if task.fitted is not None:
+                raise ValueError(f"tasks.{name}.fitted: is learnt from the data; take it out")
             self._check_compared(name)
             if isinstance(self.data.source, FilesSource | FoldersSource):
                 given = pattern_fields(self.data.source.pattern)
@@ -189,10 +188,10 @@ class Recipe(EditableRecipe):
                 "training.patience out, or give validation a share of its own"
             )
         for name, task in self.tasks.items():
-            if task.chosen and not self.may_choose:
+            for key in task.needs_validation if not self.may_choose else ():
                 raise ValueError(
-                    f"data.split.valid: no image may choose what tasks.{name}.{task.chosen[0]} asks for; take that "
-                    "out, or give validation a share of its own"
+                    f"data.split.valid: no image may choose what tasks.{name}.{key} asks for; take that out, or give "
+                    "validation a share of its own"
                 )
         return self
 
@@ -201,7 +200,7 @@ class Recipe(EditableRecipe):
         dropped = source.drop if isinstance(source, CelebaSource) else []
         if not task.names or (isinstance(source, CelebaSource) and source.keep):  # what is not kept is dropped
             return
-        for label in task.compared:
+        for label in task.published_labels:
             _check_known(f"tasks.{name}.published.accuracy", label, [*task.names, *dropped], "the task's labels")
 
     def _check_combination(self, row: dict[str, str]) -> None:

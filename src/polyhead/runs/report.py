@@ -68,7 +68,7 @@ def report_data(folder: Path, dataset: Dataset) -> Path:
     recipe, tasks = dataset.recipe, dict(dataset.recipe.tasks)
     for name, task in recipe.tasks.items():
         try:
-            tasks[name] = task.learn(name, list(dataset.table.frame[name]))
+            tasks[name] = task.fit(name, list(dataset.table.frame[name]))
         except PolyheadError:  # it cannot be trained on, and is shown all the same
             continue
     report = Report(
@@ -120,7 +120,7 @@ def warn_of_overfitting(run: RunFolder, evaluation: Mapping[str, Any]) -> list[s
 
 def _remark(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> list[str]:
     remarks = []
-    plain = [name for name, task in tasks.items() if task.FOUND and task == task.uncalibrated()]
+    plain = [name for name, task in tasks.items() if task.has_probabilities and task == task.uncalibrated()]
     if recipe.data.split.valid == "test":
         remarks.append(
             "As published, the test images were also watched during training (as validation); nothing was chosen by "

@@ -150,7 +150,7 @@ def _fit_tasks(dataset: Dataset) -> dict[str, Task]:
     recipe, frame, rows = dataset.recipe, dataset.table.frame, dataset.rows_of("train")
     if WEIGHT in frame and not frame[WEIGHT].iloc[rows].astype(float).any():
         raise PolyheadError(f"data.weight: {recipe.data.weight} is 0 in every row of the training split")
-    return {name: task.learn(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
+    return {name: task.fit(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
 
 
 def _complete_network(run: RunFolder, dataset: Dataset) -> Recipe:

@@ -153,8 +153,14 @@ async def model(request: Request) -> Response:
     desk = _desk(request)
     card = desk.service.card
     tasks = {
-        name: task.model_dump(include={"kind", "unit", "counts"})
-        | {"labels": task.names, "figures": card.figures.get(name, {}), "baseline": card.baseline.get(name, {})}
+        name: {
+            "kind": task.kind,
+            "labels": task.names,
+            "counts": task.counts,
+            **({"unit": task.error_unit} if task.numeric else {}),
+            "figures": card.figures.get(name, {}),
+            "baseline": card.baseline.get(name, {}),
+        }
         for name, task in card.tasks.items()
     }
     said = card.model_dump(include={"name", "description", "note", "version", "fingerprint", "parameters", "rows"})

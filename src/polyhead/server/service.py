@@ -66,12 +66,12 @@ class Service:
         task = self.card.tasks[task_name]
         pixels = await self._in_thread(partial(self._decode, upload.content))
         whole = (await self._run(lambda: pixels[np.newaxis]))[task_name]
-        label = task.main_label(task.decode(whole)[0]) if label is None else label
-        value = float(task.support(whole, label)[0])
+        label = task.decode(whole)[0].main_label if label is None else label
+        value = float(task.evidence(whole, label)[0])
         covers, shape = list_covers(self.card.image.size)
         batches = [covers[first : first + BATCH] for first in range(0, len(covers), BATCH)]
         parts = await asyncio.gather(*(self._run(partial(cover_each, pixels, batch)) for batch in batches))
-        changes = task.support(np.concatenate([part[task_name] for part in parts]), label).reshape(shape) - value
+        changes = task.evidence(np.concatenate([part[task_name] for part in parts]), label).reshape(shape) - value
         if not np.isfinite(changes).all():
             raise ImageError(NO_ANSWER)
         found = {"image": upload.name, "task": task_name, "label": label, "value": value}

@@ -1,29 +1,23 @@
-"""The five kinds of question that one image can answer: the half that needs no Keras (its twin: `training/heads.py`).
+"""The kinds of question that one image can answer: the half that needs no Keras (its twin: `training/heads.py`).
 
-A task is what a recipe says of one output (its fields), together with what the training split taught (`learn` returns a
-copy that knows it). It reads a label out of text, turns labels into targets and the model's outputs into answers, and
-says how good those are. Everything that varies with the kind stands here and in its twin; nothing else asks for it.
+Three things are told apart. A `Task` says what the recipe says of one output; its `fitted`, what training and
+validation found (`fit` and `calibrate` return a copy that knows it); an `Answer`, what is answered of one image.
+A task reads a label out of text, turns labels into targets and the model's outputs into answers, and says how good
+those are. Everything that varies with the kind stands here and in its twin; nothing else asks for it.
 
 A label is text, and blank ("") where it is unknown. Targets are float32, NaN where unknown.
 """
 
-from typing import Annotated
-
-from pydantic import Field
-
-from polyhead.tasks.classes import Binary, Categorical, Ordinal
-from polyhead.tasks.multilabel import MultiLabel
-from polyhead.tasks.regression import Regression
-from polyhead.tasks.task import Answer, Array, Labels, Task
-
-KINDS: dict[str, type[Task]] = {
-    "categorical": Categorical,
-    "multilabel": MultiLabel,
-    "binary": Binary,
-    "regression": Regression,
-    "ordinal": Ordinal,
-}
-AnyTask = Annotated[Categorical | MultiLabel | Binary | Regression | Ordinal, Field(discriminator="kind")]
+from polyhead.tasks.answers import Answer, LabelAnswer
+from polyhead.tasks.binary import Binary, BinaryAnswer, FittedBinary
+from polyhead.tasks.categorical import Categorical, CategoricalAnswer, FittedCategorical
+from polyhead.tasks.fitted import Fitted
+from polyhead.tasks.kinds import KINDS, AnyTask, StoredTask, is_learnt
+from polyhead.tasks.metrics import Array, Labels, Numbers
+from polyhead.tasks.multilabel import FittedMultiLabel, MultiLabel, MultiLabelAnswer
+from polyhead.tasks.ordinal import FittedOrdinal, Ordinal, OrdinalAnswer
+from polyhead.tasks.regression import FittedRegression, Regression, RegressionAnswer
+from polyhead.tasks.task import Task
 
 __all__ = [
     "KINDS",
@@ -31,10 +25,25 @@ __all__ = [
     "AnyTask",
     "Array",
     "Binary",
+    "BinaryAnswer",
     "Categorical",
+    "CategoricalAnswer",
+    "Fitted",
+    "FittedBinary",
+    "FittedCategorical",
+    "FittedMultiLabel",
+    "FittedOrdinal",
+    "FittedRegression",
+    "LabelAnswer",
     "Labels",
     "MultiLabel",
+    "MultiLabelAnswer",
+    "Numbers",
     "Ordinal",
+    "OrdinalAnswer",
     "Regression",
+    "RegressionAnswer",
+    "StoredTask",
     "Task",
+    "is_learnt",
 ]

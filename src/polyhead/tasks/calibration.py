@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyhead.extras import require
-
-Array = NDArray[np.floating]
+from polyhead.tasks.metrics import Array
 
 BINS = 15  # of Guo et al.
 HOTTEST = 20.0  # a temperature is sought between 1/20 and 20
@@ -37,8 +36,8 @@ def temper(probabilities: Array, temperature: float) -> Array:
     if temperature == 1:
         return probabilities
     logs = np.log(np.maximum(probabilities.astype(float), SMALLEST)) / temperature
-    shares = np.exp(logs - logs.max(axis=-1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))
+    powers = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def log_odds(yes: Array, no: Array) -> Array:
@@ -55,7 +54,7 @@ def fit_temperature(probabilities: Array, truth: NDArray[np.integer]) -> float:
 
     Args:
         probabilities: (n, k) of the alternatives.
-        truth: (n,) the place of the true one.
+        truth: (n,) the index of the true one.
     """
     require("calibration", "report")
     from scipy.optimize import minimize_scalar
@@ -86,8 +85,8 @@ def choose_threshold(truth: NDArray[np.bool_], scores: Array) -> float:
     cuts = np.array([max(values[0] / 2, SMALLEST), *between, 0.5])
     said = len(scores) - np.searchsorted(np.sort(scores), cuts)
     hits = truth.sum() - np.searchsorted(np.sort(scores[truth]), cuts)
-    figures = 2 * hits / np.maximum(said + truth.sum(), 1)
-    best = cuts[figures >= figures.max() - 1e-12]
+    f1 = 2 * hits / np.maximum(said + truth.sum(), 1)
+    best = cuts[f1 >= f1.max() - 1e-12]
     return float(best[np.abs(best - 0.5).argmin()])
 
 
@@ -118,10 +117,10 @@ def measure_reliability(certainty: Array, right: Array) -> list[dict[str, Any]]:
     Returns:
         A dict a bin, from 0 to 1: `n` answers, their mean `probability` and `accuracy`, None without any.
     """
-    places = np.clip(np.ceil(certainty.astype(float) * BINS).astype(int) - 1, 0, BINS - 1)  # (low, high]
+    bins = np.clip(np.ceil(certainty.astype(float) * BINS).astype(int) - 1, 0, BINS - 1)  # (low, high]
     rows = []
-    for place in range(BINS):
-        inside = places == place
+    for number in range(BINS):
+        inside = bins == number
         count = int(inside.sum())
         means = [float(values[inside].mean()) if count else None for values in (certainty, right)]
         rows.append({"n": count, "probability": means[0], "accuracy": means[1]})
@@ -149,14 +148,14 @@ def measure_coverage(certainty: Array, right: Array, known: Array) -> tuple[Arra
         known: (n,) of so many that are known, 1 or more.
 
     Returns:
-        A point for every certainty that occurs, the highest first: that certainty, the share of the images whose answer
-        is as sure or surer, and the share of their known labels that is right. (k,) each.
+        A point for every certainty that occurs, the highest first: that certainty, the fraction of the images whose
+        answer is as sure or surer, and the fraction of their known labels that is right. (k,) each.
     """
     order = np.argsort(-certainty, kind="stable")
     last = np.flatnonzero(np.diff(certainty[order], append=-1.0))  # of those that are equally sure
-    shares = (last + 1) / len(order)
+    answered = (last + 1) / len(order)
     accuracies = np.cumsum(right[order])[last] / np.cumsum(known[order])[last]
-    return certainty[order][last].astype(float), shares, accuracies
+    return certainty[order][last].astype(float), answered, accuracies
 
 
 def choose_unsure(certainty: Array, right: Array, known: Array, wanted: float) -> float:

@@ -1,6 +1,6 @@
 """Numbers that say how good answers are: plain arrays in, plain dicts out, over rows whose label is known.
 
-Every function expects at least one row. Figures are scikit-learn's, under the names that it uses; a precision or
+Every function expects at least one row. Metrics are scikit-learn's, under the names that it uses; a precision or
 recall without any case counts as 0.
 """
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from polyhead.extras import require
 
+Array = NDArray[np.floating]
+Labels = Sequence[str]  # text, "" where unknown
 Numbers = dict[str, Any]
 AVERAGES = ("macro", "weighted")
 
@@ -26,7 +28,7 @@ def measure_classes(truth: Sequence[str], answers: Sequence[str], order: Sequenc
         order: classes in the order to show them; labels that are not among them follow, sorted.
     """
     require("evaluation", "report")
-    from sklearn.metrics import precision_recall_fscore_support
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     present = set(truth) | set(answers)
     labels = [label for label in order if label in present] + sorted(present - set(order))
@@ -39,10 +41,10 @@ def measure_classes(truth: Sequence[str], answers: Sequence[str], order: Sequenc
         label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
         for label, p, r, f, s in zip(labels, *columns, strict=True)
     }
-    places = {label: place for place, label in enumerate(labels)}
-    matrix = np.zeros((len(labels), len(labels)), int)
-    np.add.at(matrix, ([places[label] for label in truth], [places[label] for label in answers]), 1)
-    return found | {"confusion": {"labels": labels, "matrix": matrix.tolist()}}
+    # scikit-learn warns where there is a single label.
+    alone = len(labels) == 1
+    matrix = [[len(truth)]] if alone else confusion_matrix(truth, answers, labels=labels).tolist()
+    return found | {"confusion": {"labels": labels, "matrix": matrix}}
 
 
 def measure_ranking(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> Numbers:
@@ -83,15 +85,15 @@ def measure_labels(
         per_label[name] = {"n": int(known.sum()), "rate": float(yes.mean()), "accuracy": float(np.mean(yes == said))}
         per_label[name] |= {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
         per_label[name] |= measure_ranking(yes, score[known])
-    labelled = [figures for figures in per_label.values() if figures["n"]]
+    labelled = [row for row in per_label.values() if row["n"]]
     whole = ~np.isnan(truth).any(axis=1)
     exact = ((truth == 1) == (scores >= cuts)).all(axis=1)[whole]
     found: Numbers = {
-        "accuracy": float(np.mean([figures["accuracy"] for figures in labelled])),
-        "macro_f1": float(np.mean([figures["f1"] for figures in labelled])),
+        "accuracy": float(np.mean([row["accuracy"] for row in labelled])),
+        "macro_f1": float(np.mean([row["f1"] for row in labelled])),
         "exact_match": float(exact.mean()) if len(exact) else None,
     }
-    precisions = [figures["average_precision"] for figures in labelled if "average_precision" in figures]
+    precisions = [row["average_precision"] for row in labelled if "average_precision" in row]
     found["mean_average_precision"] = float(np.mean(precisions)) if precisions else None
     return found | {"per_label": per_label}
 
@@ -109,10 +111,10 @@ def measure_numbers(truth: NDArray[np.floating], answers: NDArray[np.floating]) 
 
 def measure_ranges(truth: NDArray[np.floating], answers: NDArray[np.floating], edges: Sequence[float]) -> list[Numbers]:
     """MAE apart for every range of the label between the inner `edges`; None for a range without rows."""
-    places = np.digitize(truth, edges)
+    ranges = np.digitize(truth, edges)
     rows = []
-    for place, name in enumerate(range_names(edges)):
-        errors = np.abs(answers - truth)[places == place]
+    for number, name in enumerate(range_names(edges)):
+        errors = np.abs(answers - truth)[ranges == number]
         rows.append({"range": name, "n": len(errors), "mae": float(errors.mean()) if len(errors) else None})
     return rows
 

@@ -1,43 +1,151 @@
-"""Tasks whose answer is any number of labels at once."""
+"""Any number of labels at once."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError, shorten
 from polyhead.fields import DottedPath
-from polyhead.tasks import metrics
-from polyhead.tasks.calibrated import YesNo
-from polyhead.tasks.labelled import OTHER, Labelled, RareLabels, weigh_labels
-from polyhead.tasks.metrics import Numbers
+from polyhead.tasks import certainty, label_loss, yes_no
+from polyhead.tasks.answers import Answer, describe_probability
+from polyhead.tasks.fitted import (
+    CalibratedOn,
+    Counts,
+    Fitted,
+    LabelList,
+    Temperature,
+    UnsureBelow,
+    check_among,
+    check_thresholds,
+)
+from polyhead.tasks.label_sets import (
+    NONE,
+    check_plain,
+    count_labels,
+    encode_labels,
+    read_flags,
+    rename_labels,
+    write_labels,
+)
+from polyhead.tasks.label_text import check_label, fraction_of_rows, natural_key
+from polyhead.tasks.metrics import Array, Labels, Numbers, measure_labels
 from polyhead.tasks.published import Published
-from polyhead.tasks.task import Answer, Array, Labels, natural_key
+from polyhead.tasks.rare_labels import MinCount, Rare, RareLabels
+from polyhead.tasks.task import Task
 
-YES = frozenset({"1", "1.0", "yes", "true", "y", "t"})
-NO = frozenset({"0", "0.0", "-1", "no", "false", "n", "f"})
+USED_WITH = label_loss.USED_WITH | dict.fromkeys(("focusing_yes", "focusing_no", "margin"), ("loss", "asymmetric"))
 
 
-class MultiLabel(RareLabels, YesNo):
+@dataclass(frozen=True, slots=True)
+class MultiLabelAnswer(Answer):
+    """Any number of labels.
+
+    Attributes:
+        answer: the labels, in the task's order.
+        probability: that of the least certain yes or no among all labels, 0 to 1.
+        unsure: whether that is below the one that the recipe's accuracy needs.
+        probabilities: of a yes for each of the task's labels.
+    """
+
+    answer: tuple[str, ...]
+    probability: float
+    unsure: bool
+    probabilities: Mapping[str, float]
+
+    @property
+    def label(self) -> str:
+        return "|".join(self.answer) or NONE
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.answer
+
+    @property
+    def main_label(self) -> str:
+        """The likeliest of those answered, or of all."""
+        return max(self.answer or self.probabilities, key=lambda label: self.probabilities[label])
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "answer": list(self.answer),
+            "probability": self.probability,
+            "unsure": self.unsure,
+            "probabilities": dict(self.probabilities),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        return cls(tuple(values["answer"]), values["probability"], values["unsure"], values["probabilities"])
+
+    def to_columns(self) -> dict[str, Any]:
+        found = {"answer": self.label, "probability": self.probability, "unsure": self.unsure}
+        return found | {f"probabilities.{label}": number for label, number in self.probabilities.items()}
+
+    def differences(self, label: str) -> list[tuple[str, float]]:
+        words = label.split("|")
+        return [
+            (name, probability)
+            for name, probability in self.probabilities.items()
+            if f"?{name}" not in words and (name in self.answer) != (name in words)
+        ]
+
+    def __str__(self) -> str:
+        return describe_probability(", ".join(self.answer) or NONE, self.probability, self.unsure)
+
+
+class FittedMultiLabel(Fitted):
+    """What training and validation found.
+
+    Attributes:
+        labels: what the outputs stand for, in order.
+        counts: training rows in which each label is yes.
+        known: training rows in which each label is known, yes or no.
+        rare_counts: training rows of each rare label.
+        thresholds: from which calibrated probability on each label is a yes; one half if absent.
+    """
+
+    labels: LabelList
+    counts: Counts = Field({})
+    known: Counts = Field({})
+    rare_counts: Counts = Field({})
+    calibrated_on: CalibratedOn = 0
+    temperature: Temperature = 1.0
+    unsure_below: UnsureBelow = 0.0
+    thresholds: dict[str, float] = Field({})
+
+    @field_validator("counts", "known")
+    @classmethod
+    def _of_its_labels(cls, counts: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+        check_among(counts, info.data.get("labels", counts))
+        return counts
+
+    @field_validator("thresholds")
+    @classmethod
+    def _for_its_labels(cls, thresholds: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        check_thresholds(thresholds, info.data.get("labels", thresholds))
+        return thresholds
+
+
+class MultiLabel(Task):
     """Any number of labels at once, each yes or no.
 
     A label text is `a|b` (yes to both, no to the others), `none`, or blank; `a|?c` leaves c alone unknown.
     """
 
-    LEARNT: ClassVar[tuple[str, ...]] = (*YesNo.LEARNT, "known", "rare_counts")
-    IN_JOINT: ClassVar[bool] = False
-    LABELS: ClassVar[str] = "labels"
-    FEWEST: ClassVar[int] = 1
-    NONE: ClassVar[str] = "none"
-    USED_WITH: ClassVar[dict[str, tuple[str, str]]] = Labelled.USED_WITH | dict.fromkeys(
-        ("focusing_yes", "focusing_no", "margin"), ("loss", "asymmetric")
-    )
+    ANSWER: ClassVar[type[Answer]] = MultiLabelAnswer
+    UNCALIBRATED: ClassVar[Mapping[str, Any]] = {**certainty.UNCALIBRATED, "thresholds": {}}
+    several: ClassVar[bool] = True
 
     kind: Literal["multilabel"] = "multilabel"
+    calibration: certainty.Calibration = "temperature"
+    answer_accuracy: certainty.AnswerAccuracy = None
+    threshold: yes_no.Threshold = "half"
     loss: Literal["cross_entropy", "focal", "asymmetric", "cosine"] | DottedPath = Field(
         "cross_entropy",
         description="`cross_entropy` of each label; `focal`, times (1 - probability)^focusing (Lin et al. 2017); "
@@ -46,192 +154,212 @@ class MultiLabel(RareLabels, YesNo):
         "labels and their probabilities, which learns as cosine proximity (its negative) does; or a function of your "
         "own, `package.module:function`: see [own parts](own_parts.md).",
     )
+    focusing: label_loss.Focusing = 2.0
     focusing_yes: float = Field(0.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is yes.")
     focusing_no: float = Field(4.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is no.")
     margin: float = Field(
         0.05, ge=0, lt=1, description="With `loss: asymmetric`, what is taken off the probability where a label is no."
     )
+    label_smoothing: label_loss.LabelSmoothing = 0.0
+    class_weight: label_loss.ClassWeight = "none"
+    beta: label_loss.Beta = 0.999
+    min_count: MinCount = 0
+    rare: Rare = "other"
     labels: list[str] = Field([], description="The labels, in order; those of the training split, sorted, if absent.")
     separator: str = Field("|", min_length=1, description="What stands between the labels of one cell.")
     from_columns: list[str] = Field(
         [], description="Columns that hold one label each, named after it, as 1/0, 1/-1 or yes/no; instead of `column`."
     )
     published: Published | None = Field(None, description="Published figures, to stand beside those of the model.")
-    known: SkipJsonSchema[dict[str, int]] = Field(
-        {}, description="Learnt: training rows in which each label is known, yes or no."
-    )
+    fitted: SkipJsonSchema[FittedMultiLabel | None] = None
 
     @model_validator(mode="after")
-    def _plain_labels(self) -> Self:
+    def _agrees(self) -> Self:
+        label_loss.check_effect(self, USED_WITH, type(self).model_fields)
+        self._rare_labels.check()
         for label in self.names:
-            if not label or "|" in label or label.startswith("?") or label == self.NONE:
-                raise ValueError(
-                    f"a label may not be empty or `none`, hold `|` or begin with `?`; got {shorten(label, 60)!r}"
-                )
+            check_plain(label)
         if self.class_weight != "none" and self.loss == "cosine":
             raise ValueError("class_weight has no effect with `loss: cosine`, which sees a row as a whole; take it out")
-        if not self.counts and self.labels and self.from_columns and set(self.labels) != set(self.from_columns):
+        if not self.fitted and self.labels and self.from_columns and set(self.labels) != set(self.from_columns):
             raise ValueError("labels and from_columns differ; leave `labels` out")
         return self
 
-    def check_learnt(self) -> None:
-        super().check_learnt()
-        for key in ("counts", "known"):
-            if others := sorted(set(getattr(self, key)) - set(self.labels)):
-                raise ValueError(f"{key}: {others[0]!r} is not among the labels")
+    @property
+    def state(self) -> FittedMultiLabel:
+        return self.fitted or FittedMultiLabel.model_construct(labels=self.labels or self.from_columns)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return self.state.counts
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self.labels or self.from_columns)
+        return tuple(self.state.labels)
 
     @property
-    def compared(self) -> tuple[str, ...]:
+    def width(self) -> int:
+        return max(len(self.names), 1)
+
+    @property
+    def error_unit(self) -> str:
+        return ""
+
+    @property
+    def needs_validation(self) -> tuple[str, ...]:
+        return certainty.keys_for_validation(self.answer_accuracy, self.threshold)
+
+    @property
+    def published_labels(self) -> tuple[str, ...]:
         return tuple(self.published.accuracy) if self.published else ()
 
-    def columns(self, name: str) -> list[str]:
-        return self.from_columns or super().columns(name)
+    @property
+    def _rare_labels(self) -> RareLabels:
+        return RareLabels(self.min_count, self.rare)
 
-    def settle(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    def columns(self, name: str) -> list[str]:
+        return self.from_columns or [self.column or name]
+
+    def complete_from_source(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """Its columns: those of the labels that it declares, or all."""
         return {} if self.column or self.from_columns else {"from_columns": self.labels or list(texts)}
 
     def recognize(self, texts: Mapping[str, int]) -> tuple[float, dict[str, Any]]:
         """See `Task.recognize`: a row is read where each of its words is one of the labels."""
-        right = 0
-        for text, rows in texts.items():
-            words = [] if text == self.NONE else [word.strip().lstrip("?") for word in text.split(self.separator)]
-            right += rows * all(self.values.get(word, word) in self.names for word in words)
-        return right / max(sum(texts.values()), 1), {"from_columns": []}
+
+        def is_readable(text: str) -> bool:
+            words = [] if text == NONE else [word.strip().lstrip("?") for word in text.split(self.separator)]
+            return all(self.values.get(word, word) in self.names for word in words)
+
+        return fraction_of_rows(texts, set(filter(is_readable, texts))), {"from_columns": []}
 
     def read(self, *cells: str) -> str:
         if self.from_columns:
-            return self._read_columns(cells)
+            states = read_flags(cells, self.from_columns, self.blank)
+            unknown = len(states) == len(self.from_columns) and not any(states.values())
+            return "" if unknown else write_labels(states, self.names)
         text = cells[0].strip()
         if text in ("", *self.blank):
             return ""
-        words = [] if text == self.NONE else [word.strip() for word in text.split(self.separator) if word.strip()]
-        for word in words:
-            label = self._check(self.values.get(word.lstrip("?"), word.lstrip("?")))
-            if "|" in label or label == self.NONE:
+        states = {}
+        for word in [] if text == NONE else [word.strip() for word in text.split(self.separator) if word.strip()]:
+            name = word.lstrip("?")
+            label = check_label(self.values.get(name, name), self.names)
+            if "|" in label or label == NONE:
                 raise ValueError(f"a label may not hold `|` or be `none`; got {shorten(label, 60)!r}")
-        return self._write({self.values.get(w.lstrip("?"), w.lstrip("?")): not w.startswith("?") for w in words})
+            states[label] = not word.startswith("?")
+        return write_labels(states, self.names)
 
-    def _read_columns(self, cells: Labels) -> str:
-        states: dict[str, bool] = {}
-        for label, cell in zip(self.from_columns, cells, strict=True):
-            word = cell.strip().lower()
-            if word in YES or cell.strip() in ("", *self.blank):
-                states[label] = word in YES
-            elif word not in NO:
-                raise ValueError(f"expected 1, 0, yes or no in column {label}; got {shorten(cell, 60)!r}")
-        unknown = len(states) == len(self.from_columns) and not any(states.values())
-        return "" if unknown else self._write(states)
-
-    def _write(self, states: dict[str, bool]) -> str:
-        order = [label for label in self.names if label in states] or sorted(states)
-        return "|".join(label if states[label] else f"?{label}" for label in order) or self.NONE
-
-    def _learn(self, name: str, known: Labels) -> dict[str, Any]:
-        found = {word.lstrip("?") for text in known for word in text.split("|")} - {self.NONE}
+    def _fit(self, name: str, known: Labels) -> FittedMultiLabel:
+        found = {word.lstrip("?") for text in known for word in text.split("|")} - {NONE}
         labels = list(self.names) or sorted(found, key=natural_key)
         if not labels:
             raise PolyheadError(f"tasks.{name}: no row of the training split has any label but none; declare `labels`")
-        learnt = self.model_copy(update={"labels": labels})
-        kept, rare = self._set_aside(name, learnt._count(known)["counts"])
-        learnt = self.model_copy(update={"labels": kept, "rare_counts": rare, "counts": dict.fromkeys(kept, 0)})
-        return {"labels": kept, "rare_counts": rare} | learnt._count(known)
-
-    def _count(self, known: Labels) -> dict[str, dict[str, int]]:
-        """How many rows say yes to each label, and how many say anything of it."""
-        rows = self.encode(known)
-        found = {"counts": np.nansum(rows, axis=0), "known": (~np.isnan(rows)).sum(axis=0)}
-        return {key: dict(zip(self.names, of.astype(int).tolist(), strict=True)) for key, of in found.items()}
+        counts, _ = count_labels(labels, encode_labels(known, labels))
+        kept, rare = self._rare_labels.set_aside(name, counts, fewest=1)
+        counts, rows = count_labels(kept, encode_labels(self._rename(known, kept), kept))
+        return FittedMultiLabel(labels=kept, counts=counts, known=rows, rare_counts=rare)
 
     def class_weights(self) -> Array:
         """How much each label counts in the loss (2, labels): where it is no, and where it is yes."""
-        rows = [(self.known[name] - self.counts[name], self.counts[name]) for name in self.names]
-        return np.array([weigh_labels(pair, self.class_weight, self.beta) for pair in rows]).T
+        known, counts = self.state.known, self.counts
+        rows = [(known[name] - counts[name], counts[name]) for name in self.names]
+        return np.array([label_loss.weigh_labels(pair, self.class_weight, self.beta) for pair in rows]).T
 
-    def _regroup(self, label: str) -> str:
-        own = set(self.names) - ({OTHER} if self.rare == "other" else set())
-        words = label.split("|")
-        kept = [word for word in words if word.lstrip("?") in own]
-        others = set(words) - {*kept, self.NONE}
-        if self.rare == "other" and others:  # yes where one of them is, unknown where that cannot be told
-            kept.append(OTHER if any(not word.startswith("?") for word in others) else f"?{OTHER}")
-        return "|".join(kept) or self.NONE
+    def calibrate(self, labels: Labels, outputs: Array) -> Self:
+        return certainty.calibrate(self, labels, outputs)
+
+    def uncalibrated(self) -> Self:
+        return self.refitted(**self.UNCALIBRATED)
+
+    def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
+        """See `ProbabilityTask.alternatives`: no and yes of each known label."""
+        return yes_no.known_alternatives(self.encode(labels), outputs)
+
+    def choose_thresholds(self, labels: Labels, outputs: Array) -> Self:
+        """See `ProbabilityTask.choose_thresholds`."""
+        if self.threshold == "half":
+            return self
+        found = yes_no.choose_thresholds(self.names, self.encode(labels), self.probabilities(outputs))
+        return self.refitted(thresholds=found)
+
+    def regroup(self, labels: Labels) -> list[str]:
+        return self._rename(labels, self.fitted.labels if self.fitted else [])
+
+    def _rename(self, labels: Labels, kept: Labels) -> list[str]:
+        own, merges = set(kept), self._rare_labels.merges
+        return self._rare_labels.rename(labels, own, lambda text: rename_labels(text, own, merges))
 
     def encode(self, labels: Labels) -> NDArray[np.float32]:
         """Targets (n, labels): 1 yes, 0 no, NaN unknown."""
-        targets = np.zeros((len(labels), len(self.names)), np.float32)
-        places = {label: place for place, label in enumerate(self.names)}
-        for row, text in enumerate(self.regroup(labels)):
-            if not text:
-                targets[row] = np.nan
-            for word in text.split("|") if text else ():
-                if word.lstrip("?") in places:
-                    targets[row, places[word.lstrip("?")]] = np.nan if word.startswith("?") else 1
-        return targets
+        return encode_labels(self.regroup(labels), self.names)
 
-    def shares(self, outputs: Array) -> Array:
+    def strata(self, labels: Labels) -> NDArray[np.float32]:
+        """The yes and no of each label."""
+        return self.encode(labels)
+
+    def probabilities(self, outputs: Array) -> Array:
         """The probability of a yes for each label, at the learnt temperature."""
-        return self._temper(outputs)
+        return yes_no.temper_yes(outputs, self.state.temperature)
 
-    def positions(self, shares: Array) -> Array:
-        """The shares themselves: each label is a question of its own."""
-        return shares
+    def positions(self, values: Array) -> Array:
+        """The values themselves: each label is a question of its own."""
+        return values
 
-    def decode(self, outputs: Array) -> list[Answer]:
+    def decode(self, outputs: Array) -> list[MultiLabelAnswer]:
         """Every label from its threshold on; the answer's own probability is that of its least certain label."""
-        scores = self.shares(outputs)
-        said, certainty = self._say(scores)
+        yes, names, below = self.probabilities(outputs), self.names, self.state.unsure_below
+        said, sure = self._say(yes)
+        rows = zip(said.tolist(), sure.min(axis=1).tolist(), yes.tolist(), strict=True)
         return [
-            {
-                "answer": [name for name, yes in zip(self.names, row, strict=True) if yes],
-                "probability": float(least),
-                "unsure": bool(least < self.unsure_below),
-                "probabilities": {name: float(p) for name, p in zip(self.names, numbers, strict=True)},
-            }
-            for row, least, numbers in zip(said, certainty.min(axis=1), scores, strict=True)
+            MultiLabelAnswer(
+                tuple([name for name, is_yes in zip(names, answered, strict=True) if is_yes]),
+                least,
+                least < below,
+                dict(zip(names, numbers, strict=True)),
+            )
+            for answered, least, numbers in rows
         ]
 
-    def main_label(self, answer: Answer) -> str:
-        """The likeliest of those answered, or of all."""
-        labels: Sequence[str] = answer["answer"] or self.names
-        return max(labels, key=lambda label: answer["probabilities"][label])
-
-    def _say(self, scores: Array) -> tuple[NDArray[np.bool_], Array]:
+    def _say(self, yes: Array) -> tuple[NDArray[np.bool_], Array]:
         """To which labels the probabilities (n, labels) say yes, and the probability of what is said."""
-        said = scores >= self._cuts()
-        return said, np.where(said, scores, 1 - scores)
+        said = yes >= self._thresholds
+        return said, np.where(said, yes, 1 - yes)
+
+    @property
+    def _thresholds(self) -> Array:
+        return yes_no.list_thresholds(self.names, self.state.thresholds)
+
+    def evidence(self, outputs: Array, label: str | None) -> Array:
+        return yes_no.yes_log_odds(self.probabilities(outputs)[:, self.names.index(label or "")], True)
+
+    def show_label(self, label: str) -> str:
+        return label.replace("|", ", ")
 
     def decisions(self, labels: Labels, outputs: Array) -> tuple[Array, Array]:
         """A decision a label."""
-        said, certainty = self._say(self._temper(outputs))
+        said, sure = self._say(self.probabilities(outputs))
         truth = self.encode(labels)
-        return certainty, np.where(np.isnan(truth), np.nan, (truth == 1) == said)
+        return sure, np.where(np.isnan(truth), np.nan, (truth == 1) == said)
 
-    def constant(self) -> Array:
-        return np.array([float(2 * self.counts.get(name, 0) >= self.known.get(name, 0)) for name in self.names])
+    def mistakes(self, labels: Labels, outputs: Array) -> Array:
+        return certainty.size_mistakes(*self.decisions(labels, outputs))
 
-    def _measure(self, labels: Labels, outputs: Array) -> Numbers:
-        found = metrics.measure_labels(self.encode(labels), self._temper(outputs), self.names, self._cuts())
-        return found | self._note_rare() | self._note_published(found["per_label"])
-
-    def _note_published(self, per_label: Numbers) -> Numbers:
-        """Put the published accuracies beside those of the labels; their mean is over the labels that have one."""
-        if not self.published:
-            return {}
-        shares = {name: self.published.accuracy[name] for name in self.names if name in self.published.accuracy}
-        for name, share in shares.items():
-            per_label[name]["published"] = share
-        mean = float(np.mean(list(shares.values()))) if shares else None
-        return {"published": {"column": self.published.column, "accuracy": mean}}
+    def baseline_outputs(self) -> Array:
+        """1 for a label that is yes in half or more of the rows where it is known, else 0."""
+        counts, known = self.counts, self.state.known
+        return np.array([float(2 * counts.get(name, 0) >= known.get(name, 0)) for name in self.names])
 
     def distribution(self, labels: Labels) -> dict[str, int]:
         texts = [text for text in self.regroup(labels) if text]
         found = Counter(word for text in texts for word in text.split("|") if not word.startswith("?"))
         return {name: found[name] for name in (self.names or sorted(found)) if found[name]}
 
-    def show(self, answer: Any) -> str:
-        return ", ".join(answer) or self.NONE if isinstance(answer, list) else str(answer).replace("|", ", ")
+    def _measure(self, labels: Labels, outputs: Array) -> Numbers:
+        """As `metrics.measure_labels`; which labels are rare, and the published accuracies."""
+        found = measure_labels(self.encode(labels), self.probabilities(outputs), self.names, self._thresholds)
+        published = self.published.place_beside(found["per_label"]) if self.published else {}
+        return found | self._rare_labels.describe(self.state.rare_counts) | published
+
+    def _measure_certainty(self, labels: Labels, outputs: Array) -> Numbers:
+        return certainty.measure_certainty(self, labels, outputs)

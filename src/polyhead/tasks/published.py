@@ -1,11 +1,13 @@
-"""Figures that somebody else published, to stand beside those of a model."""
+"""Metrics that somebody else published, to stand beside those of a model."""
 
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field, field_validator
 
 from polyhead.fields import Part
-from polyhead.tasks.task import keys_as_text
+from polyhead.tasks.label_text import keys_as_text
+from polyhead.tasks.metrics import Numbers
 
 
 class Published(Part):
@@ -20,3 +22,15 @@ class Published(Part):
     @classmethod
     def _labels_as_text(cls, given: Any) -> Any:
         return keys_as_text(given) if isinstance(given, dict) else given
+
+    def place_beside(self, per_label: Numbers) -> Numbers:
+        """Put each label's published accuracy among its metrics.
+
+        Returns:
+            `published`: the column's name, and the mean accuracy over the labels that have one, None without any.
+        """
+        known = {label: self.accuracy[label] for label in per_label if label in self.accuracy}
+        for label, accuracy in known.items():
+            per_label[label]["published"] = accuracy
+        mean = float(np.mean(list(known.values()))) if known else None
+        return {"published": {"column": self.column, "accuracy": mean}}

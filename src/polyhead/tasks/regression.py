@@ -1,35 +1,103 @@
-"""Tasks whose answer is a number."""
+"""A number."""
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from polyhead.errors import PolyheadError, shorten
+from polyhead.errors import PolyheadError, list_words, shorten
 from polyhead.fields import DottedPath
 from polyhead.tasks import metrics
-from polyhead.tasks.metrics import Numbers
-from polyhead.tasks.task import Answer, Array, Labels, Task, one_of
+from polyhead.tasks.answers import Answer
+from polyhead.tasks.fitted import Counts, Fitted
+from polyhead.tasks.label_text import fraction_of_rows, read_cell, values_from_column
+from polyhead.tasks.metrics import Array, Labels, Numbers
+from polyhead.tasks.task import Task
 
 LARGEST = float(np.finfo(np.float32).max)  # of a label: networks learn, and model files answer, 32-bit floats
-
+MOST_EDGES = 1000
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
-MOST_EDGES = 1000
+
+@dataclass(frozen=True, slots=True)
+class RegressionAnswer(Answer):
+    """A number, without a probability.
+
+    Attributes:
+        answer: the number.
+        unit: its unit, such as `years`; may be empty.
+        unsure: never, as yet.
+    """
+
+    answer: float
+    unit: str
+    unsure: bool = False
+    probability: None = None
+
+    @property
+    def label(self) -> str:
+        return str(self.answer)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def main_label(self) -> None:
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"answer": self.answer, "unit": self.unit, "unsure": self.unsure}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        return cls(values["answer"], values["unit"], values["unsure"])
+
+    def to_columns(self) -> dict[str, Any]:
+        return self.to_dict()
+
+    def differences(self, label: str) -> list[tuple[str, float]]:
+        return []
+
+    def __str__(self) -> str:
+        return f"{self.answer:.4g} {self.unit}".strip()
+
+
+def _check_factor(factor: float) -> float:
+    if not factor:
+        raise ValueError("expected another number than 0")
+    return factor
+
+
+def _check_edges(edges: list[float]) -> list[float]:
+    if sorted(edges) != edges or len(edges) > MOST_EDGES:
+        raise ValueError(f"expected numbers in ascending order, {MOST_EDGES:,} at most")
+    return edges
+
+
+class FittedRegression(Fitted):
+    """What training found: label = network output x factor + offset; the median; the edges between ranges."""
+
+    counts: Counts = Field({})
+    factor: Annotated[float, AfterValidator(_check_factor)] = 1.0
+    offset: float = 0.0
+    median: float = 0.0
+    edges: Annotated[list[float], AfterValidator(_check_edges)] = Field([])
 
 
 class Regression(Task):
     """A number. It comes without a probability, and so is never unsure."""
 
-    LEARNT: ClassVar[tuple[str, ...]] = ("counts", "factor", "offset", "median", "edges")
-    IN_JOINT: ClassVar[bool] = False
+    ANSWER: ClassVar[type[Answer]] = RegressionAnswer
+    numeric: ClassVar[bool] = True
 
     kind: Literal["regression"] = "regression"
     unit: str = Field("", description="The unit that answers and errors are given in, such as `years`.")
@@ -50,12 +118,7 @@ class Regression(Task):
         max_length=1000,
         description="Edges between the ranges to report apart, such as [10, 20, 40]; quintiles if absent.",
     )
-    factor: SkipJsonSchema[float] = Field(1.0, description="Learnt: label = network output x factor + offset.")
-    offset: SkipJsonSchema[float] = Field(0.0, description="Learnt: see factor.")
-    median: SkipJsonSchema[float] = Field(
-        0.0, description="Learnt: the training split's median, the answer of the baseline."
-    )
-    edges: SkipJsonSchema[list[float]] = Field([], description="Learnt: `ranges`, or the training split's quintiles.")
+    fitted: SkipJsonSchema[FittedRegression | None] = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -63,26 +126,63 @@ class Regression(Task):
             raise ValueError(f"minimum is {self.minimum:g}, but maximum is {self.maximum:g}; change one of them")
         if any(low >= high for low, high in pairwise(self.ranges)):
             raise ValueError(
-                f"ranges: expected edges that ascend, such as [10, 20, 40]; got {one_of(map(str, self.ranges))}"
+                f"ranges: expected edges that ascend, such as [10, 20, 40]; got {list_words(map(str, self.ranges))}"
             )
         return self
 
-    def check_learnt(self) -> None:
-        super().check_learnt()
-        if not self.factor:
-            raise ValueError("factor: expected another number than 0")
-        if sorted(self.edges) != self.edges or len(self.edges) > MOST_EDGES:
-            raise ValueError(f"edges: expected numbers in ascending order, {MOST_EDGES:,} at most")
+    @property
+    def state(self) -> FittedRegression:
+        return self.fitted or FittedRegression.model_construct(edges=self.ranges)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return self.state.counts
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    @property
+    def error_unit(self) -> str:
+        return self.unit
+
+    @property
+    def needs_validation(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def published_labels(self) -> tuple[str, ...]:
+        return ()
+
+    def columns(self, name: str) -> list[str]:
+        return [self.column or name]
+
+    def complete_from_source(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """What the texts of its column mean, where the recipe does not say: the numbers that they are."""
+        (column,) = self.columns(name)
+        found = texts.get(column, ())
+        return {} if self.values or not found else {"values": values_from_column(column, found, ())}
 
     def recognize(self, texts: Mapping[str, int]) -> tuple[float, dict[str, Any]]:
         """See `Task.recognize`: a row is read where it holds a number that may be a label."""
-        right = 0
-        for text, rows in texts.items():
+        readable = set()
+        for text in texts:
             with suppress(ValueError):
-                right += rows * bool(self._check(text))
-        return right / max(sum(texts.values()), 1), {"values": {}}
+                self._check_number(text)
+                readable.add(text)
+        return fraction_of_rows(texts, readable), {"values": {}}
 
-    def _check(self, text: str) -> str:
+    def read(self, *cells: str) -> str:
+        text = read_cell(cells[0], self.blank, self.values)
+        if text:
+            self._check_number(text)
+        return text
+
+    def _check_number(self, text: str) -> None:
         try:
             number = float(text)
         except ValueError:
@@ -95,9 +195,8 @@ class Regression(Task):
                     f"expected a number that 32 bits can hold, {LARGEST:.1e} at most; got {shorten(text, 60)}"
                 )
             raise ValueError(f"expected a number from {low:g} to {high:g}; got {shorten(text, 60)}")
-        return text
 
-    def _learn(self, name: str, known: Labels) -> dict[str, Any]:
+    def _fit(self, name: str, known: Labels) -> FittedRegression:
         values = np.array(known, float)
         offset, factor = 0.0, 1.0
         if self.scale == "standard":
@@ -107,8 +206,19 @@ class Regression(Task):
             if factor <= 0:
                 raise PolyheadError(f"tasks.{name}.scale: max needs a label above 0; the largest is {factor:g}")
         edges = self.ranges or sorted({float(f"{edge:.3g}") for edge in np.quantile(values, (0.2, 0.4, 0.6, 0.8))})
-        learnt = {"factor": factor, "offset": offset, "median": float(np.median(values)), "edges": edges}
-        return learnt | {"counts": self.model_copy(update={"edges": edges}).distribution(known)}
+        counts = _count_ranges(known, edges)
+        return FittedRegression(
+            factor=factor, offset=offset, median=float(np.median(values)), edges=edges, counts=counts
+        )
+
+    def calibrate(self, labels: Labels, outputs: Array) -> Self:
+        return self
+
+    def uncalibrated(self) -> Self:
+        return self
+
+    def regroup(self, labels: Labels) -> list[str]:
+        return list(labels)
 
     def encode(self, labels: Labels) -> NDArray[np.float32]:
         """Targets (n, 1) in the label's own unit."""
@@ -117,42 +227,52 @@ class Regression(Task):
     def strata(self, labels: Labels) -> NDArray[np.float32]:
         """The range that each label lies in."""
         numbers = self.encode(labels)
-        return np.where(np.isnan(numbers), numbers, np.digitize(numbers, self.edges)).astype(np.float32)
+        return np.where(np.isnan(numbers), numbers, np.digitize(numbers, self.state.edges)).astype(np.float32)
 
-    def positions(self, shares: Array) -> Array:
-        """The number, from 0 at these numbers' 5th percentile (and below) to 1 at their 95th (and above)."""
-        low, high = np.quantile(shares, (0.05, 0.95)) if len(shares) else (0, 0)
-        return np.clip((shares - low) / ((high - low) or 1), 0, 1)
+    def probabilities(self, outputs: Array) -> Array:
+        """None: (n, 0)."""
+        return outputs[:, :0]
 
-    def decode(self, outputs: Array) -> list[Answer]:
+    def decode(self, outputs: Array) -> list[RegressionAnswer]:
         """The number, in the label's unit."""
-        return [{"answer": float(number), "unit": self.unit, "unsure": False} for number in outputs[:, 0].astype(float)]
+        return [RegressionAnswer(number, self.unit) for number in outputs[:, 0].astype(float).tolist()]
 
-    def main_label(self, answer: Answer) -> None:
-        return None
+    def positions(self, values: Array) -> Array:
+        """The number, from 0 at these numbers' 5th percentile (and below) to 1 at their 95th (and above)."""
+        low, high = np.quantile(values, (0.05, 0.95)) if len(values) else (0, 0)
+        return np.clip((values - low) / ((high - low) or 1), 0, 1)
 
-    def support(self, outputs: Array, label: str | None) -> Array:
+    def evidence(self, outputs: Array, label: str | None) -> Array:
         return outputs[:, 0]
 
-    def constant(self) -> Array:
-        return np.array([self.median])
+    def show_label(self, label: str) -> str:
+        return f"{float(label):.3g} {self.unit}".strip()
+
+    def baseline_outputs(self) -> Array:
+        return np.array([self.state.median])
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
+        """As `metrics.measure_numbers`; the `unit`, and `by_range` as `metrics.measure_ranges`."""
         truth, answers = self.encode(labels)[:, 0].astype(float), outputs[:, 0].astype(float)
         found = metrics.measure_numbers(truth, answers)
-        return found | {"unit": self.unit, "by_range": metrics.measure_ranges(truth, answers, self.edges)}
+        return found | {"unit": self.unit, "by_range": metrics.measure_ranges(truth, answers, self.state.edges)}
+
+    def _measure_certainty(self, labels: Labels, outputs: Array) -> Numbers:
+        return {}
+
+    def decisions(self, labels: Labels, outputs: Array) -> None:
+        return None
 
     def mistakes(self, labels: Labels, outputs: Array) -> Array:
-        sizes: Array = np.abs(outputs[:, 0].astype(float) - self.encode(labels)[:, 0])
-        return sizes
+        """The absolute errors."""
+        return np.asarray(np.abs(outputs[:, 0].astype(float) - self.encode(labels)[:, 0]))
 
     def distribution(self, labels: Labels) -> dict[str, int]:
-        names = metrics.range_names(self.edges or self.ranges)
-        places = Counter(np.digitize([float(label) for label in labels if label], self.edges or self.ranges).tolist())
-        return {name: places[place] for place, name in enumerate(names) if places[place]}
+        """How many labels lie in each range."""
+        return _count_ranges([label for label in labels if label], self.state.edges or self.ranges)
 
-    def numbers(self, labels: Labels) -> Array | None:
-        return np.array([float(label) for label in labels if label])
 
-    def show(self, answer: Any) -> str:
-        return f"{float(answer):.3g} {self.unit}".strip()
+def _count_ranges(known: Labels, edges: Sequence[float]) -> dict[str, int]:
+    """How many of the labels, none blank, lie in each range between inner edges; ranges without any are left out."""
+    found = Counter(np.digitize([float(label) for label in known], edges).tolist())
+    return {name: found[number] for number, name in enumerate(metrics.range_names(edges)) if found[number]}

@@ -16,6 +16,7 @@ from typing import Any
 from keras import ops
 
 from polyhead.errors import PolyheadError
+from polyhead.tasks import Array, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
 from polyhead.training.losses import (
     Masked,
     OwnLoss,
@@ -37,14 +38,14 @@ class Head(ABC):
         own_loss: the function that the task's `loss` names where it is the user's own, once training has imported it.
     """
 
-    def __init__(self, task: Any) -> None:
+    def __init__(self, task: Task) -> None:
         self.task = task
         self.own_loss: OwnLoss | None = None
 
     @property
+    @abstractmethod
     def units(self) -> int:
         """How many logits it takes."""
-        return int(self.task.width)
 
     @property
     @abstractmethod
@@ -63,9 +64,9 @@ class Head(ABC):
         """The loss of each value, by the user's own function, or by the `usual` one."""
         return usual(self.task, truth, logits) if self.own_loss is None else as_column(self.own_loss(truth, logits))
 
+    @abstractmethod
     def weights(self, targets: Tensor) -> Tensor:
-        """What the counts of the loss are multiplied by while it is made small: the classes' weights."""
-        return 1.0
+        """What the counts of the loss are multiplied by while it is made small: the classes' weights, or 1."""
 
     @abstractmethod
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
@@ -75,32 +76,44 @@ class Head(ABC):
 class CategoricalHead(Head):
     """Softmax and a loss of classes; or a sigmoid a class and a loss of yes and no over them."""
 
+    task: Categorical
+
+    @property
+    def units(self) -> int:
+        return self.task.width
+
     @property
     def output(self) -> str:
-        return str(self.task.activation)
+        return self.task.activation
 
     def activate(self, logits: Tensor) -> Tensor:
         return ops.softmax(logits) if self.task.activation == "softmax" else ops.sigmoid(logits)
 
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
-        places, known = _known(targets)
-        truth = ops.one_hot(ops.cast(places[:, 0], "int32"), self.units)
+        indices, known = _known(targets)
+        truth = ops.one_hot(ops.cast(indices[:, 0], "int32"), self.units)
         if self.task.activation == "softmax":
             return self.values(class_loss, truth, logits), known
         return self.values(yes_no_loss, truth, logits), ops.broadcast_to(known, ops.shape(logits))
 
     def weights(self, targets: Tensor) -> Tensor:
-        return _weights_at(self.task, _known(targets)[0])
+        return _weights_at(self.task.class_weight, self.task.class_weights(), _known(targets)[0])
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
-        places, known = _known(targets)
-        return {"accuracy": (_as_numbers(_as_numbers(ops.argmax(logits, axis=1))[:, None] == places), known)}
+        indices, known = _known(targets)
+        return {"accuracy": (_as_numbers(_as_numbers(ops.argmax(logits, axis=1))[:, None] == indices), known)}
 
 
 class BinaryHead(Head):
     """One sigmoid, or several that are independent, and a loss of yes and no."""
 
+    task: Binary | MultiLabel
+
     output = "sigmoid"
+
+    @property
+    def units(self) -> int:
+        return self.task.width
 
     def activate(self, logits: Tensor) -> Tensor:
         return ops.sigmoid(logits)
@@ -125,10 +138,13 @@ class BinaryHead(Head):
 class RegressionHead(Head):
     """A number; the network learns it scaled, outputs and errors are in the label's unit."""
 
+    task: Regression
+
     output = "linear"
+    units = 1
 
     def activate(self, logits: Tensor) -> Tensor:
-        numbers = logits * self.task.factor + self.task.offset
+        numbers = logits * self.task.state.factor + self.task.state.offset
         if self.task.minimum is not None:
             numbers = ops.maximum(numbers, self.task.minimum)
         if self.task.maximum is not None:
@@ -137,7 +153,11 @@ class RegressionHead(Head):
 
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
         numbers, known = _known(targets)
-        return self.values(number_loss, (numbers - self.task.offset) / self.task.factor, logits), known
+        scaled = (numbers - self.task.state.offset) / self.task.state.factor
+        return self.values(number_loss, scaled, logits), known
+
+    def weights(self, targets: Tensor) -> Tensor:
+        return 1.0
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         numbers, known = _known(targets)
@@ -151,11 +171,13 @@ class OrdinalHead(Head):
     2021, arXiv:2111.08851.
     """
 
+    task: Ordinal
+
     output = "CORN"
 
     @property
     def units(self) -> int:
-        return int(self.task.width) - 1
+        return self.task.width - 1
 
     def activate(self, logits: Tensor) -> Tensor:
         # P(above k) is the product of the conditional probabilities up to k; as a sum of logarithms it stays exact.
@@ -170,7 +192,7 @@ class OrdinalHead(Head):
         return self.values(yes_no_loss, _as_numbers(ranks > levels), logits), reached
 
     def weights(self, targets: Tensor) -> Tensor:
-        return _weights_at(self.task, _known(targets)[0])
+        return _weights_at(self.task.class_weight, self.task.class_weights(), _known(targets)[0])
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         ranks, known = _known(targets)
@@ -189,7 +211,7 @@ HEADS: dict[str, type[Head]] = {
 }
 
 
-def make_head(name: str, task: Any) -> Head:
+def make_head(name: str, task: Task) -> Head:
     """The head of a task called `name`; that of a kind of another package is what the kind's `HEAD` names.
 
     Raises:
@@ -197,7 +219,7 @@ def make_head(name: str, task: Any) -> Head:
     """
     if task.kind in HEADS:
         return HEADS[task.kind](task)
-    path, key = str(type(task).HEAD), f"tasks.{name}.kind"
+    path, key = task.HEAD, f"tasks.{name}.kind"
     head = import_part(path, key)(task)
     if not isinstance(head, Head):
         raise PolyheadError(f"{key}: expected a polyhead.training.heads.Head; {path} gives {type(head).__name__}")
@@ -210,12 +232,11 @@ def _known(targets: Tensor) -> Masked:
     return ops.where(known, targets, ops.zeros_like(targets)), _as_numbers(known)
 
 
-def _weights_at(task: Any, places: Tensor) -> Tensor:
-    """How much rows count in a loss, by the places (n, 1) of their labels; 1 where all count the same."""
-    if task.class_weight == "none":
+def _weights_at(way: str, weights: Array, indices: Tensor) -> Tensor:
+    """How much rows count in a loss, by the indices (n, 1) of their labels; 1 where the way is `none`."""
+    if way == "none":
         return 1.0
-    weights = ops.convert_to_tensor(task.class_weights(), dtype="float32")
-    return ops.take(weights, ops.cast(places, "int32"), axis=0)
+    return ops.take(ops.convert_to_tensor(weights, dtype="float32"), ops.cast(indices, "int32"), axis=0)
 
 
 def _as_numbers(condition: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from polyhead.tasks.multilabel import NO
-from polyhead.tasks.task import natural_key
+from polyhead.tasks.label_sets import NO
+from polyhead.tasks.label_text import natural_key
 
 BLANKS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?")
 FLAGS = ({"0", "1"}, {"-1", "1"}, {"true", "false"})

@@ -9,10 +9,9 @@ from typing import Any
 from polyhead.data.inspect.columns import BLANKS, ColumnGuess
 from polyhead.data.inspect.layouts import Layout, list_layouts
 from polyhead.data.sources.reading import read_rows
-from polyhead.errors import PolyheadError, shorten
+from polyhead.errors import PolyheadError, list_words, shorten
 from polyhead.recipe.schema import Recipe, pattern_fields
 from polyhead.tasks import Task
-from polyhead.tasks.task import one_of
 
 MIN_KNOWN = 0.9  # fraction of a column's texts that must be labels of a task, if their names differ
 MIN_KNOWN_IF_NAMED = 0.5  # the same, if the column is named like the task
@@ -51,9 +50,11 @@ def match_recipe(recipe: Recipe, tasks: Mapping[str, Task], data: Path) -> tuple
     best = max((_match(layout, tasks) for layout in layouts), key=lambda match: len(match.tasks), default=None)
     if best is None or not best.tasks:
         seen = "; ".join(
-            f"{layout.origin}: {one_of(map(_describe, layout.guesses))}" for layout in layouts if layout.guesses
+            f"{layout.origin}: {list_words(map(_describe, layout.guesses))}" for layout in layouts if layout.guesses
         )
-        wanted = "; ".join(f"{name}: {one_of(task.names) if task.names else 'numbers'}" for name, task in tasks.items())
+        wanted = "; ".join(
+            f"{name}: {list_words(task.names) if task.names else 'numbers'}" for name, task in tasks.items()
+        )
         raise PolyheadError(
             f"{data}: no labels of the model's tasks were found in it ({wanted})"
             f"{f', but {seen}' if seen else ''}; as the data, give a recipe whose data.source says where they are"

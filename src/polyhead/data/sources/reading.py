@@ -42,7 +42,7 @@ def complete_recipe(recipe: Recipe, data: Path) -> Recipe:
     values = recipe_values(recipe)
     for name, task in recipe.tasks.items():
         try:
-            values["tasks"][name] |= task.settle(name, texts)
+            values["tasks"][name] |= task.complete_from_source(name, texts)
         except ValueError as error:
             raise PolyheadError(f"tasks.{name}: {error} in {file}") from None
     return check_recipe(values, recipe.name)

@@ -119,7 +119,7 @@ def _pack_task(task: Task, outputs: Array) -> Packed:
     packed: Packed = {"labels": found.labels, "several": found.several, "unsure": _pack(found.unsure, "u1")}
     if found.numbers is not None:
         return packed | {"unit": found.unit, "numbers": _pack(found.numbers, "<f4")}
-    packed["shares"] = _pack(np.round(np.nan_to_num(found.shares).clip(0, 1) * TOP), "<u2")
+    packed["shares"] = _pack(np.round(np.nan_to_num(found.probabilities).clip(0, 1) * TOP), "<u2")
     if found.several:
         return packed | {"said": _pack(np.packbits(found.said, axis=1), "u1")}
     return packed | {"answer": _pack(found.said.argmax(axis=1), "<u2")}
@@ -133,10 +133,10 @@ def _pack_truth(name: str, task: Task, gallery: Gallery, order: NDArray[np.intp]
     texts = sorted(set(labels))
     places = {text: place for place, text in enumerate(texts)}
     packed = {
-        "truths": [task.show(text) if text else "" for text in texts],
+        "truths": [task.show_label(text) if text else "" for text in texts],
         "truth": _pack(np.array([places[label] for label in labels]), "<u4"),
     }
-    if task.numbers([]) is not None:
+    if task.numeric:
         return packed  # a number is off by something, and neither right nor wrong
     sizes = task.mistakes(labels, gallery.outputs[name][order])
     return packed | {"wrong": _pack(np.where(np.isnan(sizes), 2, sizes > 0), "u1")}

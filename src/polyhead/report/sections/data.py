@@ -59,15 +59,15 @@ def _describe_task(name: str, task: Task, labels: Labels) -> Context:
     found |= {"name": name, "kind": task.kind, "known": show_count(len(known)), "more": 0, "wide": False}
     if not known:
         return found
-    counts, numbers = task.distribution(known), task.numbers(known)
-    if numbers is not None:
-        found["histogram"] = draw_histogram(numbers, getattr(task, "unit", ""))
+    counts = task.distribution(known)
+    if task.numeric:
+        found["histogram"] = draw_histogram(np.array(known, float), task.error_unit)
     alone = set(known) <= set(counts)  # each row has one of them, and so they are parts of a whole
-    if numbers is not None or (alone and len(counts) <= SLICES):
-        if len(counts) > 1 or numbers is None:
-            found["slices"] = cut_slices(counts, in_order=numbers is not None)
+    if task.numeric or (alone and len(counts) <= SLICES):
+        if len(counts) > 1 or not task.numeric:
+            found["slices"] = cut_slices(counts, in_order=task.numeric)
             found["donut"] = draw_donut(found["slices"], show_count(len(known)))
-            found["wide"] = numbers is not None
+            found["wide"] = task.numeric
     elif shares := _share_of_labels(task, known, counts if alone else None):
         found["shares"] = draw_shares(dict(list(shares.items())[:BARS]))
         found |= {"more": max(len(shares) - BARS, 0), "wide": len(shares) > FEW}
@@ -101,7 +101,9 @@ def _show_rows(part: DataPart, album: Album, rows: list[int]) -> list[Context]:
     tiles = []
     for row, picture in zip(rows, album.add("data", part.pixels, rows), strict=True):
         record = part.table.iloc[row]
-        labels = [(name, task.show(record[name]) if record[name] else NOTHING) for name, task in part.tasks.items()]
+        labels = [
+            (name, task.show_label(record[name]) if record[name] else NOTHING) for name, task in part.tasks.items()
+        ]
         tiles.append({"picture": picture, "path": record["path"], "split": record["split"], "labels": labels})
     return tiles
 

@@ -47,7 +47,7 @@ def show_mistakes(name: str, task: Task, judged: EvaluatedSplit, book: tuple[Alb
     lines = _compare(name, task, judged, rows)
     return {
         "count": show_count(int((sizes > 0).sum())),
-        "by_distance": task.numbers([]) is not None,
+        "by_distance": task.numeric,
         "tiles": [
             {"picture": picture, "path": judged.rows["path"].iloc[row], "line": line}
             for row, picture, line in zip(rows, pictures, lines, strict=True)
@@ -59,29 +59,26 @@ def _compare(name: str, task: Task, judged: EvaluatedSplit, rows: list[int]) -> 
     """For each of `rows`: `answer`, `truth` (blank where unknown), `mark`, `unsure`, `detail`: how sure or far off."""
     labels, outputs = task.regroup(judged.rows[name].iloc[rows].tolist()), judged.outputs[name][rows]
     sizes = task.mistakes(labels, outputs)
-    by_distance = task.numbers([]) is not None
+    by_distance = task.numeric
     compared = []
     for label, answer, size in zip(labels, task.decode(outputs), sizes, strict=True):
-        line = {"answer": task.show(answer["answer"]), "truth": task.show(label) if label else "", "differences": []}
-        line["unsure"] = answer["unsure"]
+        line: Context = {"answer": task.show_label(answer.label), "truth": task.show_label(label) if label else ""}
+        line["unsure"] = answer.unsure
         line["mark"] = "unknown" if np.isnan(size) else "distance" if by_distance else "wrong" if size else "right"
         if by_distance:
-            line["detail"] = f"off by {task.show(size)}" if label else ""
+            line["detail"] = f"off by {task.show_label(str(size))}" if label else ""
         else:
-            line["detail"] = show_percent(answer["probability"])
-        if isinstance(answer["answer"], list) and label:
-            line["differences"] = _differences(answer, label)
+            line["detail"] = show_percent(answer.probability)
+        line["differences"] = _differences(answer, label) if label else []
         compared.append(line)
     return compared
 
 
 def _differences(answer: Answer, label: str) -> list[str]:
     """Which labels were wrongly said, and which were missed, the surest first."""
-    words = label.split("|")
     wrong = [
-        (max(p, 1 - p), f"{'wrongly' if name in answer['answer'] else 'missed'}: {name} ({show_percent(p)})")
-        for name, p in answer["probabilities"].items()
-        if f"?{name}" not in words and (name in answer["answer"]) != (name in words)
+        (max(p, 1 - p), f"{'wrongly' if name in answer.labels else 'missed'}: {name} ({show_percent(p)})")
+        for name, p in answer.differences(label)
     ]
     said = [words for _, words in sorted(wrong, key=lambda pair: -pair[0])]
     return said[:DIFFERENCES] + ([f"and {len(said) - DIFFERENCES} more"] if len(said) > DIFFERENCES else [])

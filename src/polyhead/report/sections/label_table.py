@@ -23,7 +23,7 @@ def list_labels(task: Task, figures: Numbers) -> Context:
         a text and the number that it is sorted by, None where there is none. `published`, the name of that column.
     """
     labels: Mapping[str, Numbers] = figures["per_label"]
-    said = dict(zip(task.names, task.constant(), strict=True))
+    said = dict(zip(task.names, task.baseline_outputs(), strict=True))
     published = figures.get("published", {}).get("column", "")
     thresholds = figures.get("calibration", {}).get("thresholds") or {}
     columns: dict[str, Column] = {

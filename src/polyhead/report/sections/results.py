@@ -53,7 +53,7 @@ def _describe_card(task: Task, name: str, figures: Numbers) -> Context:
     card: Context = {"name": name, "rows": _list_figures(figures)}
     if card["rows"]:
         main = present_figures(figures)[0]
-        card |= {"main": card["rows"][0], "answer": task.show(figures["baseline"]["answer"])}
+        card |= {"main": card["rows"][0], "answer": task.show_label(task.baseline().label)}
         card["meter"] = (figures[main], figures["baseline"][main]) if main in SHARES else None
         card["answered"] = show_percent(figures["answered"]) if "answered" in figures else ""
         card["right"] = show_percent(figures.get("answered_accuracy"))
@@ -75,7 +75,7 @@ def _list_figures(figures: Numbers) -> list[Context]:
 
 
 def _describe_joint(part: ResultPart, split: str) -> Context | None:
-    names = [name for name, task in part.tasks.items() if task.IN_JOINT]
+    names = [name for name, task in part.tasks.items() if task.has_one_label]
     joint = part.evaluation[split]["joint"]
     if len(names) < 2 or joint["all_correct"] is None:
         return None
@@ -86,7 +86,7 @@ def _describe_joint(part: ResultPart, split: str) -> Context | None:
 def _list_accuracies(part: ResultPart, split: str) -> Context | None:
     """Each task over its own images, and the mean weighted by them; None where it is of one task alone."""
     found, joint = part.evaluation[split]["tasks"], part.evaluation[split]["joint"]
-    names = [name for name, task in part.tasks.items() if task.IN_JOINT and found[name]["n"]]
+    names = [name for name, task in part.tasks.items() if task.has_one_label and found[name]["n"]]
     if len(names) < 2:
         return None
     rows = [(name, found[name]["n"], found[name]["accuracy"], found[name]["baseline"]["accuracy"]) for name in names]
@@ -99,7 +99,7 @@ def _joint_baseline(part: ResultPart, split: str) -> float | None:
     if split not in part.splits:
         return None
     rows = part.splits[split].rows
-    constant = {name: np.tile(task.constant(), (len(rows), 1)) for name, task in part.tasks.items()}
+    constant = {name: np.tile(task.baseline_outputs(), (len(rows), 1)) for name, task in part.tasks.items()}
     share: float | None = measure_joint(part.tasks, rows, constant)["all_correct"]
     return share
 
@@ -153,7 +153,7 @@ def _describe_task(task: Task, judged: EvaluatedSplit, name: str, figures: Numbe
     shown |= {"name": name, "kind": task.kind, "n": show_count(figures["n"])}
     if not figures["n"]:
         return shown
-    shown |= {"rows": _list_figures(figures), "answer": task.show(figures["baseline"]["answer"])}
+    shown |= {"rows": _list_figures(figures), "answer": task.show_label(task.baseline().label)}
     shown |= {"not_in_training": figures.get("not_in_training", []), "rare": figures.get("rare")}
     shown["certainty"] = describe_certainty(task, judged.rows[name].tolist(), judged.outputs[name], figures)
     thresholds = figures.get("calibration", {}).get("thresholds") or {}
@@ -169,7 +169,7 @@ def _describe_task(task: Task, judged: EvaluatedSplit, name: str, figures: Numbe
         shown["ranges"] = draw_ranges(figures["by_range"], figures["unit"])
         known = np.flatnonzero(judged.rows[name].to_numpy(object) != "")
         truth = task.encode(judged.rows[name].iloc[known].tolist())[:, 0]
-        answers = np.array([answer["answer"] for answer in task.decode(judged.outputs[name][known])])
+        answers = judged.outputs[name][known, 0].astype(float)
         shown["scatter"] = draw_scatter(truth, answers, figures["unit"])
         shown["sampled"] = show_count(POINTS) if len(known) > POINTS else ""
     return shown

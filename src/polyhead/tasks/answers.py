@@ -1,0 +1,152 @@
+"""What a task answers of one image: the dataclasses that the kinds' answers are made of."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyhead.tasks.metrics import Array
+
+RUNNERS_UP = 5  # how many labels an answer's `top` holds at most
+
+
+class Answer(ABC):
+    """One task's answer to one image.
+
+    Attributes:
+        probability: that it is right, 0 to 1; None for a number.
+        unsure: whether that is below the one that the recipe's `answer_accuracy` needs.
+    """
+
+    __slots__ = ()
+    probability: float | None
+    unsure: bool
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """The answer as a label's text, as it stands in a table of labels."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> tuple[str, ...]:
+        """The labels that it says; none where it is a number."""
+
+    @property
+    @abstractmethod
+    def main_label(self) -> str | None:
+        """The label that it stands for where one must do; None where it is a number."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as it stands in JSON."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The answer that `to_dict` was made of."""
+
+    @abstractmethod
+    def to_columns(self) -> dict[str, Any]:
+        """The answer as the cells of a table: texts, numbers, true or false."""
+
+    @abstractmethod
+    def differences(self, label: str) -> list[tuple[str, float]]:
+        """The labels of several on which it and a true label's text differ, each with its probability."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """As a person reads it: `dress (89.04%)`, `dress (41.20%, unsure)`, `27.3 years`."""
+
+
+def describe_probability(text: str, probability: float, unsure: bool) -> str:
+    """An answer's text with its probability: `dress (41.20%, unsure)`."""
+    return f"{text} ({probability:.2%}{', unsure' if unsure else ''})"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelAnswer(Answer):
+    """One label of several.
+
+    Attributes:
+        answer: the label.
+        probability: of it, 0 to 1.
+        unsure: whether the probability is below the one that the recipe's accuracy needs.
+        top: the likeliest labels, five at most, likeliest first, each with its probability.
+    """
+
+    answer: str
+    probability: float
+    unsure: bool
+    top: Mapping[str, float]
+
+    @property
+    def label(self) -> str:
+        return self.answer
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (self.answer,)
+
+    @property
+    def main_label(self) -> str:
+        return self.answer
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "answer": self.answer,
+            "probability": self.probability,
+            "unsure": self.unsure,
+            "top": [[label, probability] for label, probability in self.top.items()],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        return cls(values["answer"], values["probability"], values["unsure"], dict(values["top"]))
+
+    def to_columns(self) -> dict[str, Any]:
+        found = self.to_dict()
+        return found | {"top": json.dumps(found["top"])}
+
+    def differences(self, label: str) -> list[tuple[str, float]]:
+        return []
+
+    def __str__(self) -> str:
+        return describe_probability(self.answer, self.probability, self.unsure)
+
+
+AnyLabelAnswer = TypeVar("AnyLabelAnswer", bound=LabelAnswer)
+
+
+def answer_labels(
+    kind: type[AnyLabelAnswer],
+    names: Sequence[str],
+    probabilities: Array,
+    chosen: NDArray[np.integer],
+    unsure_below: float,
+) -> list[AnyLabelAnswer]:
+    """The answers of a task with k labels to n images.
+
+    Args:
+        kind: of the answers.
+        names: the labels.
+        probabilities: (n, k), 0 to 1.
+        chosen: (n,) the index of each image's label.
+        unsure_below: the probability below which an answer is unsure.
+    """
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :RUNNERS_UP]
+    rows: Iterable[tuple[int, float, list[int], list[float]]] = zip(
+        chosen.tolist(),
+        np.take_along_axis(probabilities, chosen[:, np.newaxis], axis=1)[:, 0].tolist(),
+        best.tolist(),
+        np.take_along_axis(probabilities, best, axis=1).tolist(),
+        strict=True,
+    )
+    return [
+        kind(names[index], p, p < unsure_below, dict(zip([names[i] for i in indices], values, strict=True)))
+        for index, p, indices, values in rows
+    ]

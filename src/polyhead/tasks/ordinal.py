@@ -1,0 +1,113 @@
+"""One level of several that stand in an order."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from polyhead.errors import PolyheadError, list_words
+from polyhead.tasks.answers import LabelAnswer
+from polyhead.tasks.calibration import temper
+from polyhead.tasks.certainty import keys_for_validation
+from polyhead.tasks.fitted import LabelList
+from polyhead.tasks.label_text import natural_key
+from polyhead.tasks.metrics import Array, Labels, Numbers
+from polyhead.tasks.one_label import FittedOneLabel, OneLabel
+
+
+class OrdinalAnswer(LabelAnswer):
+    """One level."""
+
+    __slots__ = ()
+
+
+def _check_levels(levels: list[str]) -> list[str]:
+    if len(levels) < 2:
+        raise ValueError("expected two or more")
+    return levels
+
+
+class FittedOrdinal(FittedOneLabel):
+    """What training found: the levels, lowest first."""
+
+    levels: Annotated[LabelList, AfterValidator(_check_levels)]
+
+
+class Ordinal(OneLabel):
+    """One level of several that stand in an order."""
+
+    ANSWER: ClassVar[type[LabelAnswer]] = OrdinalAnswer
+
+    kind: Literal["ordinal"] = "ordinal"
+    levels: list[str] = Field([], description="The levels, lowest first; those found, ascending, if they are numbers.")
+    fitted: SkipJsonSchema[FittedOrdinal | None] = None
+
+    @property
+    def state(self) -> FittedOrdinal:
+        declared = self.levels or list(dict.fromkeys(self.values.values()))
+        return self.fitted or FittedOrdinal.model_construct(levels=declared)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.state.levels)
+
+    @property
+    def width(self) -> int:
+        return max(len(self.names), 1)
+
+    @property
+    def error_unit(self) -> str:
+        return "levels"
+
+    @property
+    def needs_validation(self) -> tuple[str, ...]:
+        return keys_for_validation(self.answer_accuracy)
+
+    def _fit(self, name: str, known: Labels) -> FittedOrdinal:
+        found = sorted(set(known), key=natural_key)
+        if not self.names and any(natural_key(level)[0] for level in found):
+            raise PolyheadError(f"tasks.{name}.levels: give the levels, lowest first; found {list_words(found)}")
+        levels = list(self.names) or found
+        if len(levels) < 2:
+            raise PolyheadError(f"tasks.{name}.levels: two levels or more are needed; found {list_words(found)}")
+        return FittedOrdinal(levels=levels, counts=self.distribution(known))
+
+    def regroup(self, labels: Labels) -> list[str]:
+        return list(labels)
+
+    def probabilities(self, outputs: Array) -> Array:
+        """The levels' probabilities, at the learnt temperature."""
+        return temper(outputs, self.state.temperature)
+
+    def choose(self, outputs: Array) -> NDArray[np.intp]:
+        """The median of the levels' probabilities (n, levels): of the model's own, or a temperature could move it.
+
+        As many steps up as have a probability above one half of being passed (CORN's rule).
+        """
+        passed = 1 - np.cumsum(outputs.astype(float), axis=1)[:, :-1]
+        return np.asarray(np.sum(passed > 0.5, axis=1))
+
+    def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
+        return self._known_rows(labels, outputs)
+
+    def choose_thresholds(self, labels: Labels, outputs: Array) -> Self:
+        return self
+
+    def positions(self, values: Array) -> Array:
+        """The expected level, from 0 at the lowest to 1 at the highest (n, 1)."""
+        return np.asarray(values @ np.linspace(0, 1, len(self.names))[:, np.newaxis])
+
+    def evidence(self, outputs: Array, label: str | None) -> Array:
+        return self._log_odds(outputs, label)
+
+    def baseline_outputs(self) -> Array:
+        return self._most_frequent()
+
+    def _measure(self, labels: Labels, outputs: Array) -> Numbers:
+        """As `metrics.measure_classes`, and `mae` in levels; None where training saw none of the labels."""
+        errors = np.abs(self.choose(outputs) - self.encode(labels)[:, 0])
+        errors = errors[~np.isnan(errors)]
+        found = self._measure_classes(labels, outputs)
+        return found | {"mae": float(errors.mean()) if len(errors) else None} | self._note_unlearnt(labels)

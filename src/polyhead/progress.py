@@ -1,7 +1,6 @@
 """How work tells how far it is: bars on a terminal or in a notebook, or nothing. What goes unasked is logged."""
 
 import html
-import importlib.util
 import logging
 import sys
 import time
@@ -158,7 +157,7 @@ def show_progress(progress: Progress | bool) -> Iterator[Progress]:
 
 def _in_notebook() -> bool:
     """Whether this process is the kernel of a notebook: Jupyter's, Colab's, VS Code's."""
-    if "IPython" not in sys.modules or not importlib.util.find_spec("IPython.display"):
+    if "IPython" not in sys.modules:
         return False
     from IPython import get_ipython
 

@@ -5,7 +5,7 @@ import pytest
 
 from polyhead.clustering.grouping import Grouping
 from polyhead.clustering.names import count_answers, name_group
-from polyhead.clustering.scale import Column, choose_tasks, place_answers, weigh
+from polyhead.clustering.scale import Column, apply_weights, choose_tasks, make_points
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.answers import Answers, read_answers
 from polyhead.evaluation.features import reduce_features
@@ -33,7 +33,7 @@ def answers() -> dict[str, Answers]:
 
 
 def test_all_kinds_of_task_join_on_one_scale(answers: dict[str, Answers]) -> None:
-    scale = place_answers(TASKS, answers, choose_tasks(TASKS, ()), hard=False)
+    scale = make_points(TASKS, answers, choose_tasks(TASKS, ()), hard=False)
     assert [column.words for column in scale.columns] == [
         *("color=red", "color=blue", "marks=dot", "marks=bar", "size", "price")
     ]
@@ -42,29 +42,29 @@ def test_all_kinds_of_task_join_on_one_scale(answers: dict[str, Answers]) -> Non
 
 
 def test_hard_answers_are_yes_or_no(answers: dict[str, Answers]) -> None:
-    scale = place_answers(TASKS, answers, choose_tasks(TASKS, ["marks"]), hard=True)
+    scale = make_points(TASKS, answers, choose_tasks(TASKS, ["marks"]), hard=True)
     assert scale.points[[0, 9]].tolist() == [[1, 0], [0, 0]]
 
 
 def test_tasks_and_labels_are_chosen_by_name(answers: dict[str, Answers]) -> None:
     chosen = choose_tasks(TASKS, ["marks=bar", "color"])
     assert chosen == {"marks": ["bar"], "color": []}
-    scale = place_answers(TASKS, answers, chosen, hard=False)
+    scale = make_points(TASKS, answers, chosen, hard=False)
     assert scale.columns == [Column("marks", "bar"), Column("color", "red"), Column("color", "blue")]
 
 
 def test_rare_labels_count_more_under_rare_and_common_ones_under_common(answers: dict[str, Answers]) -> None:
-    scale = place_answers(TASKS, answers, choose_tasks(TASKS, ["marks", "price"]), hard=False)
+    scale = make_points(TASKS, answers, choose_tasks(TASKS, ["marks", "price"]), hard=False)
     # `dot` is said of 4 images in 10, `bar` of none: 5/12 and 1/12 of a yes, so log2(12/5) and log2(12) bits.
     bits = np.log2([12 / 5, 12])
-    assert weigh(scale, answers, ["rare"]).weights == pytest.approx([*(bits / bits.mean()), 1])
+    assert apply_weights(scale, answers, ["rare"]).weights == pytest.approx([*(bits / bits.mean()), 1])
     bits = np.log2([12 / 7, 12 / 11])
-    assert weigh(scale, answers, ["common"]).weights == pytest.approx([*(bits / bits.mean()), 1])
+    assert apply_weights(scale, answers, ["common"]).weights == pytest.approx([*(bits / bits.mean()), 1])
 
 
 def test_weights_by_name_are_of_a_label_or_of_a_task(answers: dict[str, Answers]) -> None:
-    scale = place_answers(TASKS, answers, choose_tasks(TASKS, ["color", "marks"]), hard=False)
-    weighed = weigh(scale, answers, ["marks=2", "dot=3", "color=red=0"])
+    scale = make_points(TASKS, answers, choose_tasks(TASKS, ["color", "marks"]), hard=False)
+    weighed = apply_weights(scale, answers, ["marks=2", "dot=3", "color=red=0"])
     assert weighed.weights == [0, 1, 6, 2]
     assert weighed.points == pytest.approx(scale.points * [0, 1, 6, 2])
 
@@ -106,7 +106,7 @@ def test_features_come_down_to_their_leading_components() -> None:
 )
 def test_a_task_or_label_that_is_not_there_is_one_line(wanted: str, message: str, answers: dict[str, Answers]) -> None:
     with pytest.raises(PolyheadError, match=message):
-        place_answers(TASKS, answers, choose_tasks(TASKS, [wanted]), hard=False)
+        make_points(TASKS, answers, choose_tasks(TASKS, [wanted]), hard=False)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,9 @@ def test_a_task_or_label_that_is_not_there_is_one_line(wanted: str, message: str
     ],
 )
 def test_a_wrong_weight_is_one_line(weight: str, message: str, answers: dict[str, Answers]) -> None:
-    scale = place_answers(TASKS, answers, choose_tasks(TASKS, ()), hard=False)
+    scale = make_points(TASKS, answers, choose_tasks(TASKS, ()), hard=False)
     with pytest.raises(PolyheadError, match=message):
-        weigh(scale, answers, [weight])
+        apply_weights(scale, answers, [weight])
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ def test_a_wrong_weight_is_one_line(weight: str, message: str, answers: dict[str
     [
         ({"k": "many"}, "`k`: expected a number such as 8, or a range such as 2..50; got 'many'"),
         ({"k": "9..3"}, "`k`: expected a number"),
-        ({"k": 1}, "`k` 1: two groups are the fewest"),
+        ({"k": 1}, "`k` 1: expected 2 groups or more"),
         ({"methods": ["kmean"]}, "got 'kmean' \\(did you mean 'kmeans'\\?\\)"),
-        ({"k": 4, "methods": ["dbscan"]}, "`k` 4: dbscan finds a number of groups of its own; leave `k` out"),
+        ({"k": 4, "methods": ["dbscan"]}, "`k` 4: dbscan finds the number of groups itself; leave `k` out"),
         ({"on": "pixels"}, "`on`: expected probabilities, answers, features; got 'pixels'"),
         ({"on": "features", "tasks": ["color"]}, "leave `tasks` and `weights` out"),
     ],
@@ -141,20 +141,20 @@ def test_wrong_wishes_are_one_line(asked: dict[str, object], message: str) -> No
 
 
 def test_parameters_go_to_the_method_that_is_tried() -> None:
-    assert Grouping(settings={"eps": 1}).settings_of(["dbscan"]) == {"dbscan": {"eps": 1}}
+    assert Grouping(settings={"eps": 1}).settings_by_method(["dbscan"]) == {"dbscan": {"eps": 1}}
     several = Grouping(settings={"dbscan.eps": 1, "kmeans.n_init": 2})
-    assert several.settings_of(["kmeans", "dbscan"]) == {"dbscan": {"eps": 1}, "kmeans": {"n_init": 2}}
-    with pytest.raises(PolyheadError, match=r"of which method\? such as kmeans\.eps"):
-        Grouping(settings={"eps": 1}).settings_of(["kmeans", "dbscan"])
-    with pytest.raises(PolyheadError, match="birch is not tried; tried are kmeans"):
-        Grouping(settings={"birch.threshold": 1}).settings_of(["kmeans"])
+    assert several.settings_by_method(["kmeans", "dbscan"]) == {"dbscan": {"eps": 1}, "kmeans": {"n_init": 2}}
+    with pytest.raises(PolyheadError, match=r"name its method, such as kmeans\.eps"):
+        Grouping(settings={"eps": 1}).settings_by_method(["kmeans", "dbscan"])
+    with pytest.raises(PolyheadError, match="birch is not tried; the methods tried are kmeans"):
+        Grouping(settings={"birch.threshold": 1}).settings_by_method(["kmeans"])
 
 
 def test_a_range_tries_every_method_that_can_take_so_many_images() -> None:
-    assert set(Grouping(k="2..50").tried(600, 400)) == {
+    assert set(Grouping(k="2..50").list_candidates(600, 400)) == {
         *("kmeans", "agglomerative", "spectral", "birch", "dbscan", "optics", "hdbscan")
     }
-    assert set(Grouping(k="2..50").tried(20_000, 400)) == {"kmeans", "birch", "hdbscan"}
-    assert Grouping().tried(600, 5) == {"kmeans": range(2, 6)}
-    assert Grouping(k=8).tried(600, 400) == {"kmeans": range(8, 9)}
-    assert Grouping(methods=["dbscan"]).tried(600, 400) == {"dbscan": ()}
+    assert set(Grouping(k="2..50").list_candidates(20_000, 400)) == {"kmeans", "birch", "hdbscan"}
+    assert Grouping().list_candidates(600, 5) == {"kmeans": range(2, 6)}
+    assert Grouping(k=8).list_candidates(600, 400) == {"kmeans": range(8, 9)}
+    assert Grouping(methods=["dbscan"]).list_candidates(600, 400) == {"dbscan": ()}

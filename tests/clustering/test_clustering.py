@@ -173,7 +173,7 @@ def test_file_names_stay_text(page: Page, out: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["4 groups of 90 images", "Drawn images only.", "Most typical first", "Those that fit it least", "Eigenface"],
+    ["4 groups of 90 images", "Drawn images only.", "Most typical first", "Least typical first", "Eigenface"],
 )
 def test_the_page_says(page: Page, words: str) -> None:
     assert words in page.text
@@ -200,7 +200,7 @@ def test_the_gallery_holds_the_answers_by_group(out: Path, place: Path, record: 
     for row, record_of in enumerate(found):
         said = record_of["answers"]
         assert primary["labels"][answers[row]] == said["primary"]["answer"]
-        bits = np.unpackbits(np.frombuffer(base64.b64decode(has["said"]), np.uint8)).reshape(90, -1)[row]
+        bits = np.unpackbits(np.frombuffer(base64.b64decode(has["predicted"]), np.uint8)).reshape(90, -1)[row]
         assert [label for label, yes in zip(has["labels"], bits, strict=False) if yes] == said["has"]["answer"]
         numbers = np.frombuffer(base64.b64decode(level["numbers"]), "<f4")
         assert numbers[row] == pytest.approx(said["level"]["answer"])
@@ -254,7 +254,7 @@ def test_what_cannot_be_read_is_left_out_and_named(place: Path, tmp_path: Path) 
     record = json.loads((tmp_path / "out/clusters.json").read_text(encoding="utf-8"))
     assert [Path(row["image"]).name for row in record["unreadable"]] == ["050.png"]
     assert len(record["images"]) == 89
-    assert "1 image could not be read, and is left out" in Page(tmp_path / "out/index.html").text
+    assert "1 image could not be read and is left out" in Page(tmp_path / "out/index.html").text
 
 
 def test_names_that_are_no_text_are_shown_as_text(place: Path, tmp_path: Path) -> None:
@@ -275,13 +275,13 @@ def test_names_that_are_no_text_are_shown_as_text(place: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("{images} --k 91", "91 groups need as many images, and there are 90"),
-        ("{one} --k 2", "one image makes no groups"),
+        ("{images} --k 91", "91 groups need at least as many images; there are 90"),
+        ("{one} --k 2", "one image cannot be grouped"),
         ("{equal} --k 2", "all 3 images have the same answers"),
         ("{images} --task hue", "the model has no task 'hue'; it has primary, has, level"),
         ("{images} --k 4 --set epps=1", "kmeans: has no parameter 'epps'"),
         ("{images} --k 4 --set eps", "--set eps: expected PARAMETER=VALUE"),
-        ("{images} --method dbscan --set eps=0.0001", "dbscan: all images are noise to it"),
+        ("{images} --method dbscan --set eps=0.0001", "dbscan: found only noise"),
         ("{empty}", "there is no image in it"),
         ("{images}/none.png", "no such file or folder"),
         ("{broken}", "none of the 1 images can be read, such as"),

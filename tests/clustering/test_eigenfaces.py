@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from polyhead.clustering.eigenfaces import WHOLE, draw_component, find_eigenface
+from polyhead.clustering.eigenfaces import SINGLE_BATCH, draw_component, find_eigenface
 
 
 def draw_images(count: int, rank: int) -> NDArray[np.uint8]:
@@ -15,7 +15,7 @@ def draw_images(count: int, rank: int) -> NDArray[np.uint8]:
     return values.clip(0, 255).round().astype(np.uint8).reshape(count, 12, 10, 3)
 
 
-@pytest.mark.parametrize("count", [40, WHOLE, WHOLE + 1, 1000])
+@pytest.mark.parametrize("count", [40, SINGLE_BATCH, SINGLE_BATCH + 1, 1000])
 def test_components_are_those_of_a_full_decomposition(count: int) -> None:
     images = draw_images(count, rank=6)
     found = find_eigenface(lambda rows: images[rows], np.arange(count))
@@ -44,7 +44,7 @@ def test_no_more_images_are_read_at_a_time_than_fit_in_memory() -> None:
         return images[rows]
 
     find_eigenface(pixels, np.arange(1000))
-    assert max(read) <= WHOLE
+    assert max(read) <= SINGLE_BATCH
 
 
 @pytest.mark.parametrize(("count", "components"), [(1, 0), (2, 1), (5, 4), (9, 4)])

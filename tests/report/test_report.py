@@ -165,7 +165,7 @@ def test_every_image_has_words_and_waits_until_it_is_seen(page: Page) -> None:
 
 
 def test_the_report_leads_to_a_gallery_of_the_test_images_with_the_truth(written: Path, page: Page) -> None:
-    assert "Look through the 12 test images , each answer beside the truth." in page.text
+    assert "Browse the 12 test images , with answers and true labels." in page.text
     gallery = Page(written.parent / "gallery.html")
     assert "Garments: test images" in gallery.text
     assert [tag for tag, attributes in gallery.tags if attributes.get("src") == "gallery/data.js"]
@@ -194,28 +194,28 @@ def test_the_report_leads_to_a_gallery_of_the_test_images_with_the_truth(written
         "baseline 20 euro (always 9.5 euro)",
         "Held out: red S",
         "Harmonic mean of both",
-        "only in test: never answered, and so counted as missed.",
+        "only in test: never predicted, and so counted as missed.",
         "no labels",
-        "2 groups of images that are the same byte for byte, 5 images in all. 1 stands in more than one split.",
+        "2 groups of byte-identical images, 5 images in all. 1 is in more than one split.",
         "2 entries about 2 files",
         "right: dot",
         "true: no",
         "off by 3 euro",
         # `sold`: all answers are as sure, and of the validation images' 3 of 4 are right, which is enough.
-        "100.0 % answered, 75.0 % of that right",
-        "On the validation images all answers together give that, so none is unsure.",
+        "100.0 % answered, 75.0 % of those right",
+        "On the validation images, all answers together reach it, so none is unsure.",
         # Nine of twelve are right, each with a probability of .9: 90 - 75.
         "Expected calibration error: 15.00 % before",
-        "which was found on 4 validation images.",
+        "fitted on 4 validation images.",
         # `size`: 3 of 4 are not.
-        "Every answer is unsure The recipe asks for 99.0 % accuracy of what is answered",
+        "Every answer is unsure The recipe asks for an accuracy of 99.0 % among the answers given",
         "0.0 % answered",
         "true: S unsure",
-        "yes at",
-        "label rate accuracy baseline Paper F1 AP yes at images dot",
-        "Paper: the accuracy that was published; its mean is over the labels that have one.",
+        "threshold",
+        "label rate accuracy baseline Paper F1 AP threshold images dot",
+        "Paper: the published accuracy; its mean is over the labels that have one.",
         # `color` has 8 of 12 labels, `sold` and `size` 12 each, `season` none; 5, 9 and 10 answers are right.
-        "Accuracy of each task over its own images",
+        "Accuracy of each task over the images labelled for it",
         "mean, weighted by images 32 75.0 %",
     ],
 )
@@ -279,7 +279,7 @@ def test_tasks_that_were_never_learnt_are_shown_all_the_same(tmp_path: Path) -> 
 
     page = Page(write_report(tmp_path / "data", Report("bare", data=replace(data, tasks=bare, table=table))))
 
-    assert "No image has a label for it." in page.text
+    assert "No image is labelled for it." in page.text
 
 
 def test_a_large_data_set_makes_a_small_page(tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_a_report_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
 
-    with pytest.raises(PolyheadError, match="holds something else than a report"):
+    with pytest.raises(PolyheadError, match="holds something other than a report"):
         write_report(tmp_path, Report("title"))
 
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "mine"

@@ -111,7 +111,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.environ["POLYHEAD_CACHE"] = str(folder / "cache")
     draw_shapes(folder / "shapes", 48)
     settings = ["training.epochs=2"]
-    return train(folder / "tiny.yaml", folder / "run", data=folder / "shapes", overrides=settings)
+    return train(folder / "tiny.yaml", folder / "run", data=folder / "shapes", overrides=settings).path
 
 
 def unfinish(whole: Path, run: Path, *removed: str) -> Path:

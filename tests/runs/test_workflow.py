@@ -172,7 +172,7 @@ def test_what_validation_teaches_is_in_the_file_and_in_every_answer(run: Path) -
         assert answer["probability"] == pytest.approx(float(row["color.probability"]))
         assert answer["unsure"] == (answer["probability"] < tasks["color"]["unsure_below"])
     page = (run / "report/index.html").read_text(encoding="utf-8")
-    assert "Accuracy against share answered" in page
+    assert "Accuracy by coverage" in page
     assert "Not calibrated" not in page
 
 

@@ -240,7 +240,7 @@ def test_stages_train_what_they_say_and_the_file_agrees(shapes: Path, tmp_path: 
 
     heads = polyhead.train(path, tmp_path / "heads", data=shapes, overrides=settings)
     both = polyhead.train(path, tmp_path / "both", data=shapes, overrides=[*settings, "training.epochs=2"])
-    first, second = kernels(heads), kernels(both)
+    first, second = kernels(heads.path), kernels(both.path)
     inner = [name for name in first if first[name].ndim == 4]  # convolutions: all are the backbone's
     assert inner
     assert any(not np.array_equal(first[name], second[name]) for name in inner)

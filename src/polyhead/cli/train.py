@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -188,7 +188,8 @@ def cache(
 app.add_typer(commands)
 
 
-def _tell_run(run: Path) -> None:
+def _tell_run(run: os.PathLike[str]) -> None:
+    run = Path(run)
     file = run / "evaluation.json"
     try:
         _tell_evaluation(json.loads(file.read_text(encoding="utf-8")))
@@ -198,7 +199,7 @@ def _tell_run(run: Path) -> None:
     print(f"model   {run / 'model.onnx'}")
 
 
-def _tell_evaluation(evaluation: dict[str, Any]) -> None:
+def _tell_evaluation(evaluation: Mapping[str, Any]) -> None:
     """The few figures that say most, each beside its baseline."""
     for split, found in evaluation.items():
         if split == "combinations":

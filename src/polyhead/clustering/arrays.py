@@ -1,4 +1,4 @@
-"""Groups of any points, such as feature vectors: the choice among methods and numbers of groups, without a model."""
+"""Groups of any points, such as feature vectors, without a model: the choice among methods and numbers of groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from polyhead.clustering.methods import (
     count_different,
     default_settings,
     find_groups,
-    place_in_groups,
+    measure_groups,
 )
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT, Progress
@@ -25,14 +25,14 @@ from polyhead.tasks import Array
 
 @dataclass(frozen=True, eq=False)
 class Clustering:
-    """How points were grouped.
+    """The groups of points, and how they were found.
 
     Attributes:
-        groups: where each point belongs: `groups.labels` (n,), 0 for noise, from 1 the largest group first.
+        groups: the group of each point in `groups.labels` (n,): 0 for noise, others from 1, the largest first.
         method: of `METHODS`.
-        k: how many groups it was to make; None for a method that finds a number of its own.
+        k: how many groups were asked for; None for a method that finds the number itself.
         settings: the parameters of scikit-learn's class.
-        choice: what was tried and why this was chosen; None where nothing was left to choose.
+        choice: the trials, and why this one was chosen; None if there was nothing to choose.
     """
 
     groups: Groups
@@ -54,14 +54,14 @@ def cluster_arrays(
 
     Args:
         points: (n, columns), finite numbers.
-        k: how many groups, or a range such as "2..12"; the range is tried, and the best silhouette chosen.
-        methods: of kmeans, agglomerative, spectral, birch, dbscan, optics, hdbscan; K-Means if absent, or all with a
-            range of `k`.
+        k: how many groups, or a range such as "2..12", of which the best silhouette is chosen.
+        methods: of kmeans, agglomerative, spectral, birch, dbscan, optics, hdbscan; if empty, K-Means, or all
+            where `k` is a range.
         settings: parameters of scikit-learn's class, such as `{"eps": 0.3}`; of one of several methods `dbscan.eps`.
-        seed: of whatever is random; equal arguments give equal groups.
+        seed: of all randomness; equal arguments give equal groups.
 
     Raises:
-        PolyheadError: the points cannot be grouped so, or an argument is wrong.
+        PolyheadError: the points cannot be grouped in that way, or an argument is wrong.
     """
     array = np.asarray(points, float)
     if array.ndim != 2:
@@ -74,20 +74,20 @@ def group_points(points: Array, grouping: Grouping, progress: Progress) -> Clust
     """Group points (n, columns) by the methods and numbers of a grouping.
 
     Raises:
-        PolyheadError: they cannot be grouped so.
+        PolyheadError: they cannot be grouped in that way.
     """
     check_points(points, grouping.bounds[1] if grouping.k is not None else 2)
-    asked = grouping.tried(len(points), count_different(points))
-    for name in asked:
+    candidates = grouping.list_candidates(len(points), count_different(points))
+    for name in candidates:
         check_size(name, len(points))
-    settings = grouping.settings_of(list(asked))
-    method, ks = next(iter(asked.items()))
-    k, choice = (ks[0] if METHODS[method].counts else None), None
-    if len(asked) > 1 or (METHODS[method].counts and len(ks) > 1):
-        choice = choose_groups(points, asked, settings, grouping.seed, progress)
+    settings = grouping.settings_by_method(list(candidates))
+    method, ks = next(iter(candidates.items()))
+    k, choice = (ks[0] if METHODS[method].takes_k else None), None
+    if len(candidates) > 1 or (METHODS[method].takes_k and len(ks) > 1):
+        choice = choose_groups(points, candidates, settings, grouping.seed, progress)
         method, k = choice.best.method, choice.best.k
     labels = find_groups(points, method, k, settings.get(method, {}), grouping.seed)
     if not labels.any():
-        raise PolyheadError(f"{method}: all images are noise to it; try other `settings`, or other `methods`")
+        raise PolyheadError(f"{method}: found only noise; try other `settings` or `methods`")
     used = default_settings(method, len(points)) | settings.get(method, {})
-    return Clustering(place_in_groups(points, labels), method, k, used, choice)
+    return Clustering(measure_groups(points, labels), method, k, used, choice)

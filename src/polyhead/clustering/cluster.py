@@ -1,4 +1,4 @@
-"""Between the predictor, the groups and the page: clustering, and galleries of predicted images."""
+"""From a model and images to a page: of groups, or a gallery of answers."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,8 @@ from typing import Any
 from polyhead.clustering.arrays import group_points
 from polyhead.clustering.grouping import Grouping
 from polyhead.clustering.page import ClusterPage, write_cluster_page
-from polyhead.clustering.record import Made, record_grouping, tell_grouping, write_record
-from polyhead.clustering.scale import Column, Scale, choose_tasks, place_answers, weigh
+from polyhead.clustering.record import ImageClustering, record_grouping, tell_grouping, write_record
+from polyhead.clustering.scale import Column, Scale, apply_weights, choose_tasks, make_points
 from polyhead.clustering.summary import GroupedImages, name_groups, summarize_groups
 from polyhead.errors import show_text
 from polyhead.evaluation.answers import read_answers
@@ -41,16 +41,16 @@ def cluster(
 
     Args:
         model: a run folder or a model file.
-        images: files, and folders that stand for the images in them.
-        out: a folder to make, for index.html, clusters.csv, clusters.json and what the page needs.
+        images: files, and folders of images.
+        out: the folder to make: index.html, clusters.csv, clusters.json and what the page needs.
         grouping: what to group by, and how.
-        force: whether to replace what such a call wrote before.
+        force: whether to replace an earlier result.
 
     Returns:
         What clusters.json holds.
 
     Raises:
-        PolyheadError: something given is wrong, or there is nothing to group; nothing is left in `out`.
+        PolyheadError: an argument is wrong, or there is nothing to group; nothing is left in `out`.
     """
     require("clustering", "report")
     grouping = grouping or Grouping()
@@ -60,14 +60,14 @@ def cluster(
     files = gather_files(images).paths
     with claim_folder(Path(out), "clusters.json", force, progress) as folder:
         image_set = answer_images(predictor, files, folder, progress)
-        made = group_images(predictor.card, image_set, chosen, grouping, progress)
-        return _write(folder, predictor.card, image_set, made, progress)
+        clustering = group_images(predictor.card, image_set, chosen, grouping, progress)
+        return _write(folder, predictor.card, image_set, clustering, progress)
 
 
 def predict_to_gallery(
     model: str | Path, images: Sequence[str | Path], out: str | Path, *, progress: Progress = SILENT
 ) -> tuple[Path, int]:
-    """Answer for images and write a gallery of them: its page, and how many of the images could not be answered."""
+    """Predict images and write a gallery of them; returns its page, and how many images could not be read."""
     require("a gallery", "report")
     restore_replaced(Path(model), progress)
     predictor = Predictor(model)
@@ -83,49 +83,55 @@ def predict_to_gallery(
 
 def group_images(
     card: Card, image_set: ImageSet, chosen: Mapping[str, Sequence[str]], grouping: Grouping, progress: Progress
-) -> Made:
-    """Group a set of answered images.
+) -> ImageClustering:
+    """Group a set of predicted images.
 
     Raises:
-        PolyheadError: it cannot be grouped so.
+        PolyheadError: it cannot be grouped in that way.
     """
     answers = {name: read_answers(task, image_set.outputs[name]) for name, task in card.tasks.items()}
     if grouping.on == "features":
         scale = Scale(reduce_features(image_set.outputs["features"], grouping.seed), [Column("features", None)], [1.0])
     else:
         hard = grouping.on == "answers"
-        scale = weigh(place_answers(card.tasks, answers, chosen, hard), answers, grouping.weights)
+        scale = apply_weights(make_points(card.tasks, answers, chosen, hard), answers, grouping.weights)
     points = scale.points
     found = group_points(points, grouping, progress)
     names = [show_text(image) for image in image_set.images]
     grouped = GroupedImages(names, image_set.pixels, answers, chosen, points, found.groups)
-    return Made(grouped, scale, found.method, found.k, found.settings, found.choice, grouping)
+    return ImageClustering(grouped, scale, found.method, found.k, found.settings, found.choice, grouping)
 
 
-def _write(folder: Path, card: Card, image_set: ImageSet, made: Made, progress: Progress) -> dict[str, Any]:
-    """The page, the files and what the page needs; clusters.json last."""
-    seed, groups = made.grouping.seed, made.image_set.groups
+def _write(
+    folder: Path, card: Card, image_set: ImageSet, clustering: ImageClustering, progress: Progress
+) -> dict[str, Any]:
+    """Write the page and all its files; clusters.json last."""
+    seed, groups = clustering.grouping.seed, clustering.image_set.groups
     (folder / "images").mkdir()
-    summaries = summarize_groups(made.image_set, folder / "images", seed, progress)
+    summaries = summarize_groups(clustering.image_set, folder / "images", seed, progress)
     progress.say("drawing the map")
-    maps = map_points(made.image_set.points, seed)
-    part = GroupPart(groups.labels, groups.distances, name_groups(made.image_set), made.image_set.colours(), maps)
+    maps = map_points(clustering.image_set.points, seed)
+    part = GroupPart(
+        groups.labels, groups.distances, name_groups(clustering.image_set), clustering.image_set.colours(), maps
+    )
     gallery = _make_gallery(
         card, image_set, f"{len(groups.centres)} groups of {show_count(len(image_set.images))} images", part
     )
     write_gallery_files(folder / FOLDER, gallery, progress)
-    if made.choice:
+    if clustering.choice:
         from plotly.offline import get_plotlyjs
 
         write_text(folder / PLOTLY, get_plotlyjs())
     unreadable = [(show_text(image), error) for image, error in image_set.unreadable]
-    facts, remarks = tell_grouping(made, unreadable)
+    facts, remarks = tell_grouping(clustering, unreadable)
     facts.append(("model", f"{card.name} ({card.fingerprint})"))
-    page = ClusterPage(gallery.title, card.note, facts, remarks, made.image_set, summaries, made.choice, gallery)
+    page = ClusterPage(
+        gallery.title, card.note, facts, remarks, clustering.image_set, summaries, clustering.choice, gallery
+    )
     write_cluster_page(folder / PAGE, page)
     record = {"model": {"name": card.name, "fingerprint": card.fingerprint, "version": card.version}}
-    record |= record_grouping(made, summaries, maps, unreadable)
-    write_record(folder, made, record)
+    record |= record_grouping(clustering, summaries, maps, unreadable)
+    write_record(folder, clustering, record)
     return record
 
 

@@ -1,7 +1,7 @@
-"""What the images of a group have in common: their mean, and the leading ways in which they differ from it.
+"""What the images of a group have in common: their mean, and the leading components of their differences from it.
 
 Turk and Pentland's eigenfaces (1991), of any images. The principal components are found in batches (Ross, Lim, Lin,
-Yang 2008, as scikit-learn has it), so that memory does not grow with the images.
+Yang 2008, by scikit-learn), so that memory does not grow with the number of images.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from polyhead.report.parts import Pixels
 from polyhead.tasks import Array
 
-WHOLE = 256  # images that are taken at once, so that nothing is cut off
-BATCH = 96  # of more images: the cost of a batch grows with its square
+SINGLE_BATCH = 256  # images: up to that, one batch, which is exact
+BATCH = 96  # images, where there are more: the cost of a batch grows with its square
 SHOWN = 4  # components
-CARRIED = 24  # components carried from batch to batch: what is cut off could add up to a leading one later
+KEPT = 24  # components from batch to batch: what is dropped could add up to a leading one later
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +24,8 @@ class Eigenface:
 
     Attributes:
         mean: (height, width, 3), from 0 to 1.
-        components: (k, height, width, 3), each of length 1; the value that is largest in size is positive.
-        variances: (k,) the share of all variance that lies along each.
+        components: (k, height, width, 3), each of length 1; its largest absolute value is positive.
+        variances: (k,) the fraction of the variance that each explains.
     """
 
     mean: Array
@@ -34,19 +34,19 @@ class Eigenface:
 
 
 def find_eigenface(pixels: Pixels, rows: NDArray[np.intp]) -> Eigenface:
-    """The eigenface of the images `rows`, one or more; it has up to four components, and fewer than there are images.
+    """The eigenface of the images `rows`, one or more; up to four components, and fewer than there are images.
 
-    Exact for up to 256 images; of more, the components beyond the first 24 are cut off after each batch.
+    Exact for up to 256 images; of more, the components beyond the first 24 are dropped after each batch.
     """
     from sklearn.decomposition import IncrementalPCA
     from threadpoolctl import threadpool_limits
 
     shape = pixels(rows[:1]).shape[1:]
-    kept = min(CARRIED, len(rows), int(np.prod(shape)))
+    kept = min(KEPT, len(rows), int(np.prod(shape)))
     analysis = IncrementalPCA(kept)
-    # One thread, as in `clusters.find_groups`; and no warning of images without any variance, or of only one.
+    # One thread, as in `methods.find_groups`; and no warning about images without any variance, or about a single one.
     with threadpool_limits(1), np.errstate(invalid="ignore", divide="ignore"):
-        for batch in _cut(rows):
+        for batch in _split_batches(rows):
             flat = pixels(batch).reshape(len(batch), -1).astype(np.float32) / 255
             analysis.partial_fit(flat, check_input=False)
     shown = min(SHOWN, len(rows) - 1, kept)
@@ -60,11 +60,11 @@ def find_eigenface(pixels: Pixels, rows: NDArray[np.intp]) -> Eigenface:
     )
 
 
-def _cut(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """All rows, or batches of nearly one size."""
-    return [rows] if len(rows) <= WHOLE else np.array_split(rows, -(-len(rows) // BATCH))
+def _split_batches(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """All rows in one batch, or in batches of nearly equal size."""
+    return [rows] if len(rows) <= SINGLE_BATCH else np.array_split(rows, -(-len(rows) // BATCH))
 
 
 def draw_component(component: Array) -> NDArray[np.uint8]:
-    """A component as a picture: grey where it changes nothing, lighter and darker where it adds and takes away."""
+    """A component as a picture: grey where it is 0, lighter where it is positive, darker where it is negative."""
     return (127.5 + 127.5 * component / (np.abs(component).max() or 1)).round().astype(np.uint8)

@@ -1,7 +1,7 @@
 """Groups of points: scikit-learn's methods, their groups numbered by size, and how well each point fits its group.
 
 Takes arrays; knows no model, no task and no image. Points are rows of a float array (n, columns) whose Euclidean
-distances mean something. Group 0 is noise (points that a method leaves alone); groups count from 1, the largest first.
+distances mean something. Group 0 is noise (points in no group); groups count from 1, the largest first.
 """
 
 import warnings
@@ -18,15 +18,15 @@ from polyhead.tasks import Array
 
 Labels = NDArray[np.intp]
 NOISE = 0
-LARGE = 20_000  # points above which K-Means takes them in small batches
-ALIKE = 1e-6  # points nearer than this are one
+MINI_BATCH_FROM = 20_000  # points: above that, K-Means works in mini-batches
+SAME_POINT = 1e-6  # points closer than this count as one
 
 
 class Method(NamedTuple):
-    """A way of grouping: whether it takes a number of groups, and how many points it can take in bearable time."""
+    """A clustering method: whether it takes a number of groups, and how many points it handles in reasonable time."""
 
-    counts: bool
-    most: int | None
+    takes_k: bool
+    max_points: int | None
 
 
 METHODS = {
@@ -42,13 +42,13 @@ METHODS = {
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Where n points belong.
+    """The groups of n points.
 
     Attributes:
         labels: (n,) the group of each.
         centres: (groups, columns), the mean of each group from 1 on.
-        distances: (n,) to the centre of the own group; of noise, to the nearest centre.
-        fits: (n,) from -1 to 1, how much nearer the own centre is than the nearest other one: the simplified
+        distances: (n,) to the centre of the point's own group; of noise, to the nearest centre.
+        fits: (n,) from -1 to 1, how much nearer its own centre is than the nearest other one: the simplified
             silhouette (Hruschka, de Castro, Campello 2004); 0 for noise and where there is no other group.
         others: (n,) the group with the nearest other centre; 0 where there is none.
     """
@@ -61,12 +61,12 @@ class Groups:
 
     @property
     def numbers(self) -> list[int]:
-        """The groups that have points, noise last."""
+        """The numbers of the groups, noise (if any) last."""
         found = list(range(1, len(self.centres) + 1))
         return [*found, NOISE] if (self.labels == NOISE).any() else found
 
     def members(self, number: int) -> NDArray[np.intp]:
-        """The points of a group, the nearest to its centre first."""
+        """The rows of a group, nearest to its centre first."""
         rows = np.flatnonzero(self.labels == number)
         return rows[np.argsort(self.distances[rows], kind="stable")]
 
@@ -75,24 +75,26 @@ def check_points(points: Array, most_groups: int) -> None:
     """Refuse points that cannot be grouped, or not into so many groups.
 
     Raises:
-        PolyheadError: fewer than two, all alike, or fewer (different) ones than groups; or they are not finite.
+        PolyheadError: fewer than two, all equal, or fewer (different) ones than groups; or they are not finite.
     """
     if not np.isfinite(points).all():
-        raise PolyheadError("the model's answers are not finite numbers: its training has failed, train it again")
+        raise PolyheadError("the model's answers are not finite numbers: training it has failed; train it again")
     if len(points) < 2:
-        raise PolyheadError("one image makes no groups; give two or more")
-    if np.ptp(points, axis=0).max(initial=0) < ALIKE:
+        raise PolyheadError("one image cannot be grouped; give two or more")
+    if np.ptp(points, axis=0).max(initial=0) < SAME_POINT:
         raise PolyheadError(f"all {len(points):,} images have the same answers: there is nothing to group them by")
     if most_groups > len(points):
-        raise PolyheadError(f"`k`: {most_groups} groups need as many images, and there are {len(points)}")
+        raise PolyheadError(f"`k`: {most_groups} groups need at least as many images; there are {len(points)}")
     different = count_different(points)
     if most_groups > different:
-        raise PolyheadError(f"`k`: {most_groups} groups are too many: the images have {different} different answers")
+        raise PolyheadError(
+            f"`k`: {most_groups} groups are too many: the images have only {different} different answers"
+        )
 
 
 def count_different(points: Array) -> int:
-    """How many of the points differ."""
-    return len(np.unique(np.round(points / ALIKE), axis=0))
+    """How many different points there are."""
+    return len(np.unique(np.round(points / SAME_POINT), axis=0))
 
 
 def find_groups(points: Array, method: str, k: int | None, settings: Mapping[str, Any], seed: int) -> Labels:
@@ -109,17 +111,19 @@ def find_groups(points: Array, method: str, k: int | None, settings: Mapping[str
         The group of each point (n,).
 
     Raises:
-        PolyheadError: the method has no such parameter, refuses its value, or cannot take so many points.
+        PolyheadError: the method has no such parameter, refuses its value, or cannot handle so many points.
     """
     check_size(method, len(points))
     estimator = _build(method, k, default_settings(method, len(points)) | dict(settings), (len(points), seed))
     from threadpoolctl import threadpool_limits
 
     try:
-        # One thread: on so few points more of them mostly wait for each other (measured: up to a hundred times slower
-        # on a busy machine), and their sums would differ from machine to machine.
+        # One thread: on so few points, several mostly wait for each other (measured: up to a hundred times slower on
+        # a busy machine), and their sums would differ from machine to machine.
         with warnings.catch_warnings(), threadpool_limits(1):
-            warnings.simplefilter("ignore", UserWarning)  # of groups not found: what is found is counted and measured
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # about groups not found: what is found is counted and measured
             found = estimator.fit_predict(points)
     except (ValueError, TypeError, OverflowError) as error:
         raise PolyheadError(f"{method}: {' '.join(str(error).split())}") from None
@@ -127,20 +131,20 @@ def find_groups(points: Array, method: str, k: int | None, settings: Mapping[str
 
 
 def check_size(method: str, count: int) -> None:
-    """Refuse more points than a method can take.
+    """Refuse more points than a method can handle.
 
     Raises:
-        PolyheadError: with the methods that can.
+        PolyheadError: naming the methods that can.
     """
-    most = METHODS[method].most
-    if most is not None and count > most:
-        able = [name for name, other in METHODS.items() if other.most is None or count <= other.most]
-        raise PolyheadError(f"{method} takes {most:,} images at most, not {count:,}; use {' or '.join(able)}")
+    limit = METHODS[method].max_points
+    if limit is not None and count > limit:
+        able = [name for name, other in METHODS.items() if other.max_points is None or count <= other.max_points]
+        raise PolyheadError(f"{method} takes at most {limit:,} images, not {count:,}; use {' or '.join(able)}")
 
 
 def default_settings(method: str, count: int) -> dict[str, Any]:
-    """Parameters that suit answers, which are 1 apart where they differ wholly; scikit-learn's own stand otherwise."""
-    few = max(5, count // 100)  # fewer than this are no group that a person wants to be shown
+    """Parameters that suit answers, which are 1 apart where they differ completely; otherwise scikit-learn's own."""
+    few = max(5, count // 100)  # a smaller group is not worth showing
     settings: dict[str, dict[str, Any]] = {
         "kmeans": {"n_init": 10},
         "birch": {"threshold": 0.2},
@@ -156,7 +160,7 @@ def _build(method: str, k: int | None, settings: Mapping[str, Any], size_and_see
 
     count, seed = size_and_seed
     classes = {
-        "kmeans": cluster.MiniBatchKMeans if count > LARGE else cluster.KMeans,
+        "kmeans": cluster.MiniBatchKMeans if count > MINI_BATCH_FROM else cluster.KMeans,
         "agglomerative": cluster.AgglomerativeClustering,
         "spectral": cluster.SpectralClustering,
         "birch": cluster.Birch,
@@ -168,50 +172,52 @@ def _build(method: str, k: int | None, settings: Mapping[str, Any], size_and_see
     fixed = {"n_clusters": k, "random_state": seed}
     for name in settings:
         if name in fixed:
-            raise PolyheadError(f"{method}: {name} is given by {'`k`' if name == 'n_clusters' else '`seed`'}")
+            raise PolyheadError(f"{method}: {name} is set by {'`k`' if name == 'n_clusters' else '`seed`'}")
         if name not in known:
             names = ", ".join(sorted(known - set(fixed)))
-            raise PolyheadError(f"{method}: has no parameter {name!r}; it has {names}{nearest(name, known)}")
+            raise PolyheadError(
+                f"{method}: has no parameter {name!r}; its parameters are {names}{nearest(name, known)}"
+            )
     if method == "hdbscan":
-        settings = {"copy": True, **settings}  # as it will be by itself; said, so that it does not warn
+        settings = {"copy": True, **settings}  # its future default; set here, so that it does not warn
     return classes[method](**settings, **{name: value for name, value in fixed.items() if name in known})
 
 
 def number_by_size(labels: NDArray[np.integer]) -> Labels:
-    """Groups numbered from 1 by their size, those of one size by their first point; below 0 is noise."""
+    """Groups numbered from 1, the largest first, equal ones by their first point; labels below 0 are noise."""
     found, first, sizes = np.unique(labels[labels >= 0], return_index=True, return_counts=True)
     numbers = np.zeros(len(labels), np.intp)
-    for number, place in enumerate(np.lexsort((first, -sizes)), 1):
-        numbers[labels == found[place]] = number
+    for number, index in enumerate(np.lexsort((first, -sizes)), 1):
+        numbers[labels == found[index]] = number
     return numbers
 
 
-def place_in_groups(points: Array, labels: Labels) -> Groups:
-    """How well points (n, columns) fit the groups that they are in."""
+def measure_groups(points: Array, labels: Labels) -> Groups:
+    """The centres of groups, and how well points (n, columns) fit the one that they are in."""
     count = int(labels.max(initial=0))
     if not count:
-        nothing = np.zeros(len(points))
-        return Groups(labels, np.empty((0, points.shape[1])), nothing, nothing, np.zeros(len(points), np.intp))
+        zeros = np.zeros(len(points))
+        return Groups(labels, np.empty((0, points.shape[1])), zeros, zeros, np.zeros(len(points), np.intp))
     centres = np.stack([points[labels == number].mean(axis=0) for number in range(1, count + 1)])
-    away = np.stack([np.linalg.norm(points - centre, axis=1) for centre in centres], axis=1)
+    distances = np.stack([np.linalg.norm(points - centre, axis=1) for centre in centres], axis=1)
     rows, inside = np.arange(len(points)), labels != NOISE
-    own = np.where(inside, away[rows, labels - 1], away.min(axis=1))
-    away[rows[inside], labels[inside] - 1] = np.inf
-    other = away.min(axis=1)
+    own = np.where(inside, distances[rows, labels - 1], distances.min(axis=1))
+    distances[rows[inside], labels[inside] - 1] = np.inf
+    other = distances.min(axis=1)
     known = inside & np.isfinite(other)
     larger = np.maximum(own, np.where(known, other, 0))
-    fits = np.where(known, (np.where(known, other, 0) - own) / np.maximum(larger, ALIKE), 0.0)
-    return Groups(labels, centres, own, fits, np.where(np.isfinite(other), away.argmin(axis=1) + 1, NOISE))
+    fits = np.where(known, (np.where(known, other, 0) - own) / np.maximum(larger, SAME_POINT), 0.0)
+    return Groups(labels, centres, own, fits, np.where(np.isfinite(other), distances.argmin(axis=1) + 1, NOISE))
 
 
 def measure_tightness(points: Array, groups: Groups) -> dict[int, float]:
-    """For each group: 1 where all its points are one, 0 where they scatter as the whole does (below, if more).
+    """For each group: 1 where all its points are equal, 0 where they are spread out as all points are (below 0: more).
 
-    One less the root mean square distance to the group's mean, over that of the whole.
+    1 minus the root mean square distance to the group's mean over that of all points to theirs.
     """
 
-    def scatter(rows: Array) -> float:
+    def spread(rows: Array) -> float:
         return float(np.sqrt(((rows - rows.mean(axis=0)) ** 2).sum(axis=1).mean()))
 
-    whole = scatter(points)
-    return {number: 1 - scatter(points[groups.labels == number]) / whole for number in groups.numbers}
+    overall = spread(points)
+    return {number: 1 - spread(points[groups.labels == number]) / overall for number in groups.numbers}

@@ -1,4 +1,4 @@
-"""The page of a grouping: the comparison, a map of all images, a section a group, and the gallery."""
+"""The page of a clustering: the comparison, a map of all images, a section a group, and the gallery."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import numpy as np
 from polyhead.clustering.charts import draw_comparison
 from polyhead.clustering.choice import Choice
 from polyhead.clustering.methods import NOISE
-from polyhead.clustering.names import Wanted
-from polyhead.clustering.summary import TYPICAL, GroupedImages, Summary, find_doubtful
+from polyhead.clustering.names import ChosenLabels
+from polyhead.clustering.summary import TYPICAL, GroupedImages, Summary, find_atypical
 from polyhead.report.gallery.gallery import Gallery
 from polyhead.report.rendering import write_page
 from polyhead.report.words import MINUS, NOTHING, show_count, show_number, show_percent
@@ -23,8 +23,7 @@ Context = dict[str, Any]
 class ClusterPage:
     """What the page shows: facts and remarks at its top, the groups, how they were chosen, the gallery.
 
-    `summaries` is what `summarize_groups` gave; `names` are short, noise first; `choice` is None where nothing was
-    compared.
+    `summaries` are those of `summarize_groups`; `choice` is None where nothing was compared.
     """
 
     title: str
@@ -38,22 +37,22 @@ class ClusterPage:
 
 
 def write_cluster_page(path: Path, page: ClusterPage) -> None:
-    """Write the page; what it shows of the gallery, of eigenfaces and of Plotly is already beside it."""
-    places = np.argsort(page.gallery.order)  # where in the gallery each image is
+    """Write the page; the files of the gallery, the eigenfaces and Plotly are already beside it."""
+    positions = np.argsort(page.gallery.order)  # of each image in the gallery
     parts = page.gallery.groups
     assert parts is not None  # a page of groups has a gallery with groups
     groups = [
-        _describe_group(summary, page.image_set, places) | {"colour": parts.colours[summary["group"]]}
+        _describe_group(summary, page.image_set, positions) | {"colour": parts.colours[summary["group"]]}
         for summary in page.summaries
     ]
     context = {"page": page, "groups": groups, "maps": list(parts.maps), "comparison": _describe_choice(page.choice)}
     write_page(path, "clusters.html", context)
 
 
-def _describe_group(summary: Summary, image_set: GroupedImages, places: Mapping[int, int] | Any) -> Context:
+def _describe_group(summary: Summary, image_set: GroupedImages, positions: Mapping[int, int] | Any) -> Context:
     number = summary["group"]
     typical = image_set.groups.members(number)[:TYPICAL]
-    doubtful = find_doubtful(image_set.groups, number)
+    atypical = find_atypical(image_set.groups, number)
     return {
         "number": number,
         "title": "Noise" if number == NOISE else f"Group {number}",
@@ -64,20 +63,20 @@ def _describe_group(summary: Summary, image_set: GroupedImages, places: Mapping[
         "share": show_percent(summary["share"]),
         "tightness": f"{summary['tightness']:.2f}".replace("-", MINUS),
         "silhouette": NOTHING if summary["silhouette"] is None else show_number(summary["silhouette"]),
-        "typical": [(int(places[row]), image_set.images[row]) for row in typical],
-        "doubtful": [
-            (int(places[row]), f"{image_set.images[row]}: nearer to group {image_set.groups.others[row]}")
+        "typical": [(int(positions[row]), image_set.images[row]) for row in typical],
+        "atypical": [
+            (int(positions[row]), f"{image_set.images[row]}: closer to group {image_set.groups.others[row]}")
             if image_set.groups.fits[row] < 0
-            else (int(places[row]), f"{image_set.images[row]}: next is group {image_set.groups.others[row]}")
-            for row in doubtful
+            else (int(positions[row]), f"{image_set.images[row]}: next closest is group {image_set.groups.others[row]}")
+            for row in atypical
         ],
         "frequencies": _list_frequencies(summary, image_set.chosen),
         "eigenface": summary["eigenface"],
     }
 
 
-def _list_frequencies(summary: Summary, chosen: Wanted) -> list[Context]:
-    """Every answer, what is farthest from the whole first; `by` marks those that were grouped by."""
+def _list_frequencies(summary: Summary, chosen: ChosenLabels) -> list[Context]:
+    """Every answer, the largest difference first; `by` marks those that were grouped by."""
     rows = []
     for found in sorted(summary["frequencies"], key=lambda row: -abs(row["apart"])):
         task, label = found["task"], found["label"]
@@ -99,8 +98,8 @@ def _describe_choice(choice: Choice | None) -> Context | None:
     for method in dict.fromkeys(found.method for found in choice.tries):
         tries = [found for found in choice.tries if found.method == method]
         top = max(tries, key=lambda found: -2 if found.silhouette is None else found.silhouette)
-        figures = [NOTHING if value is None else f"{value:.3f}" for value in (top.silhouette, top.davies_bouldin)]
-        best.append((method, str(top.groups), *figures, show_percent(top.noise)))
+        metrics = [NOTHING if value is None else f"{value:.3f}" for value in (top.silhouette, top.davies_bouldin)]
+        best.append((method, str(top.groups), *metrics, show_percent(top.noise)))
     return {
         "why": choice.why,
         "sampled": show_count(choice.sampled) if choice.sampled < choice.count else "",

@@ -63,7 +63,7 @@ def choose_tasks(tasks: Mapping[str, Task], wanted: Sequence[str]) -> dict[str, 
     return chosen
 
 
-def place_answers(
+def make_points(
     tasks: Mapping[str, Task], answers: Mapping[str, Answers], chosen: Mapping[str, Sequence[str]], hard: bool
 ) -> Scale:
     """Points from answers.
@@ -91,7 +91,7 @@ def place_answers(
     return Scale(np.concatenate(points, axis=1), columns, [1.0] * len(columns))
 
 
-def weigh(scale: Scale, answers: Mapping[str, Answers], weights: Iterable[str]) -> Scale:
+def apply_weights(scale: Scale, answers: Mapping[str, Answers], weights: Iterable[str]) -> Scale:
     """The same points with weights in them.
 
     Under `rare` a label counts by the information of a yes, -log2 of how often it is said (Spärck Jones 1972), under

@@ -1,4 +1,4 @@
-"""What each group of a set of images is: its name, size, tightness, frequencies, eigenface, most and least typical."""
+"""A summary of each group: name, size, tightness, frequencies, eigenface, most and least typical images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,28 +12,28 @@ from PIL import Image
 from polyhead.clustering.choice import measure_silhouettes, sample_rows
 from polyhead.clustering.eigenfaces import draw_component, find_eigenface
 from polyhead.clustering.methods import NOISE, Groups, measure_tightness
-from polyhead.clustering.names import LIKE_ALL, Wanted, count_answers, name_group
+from polyhead.clustering.names import TYPICAL_NAME, ChosenLabels, count_answers, name_group
 from polyhead.evaluation.answers import Answers
 from polyhead.progress import Progress
 from polyhead.report.parts import Pixels
 from polyhead.tasks import Array
 
-TYPICAL = 24  # images of a montage
-DOUBTFUL = 12
-MEASURED = 5000  # images that silhouettes are measured on at most
+TYPICAL = 24  # images shown
+ATYPICAL = 12
+MEASURED = 5000  # images, at most, that silhouettes are measured on
 
 Summary = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class GroupedImages:
-    """n images and their groups: paths, pictures, answers by task, the labels grouped by (see `choose_tasks`), the
-    points (n, columns) that were grouped, and where they ended."""
+    """n images and their groups: paths, pixels, answers by task, the labels grouped by (see `choose_tasks`), the points
+    (n, columns) that were grouped, and the result."""
 
     images: Sequence[str]
     pixels: Pixels
     answers: Mapping[str, Answers]
-    chosen: Wanted
+    chosen: ChosenLabels
     points: Array
     groups: Groups
 
@@ -41,9 +41,9 @@ class GroupedImages:
         """A CSS colour for each group, noise first: the palette, or as many hues as there are groups."""
         count = len(self.groups.centres)
         if count <= 7:
-            return ["var(--series-rest)", *(f"var(--series-{place + 1})" for place in range(count))]
-        # Steps of the golden angle: groups that follow one another never look alike.
-        hues = [f"hsl({(210 + 137.508 * place) % 360:.0f} 62% {(46, 60, 38)[place % 3]}%)" for place in range(count)]
+            return ["var(--series-rest)", *(f"var(--series-{index + 1})" for index in range(count))]
+        # Steps of the golden angle: neighbouring groups never look alike.
+        hues = [f"hsl({(210 + 137.508 * index) % 360:.0f} 62% {(46, 60, 38)[index % 3]}%)" for index in range(count)]
         return ["var(--series-rest)", *hues]
 
 
@@ -52,8 +52,8 @@ def summarize_groups(image_set: GroupedImages, folder: Path, seed: int, progress
 
     Args:
         image_set: the images and their groups.
-        folder: where the pictures of the eigenfaces go.
-        seed: of the sample of 5,000 that silhouettes are measured on, where there are more images.
+        folder: for the pictures of the eigenfaces.
+        seed: of the sample that silhouettes are measured on, where there are more than 5,000 images.
     """
     rows = sample_rows(len(image_set.points), MEASURED, seed)
     silhouettes = measure_silhouettes(image_set.points[rows], image_set.groups.labels[rows])
@@ -73,12 +73,12 @@ def summarize_groups(image_set: GroupedImages, folder: Path, seed: int, progress
 
 
 def name_groups(image_set: GroupedImages) -> list[str]:
-    """A short name for each group, noise first: its number, and the words of its name without figures."""
+    """A short name for each group, noise first: its number, and its name without percentages."""
     names = ["noise"]
     for number in range(1, len(image_set.groups.centres) + 1):
-        said = name_group(count_answers(image_set.answers, image_set.groups.members(number)), image_set.chosen)
-        short = [words.rpartition(" (")[0].rsplit(" ", 1)[0] for words in said]
-        names.append(f"{number} {', '.join(short) or LIKE_ALL}")
+        parts = name_group(count_answers(image_set.answers, image_set.groups.members(number)), image_set.chosen)
+        short = [words.rpartition(" (")[0].rsplit(" ", 1)[0] for words in parts]
+        names.append(f"{number} {', '.join(short) or TYPICAL_NAME}")
     return names
 
 
@@ -88,7 +88,7 @@ def _summarize(image_set: GroupedImages, number: int) -> Summary:
     return {
         "group": number,
         "noise": number == NOISE,
-        "name": ", ".join(name_group(frequencies, image_set.chosen)) or LIKE_ALL,
+        "name": ", ".join(name_group(frequencies, image_set.chosen)) or TYPICAL_NAME,
         "images": len(members),
         "share": len(members) / len(image_set.images),
         "frequencies": [asdict(frequency) for frequency in frequencies],
@@ -99,17 +99,17 @@ def _summarize(image_set: GroupedImages, number: int) -> Summary:
                 "fit": float(image_set.groups.fits[row]),
                 "nearest": int(image_set.groups.others[row]),
             }
-            for row in find_doubtful(image_set.groups, number)
+            for row in find_atypical(image_set.groups, number)
         ],
     }
 
 
-def find_doubtful(groups: Groups, number: int) -> NDArray[np.intp]:
-    """The up to 12 images that fit their group least, the worst first; none of noise, or where there is one group."""
+def find_atypical(groups: Groups, number: int) -> NDArray[np.intp]:
+    """Up to 12 images that fit their group least, the worst first; none for noise, or if there is only one group."""
     if number == NOISE or len(groups.centres) < 2:
         return np.empty(0, np.intp)
     members = groups.members(number)
-    return members[np.argsort(groups.fits[members], kind="stable")][:DOUBTFUL]
+    return members[np.argsort(groups.fits[members], kind="stable")][:ATYPICAL]
 
 
 def _draw_eigenface(image_set: GroupedImages, number: int, folder: Path) -> Summary:
@@ -117,8 +117,8 @@ def _draw_eigenface(image_set: GroupedImages, number: int, folder: Path) -> Summ
     stem = f"group-{number}"
     Image.fromarray((255 * face.mean).round().astype(np.uint8)).save(folder / f"{stem}-mean.png")
     components = []
-    for place, (component, variance) in enumerate(zip(face.components, face.variances.tolist(), strict=True), 1):
-        name = f"{stem}-component-{place}.png"
+    for index, (component, variance) in enumerate(zip(face.components, face.variances.tolist(), strict=True), 1):
+        name = f"{stem}-component-{index}.png"
         Image.fromarray(draw_component(component)).save(folder / name)
         components.append({"file": f"{folder.name}/{name}", "variance": variance})
     return {"mean": f"{folder.name}/{stem}-mean.png", "components": components}

@@ -15,5 +15,5 @@ def reduce_features(features: Array, seed: int) -> Array:
     from threadpoolctl import threadpool_limits
 
     size = min(COMPONENTS, *features.shape)
-    with threadpool_limits(1), np.errstate(invalid="ignore"):  # one thread: as in `clusters.find_groups`
+    with threadpool_limits(1), np.errstate(invalid="ignore"):  # one thread: as in `clustering.methods.find_groups`
         return np.asarray(PCA(size, svd_solver="randomized", random_state=seed).fit_transform(features), float)

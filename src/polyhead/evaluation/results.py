@@ -15,15 +15,25 @@ SHOWN = ("accuracy", "macro_f1", "mae", "r2")  # the metrics that say most of a 
 class TaskEvaluation(dict[str, Plain]):
     """How good the answers to one task are; as a dict, what evaluation.json holds of it."""
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, key: Literal["kind"]) -> str: ...
+        @overload
+        def __getitem__(self, key: Literal["n"]) -> int: ...
+        @overload
+        def __getitem__(self, key: str) -> Plain: ...
+        def __getitem__(self, key: str) -> object: ...
+
     @property
     def kind(self) -> str:
         """categorical, multilabel, binary, regression, ordinal, or a kind of another package."""
-        return str(self["kind"])
+        return self["kind"]
 
     @property
     def n(self) -> int:
         """Over how many images, those whose label is known."""
-        return _as_int(self["n"])
+        return self["n"]
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -165,10 +175,6 @@ class Evaluation(dict[str, SplitEvaluation]):
 
 def _as_dict(value: Plain) -> dict[str, Plain]:
     return value if isinstance(value, dict) else {}
-
-
-def _as_int(value: Plain) -> int:
-    return value if isinstance(value, int) else 0
 
 
 def _list_numbers(values: Mapping[str, Plain], but: str = "") -> dict[str, float]:

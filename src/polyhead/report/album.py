@@ -30,7 +30,7 @@ class Album:
         (folder / "images").mkdir()
 
     def add(self, name: str, pixels: Pixels, rows: Sequence[int]) -> list[Picture]:
-        """The pictures of `rows`; `name` is what tells tables apart: one name, one table."""
+        """The pictures of `rows` of the table called `name`."""
         files = [f"images/{name}-{row}.jpg" for row in rows]
         missing = {file: row for file, row in zip(files, rows, strict=True) if file not in self._pictures}
         if missing:

@@ -1,4 +1,4 @@
-"""What a report is made of: the parts that its caller hands in, each of which may be missing."""
+"""The parts of a report, which its caller provides; each may be missing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from polyhead.model.diagram import Diagram
 from polyhead.tasks import Array, Task
 
-# Places (n,) of rows in a table -> their images (n, height, width, 3), red, green and blue from 0 to 255.
+# Indices (n,) of rows in a table -> their images (n, height, width, 3), RGB, 0 to 255.
 Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8]]
 
 
@@ -20,8 +20,8 @@ class DataPart:
     """The data set.
 
     `table` has the text columns `path`, `split` (blank where there is none) and one a task, blank where unknown;
-    `rejected` has `path`, `task`, `value`, `reason`; `repeats` are groups of rows of the table, as places from 0,
-    whose images are the same byte for byte.
+    `rejected` has `path`, `task`, `value`, `reason`; `repeats` are groups of rows of the table, as indices, whose
+    images are byte-identical.
     """
 
     table: pd.DataFrame
@@ -33,9 +33,9 @@ class DataPart:
 
 @dataclass(frozen=True)
 class TrainingPart:
-    """The training: one row an epoch, with `epoch`, `loss`, `TASK.loss`, `TASK.METRIC`, the same behind `val_`,
+    """The training: one row for each epoch, with `epoch`, `loss`, `TASK.loss`, `TASK.METRIC`, the same behind `val_`,
     `TASK.weight` where the tasks' weights changed, `learning_rate` and `seconds`; the epoch whose weights were kept;
-    sentences that a reader should know."""
+    remarks for the reader."""
 
     history: pd.DataFrame
     kept_epoch: int | None = None
@@ -44,7 +44,7 @@ class TrainingPart:
 
 @dataclass(frozen=True)
 class EvaluatedSplit:
-    """A split that was judged: rows with `path` and a column a task, the outputs (n, width) a task, the images."""
+    """A split that was evaluated: rows with `path` and a column a task, the outputs (n, width) a task, the images."""
 
     rows: pd.DataFrame
     outputs: Mapping[str, Array]
@@ -53,7 +53,7 @@ class EvaluatedSplit:
 
 @dataclass(frozen=True)
 class ResultPart:
-    """How good the answers are: what `evaluation.json` holds, and the splits to show in detail, by name."""
+    """The evaluation, as in `evaluation.json`, and the splits to show in detail, by name."""
 
     evaluation: Mapping[str, Any]
     tasks: Mapping[str, Task]
@@ -63,7 +63,7 @@ class ResultPart:
 
 @dataclass(frozen=True)
 class Report:
-    """A report's words and parts; `note` is a warning that stands near the top, `facts` are names and values."""
+    """A report's title, texts and parts; `note` is a warning shown near the top, `facts` are names and values."""
 
     title: str
     description: str = ""

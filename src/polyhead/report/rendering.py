@@ -1,4 +1,4 @@
-"""From templates to pages."""
+"""Fills in templates."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The report: a folder with one page, its images and Plotly, that opens from disk without a network."""
+"""The report: a folder with a page, its images and Plotly, that opens from disk without a network."""
 
 import os
 from pathlib import Path
@@ -22,17 +22,17 @@ PAGE, PLOTLY, IMAGES, GALLERY = "index.html", "plotly.min.js", "images", "galler
 def write_report(folder: Path, pages: Report) -> Path:
     """Write a report into `folder`, in place of the report that may be there; returns the page's path.
 
-    The folder is made beside, then renamed. What is there is a whole report, or stands aside and is put back by the
-    next call.
+    The report is written beside, then renamed. If this is interrupted, the old report is still there, or the next call
+    restores it.
 
     Raises:
-        PolyheadError: the folder holds something else than a report.
+        PolyheadError: the folder holds something other than a report.
     """
     restore_replaced(folder)
     clear_beside(folder)
     _check_replaceable(folder)
-    with work_beside(folder) as place:
-        fresh = place / "report"
+    with work_beside(folder) as beside:
+        fresh = beside / "report"
         fresh.mkdir()
         _fill(fresh, pages)
         put_in_place(fresh, folder)
@@ -44,7 +44,7 @@ def _check_replaceable(folder: Path) -> None:
     if folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {PAGE, PLOTLY, IMAGES, GALLERY, FOLDER}:
         return
     if os.path.lexists(folder):
-        raise PolyheadError(f"{folder}: holds something else than a report; name a new folder")
+        raise PolyheadError(f"{folder}: holds something other than a report; choose a new folder")
 
 
 def _fill(folder: Path, pages: Report) -> None:
@@ -64,15 +64,17 @@ def _fill(folder: Path, pages: Report) -> None:
 
 
 def _write_gallery(folder: Path, title: str, part: ResultPart) -> dict[str, Any] | None:
-    """The gallery of the split that says most, of those that are shown in detail: what the page says of it."""
+    """Write the gallery of the test images, or of the first split shown in detail; what the page says of it."""
     split = "test" if "test" in part.splits else next(iter(part.splits), None)
     if split is None:
         return None
-    judged, words = part.splits[split], split_name(split).lower()
-    images = judged.rows["path"].tolist()
+    evaluated, words = part.splits[split], split_name(split).lower()
+    images = evaluated.rows["path"].tolist()
     write_gallery(
         folder / GALLERY,
-        Gallery(f"{title}: {words} images", images, part.tasks, judged.outputs, judged.pixels, truth=judged.rows),
+        Gallery(
+            f"{title}: {words} images", images, part.tasks, evaluated.outputs, evaluated.pixels, truth=evaluated.rows
+        ),
     )
     return {"page": GALLERY, "images": show_count(len(images)), "split": words}
 

@@ -1,4 +1,4 @@
-"""Figures as a reader sees them: 93.1 %, 0.912, 4.25 years. Knows names of metrics, not how they come about."""
+"""Numbers as a reader sees them: 93.1 %, 0.912, 4.25 years. Knows the names of metrics, not how they are computed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 NOTHING = "\u2013"
 MINUS = "\u2212"
 TIMES = "\N{MULTIPLICATION SIGN}"
-# The figures of a task in the order to show them: the first that a task has is its main one.
-FIGURES = {
+# The metrics of a task in the order to show them; the first that a task has is its main one.
+METRICS = {
     "accuracy": "accuracy",
     "mae": "MAE",
     "macro_f1": "macro F1",
@@ -21,14 +21,14 @@ FIGURES = {
     "answered": "answered",
     "answered_accuracy": "accuracy if answered",
 }
-SHARES = frozenset({"accuracy", "exact_match", "answered", "answered_accuracy"})
-ERRORS = frozenset({"mae", "rmse"})  # in the label's own unit; fewer is better
+PERCENTAGES = frozenset({"accuracy", "exact_match", "answered", "answered_accuracy"})
+ERRORS = frozenset({"mae", "rmse"})  # in the label's own unit; lower is better
 SPLITS = {"train": "Training", "valid": "Validation", "test": "Test", "unseen": "Unseen combinations"}
 
 
-def show_percent(share: float | None) -> str:
-    """A share of 1, as a percentage with one decimal."""
-    return NOTHING if share is None else f"{100 * share:.1f}\u00a0%"
+def show_percent(fraction: float | None) -> str:
+    """A fraction, 0 to 1, as a percentage with one decimal."""
+    return NOTHING if fraction is None else f"{100 * fraction:.1f}\u00a0%"
 
 
 def show_number(value: float | None, unit: str = "") -> str:
@@ -41,23 +41,23 @@ def show_number(value: float | None, unit: str = "") -> str:
 
 
 def show_count(count: int) -> str:
-    """A whole number with commas between the thousands."""
+    """A whole number with thousands separators."""
     return f"{count:,}"
 
 
-def show_figure(key: str, figures: Mapping[str, Any]) -> str:
-    """The metric `key` among a task's figures: a percentage, an error with its unit, or three decimals."""
-    value = figures.get(key)
+def show_metric(key: str, metrics: Mapping[str, Any]) -> str:
+    """A task's metric `key`: a percentage, an error with its unit, or three decimals."""
+    value = metrics.get(key)
     if key in ERRORS:
-        return show_number(value, figures.get("unit", "levels"))
-    if key in SHARES:
+        return show_number(value, metrics.get("unit", "levels"))
+    if key in PERCENTAGES:
         return show_percent(value)
     return NOTHING if value is None else f"{value:z.3f}".replace("-", MINUS)
 
 
-def present_figures(figures: Mapping[str, Any]) -> list[str]:
-    """Which of `FIGURES` a task's figures hold, the main one first."""
-    return [key for key in FIGURES if key in figures]
+def present_metrics(metrics: Mapping[str, Any]) -> list[str]:
+    """Which of `METRICS` a task has, the main one first."""
+    return [key for key in METRICS if key in metrics]
 
 
 def split_name(split: str) -> str:

@@ -1,66 +1,78 @@
 """Evaluate the shipped file, through the predictor that users run."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polyhead.data.dataset import Dataset
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import combine, evaluate_split
+from polyhead.evaluation.results import Evaluation
 from polyhead.extras import require
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.file import read_model_card, write_card
 from polyhead.model.predictor import Predictor
-from polyhead.progress import SILENT, Progress
+from polyhead.progress import Progress, show_progress
+from polyhead.recipe.loading import Changes
 from polyhead.report.parts import EvaluatedSplit
 from polyhead.run_folder import RunFolder
 from polyhead.runs.labelled_data import find_labelled_data
 from polyhead.runs.report import report_run
+from polyhead.runs.tables import locate_data
 
-Evaluation = dict[str, Any]
+if TYPE_CHECKING:
+    from polyhead.data.sources.given import DataLike
 
 
 def evaluate(
-    model: str | Path,
+    model: str | os.PathLike[str],
     *,
-    data: str | Path | None = None,
+    data: "DataLike | None" = None,
     split: str | None = None,
-    overrides: Iterable[str] = (),
-    out: str | Path | None = None,
+    overrides: Changes = (),
+    out: str | os.PathLike[str] | None = None,
     force: bool = False,
-    progress: Progress = SILENT,
-) -> dict[str, Any]:
+    progress: Progress | bool = True,
+) -> Evaluation:
     """Evaluate a model file on the images of a split of its run, or on every labelled image of other data.
 
     Args:
         model: a run folder or a model file.
-        data: where the run's labelled images are now, if they were moved; or others: see `find_labelled_data`.
+        data: where the run's labelled images are now, if they were moved; or others: a folder, a file of labels, a
+            recipe that says where labels stand, a DataFrame, a Hugging Face Dataset. Without a recipe, labels are
+            looked for where the run's stood, then wherever they can be seen, and matched with the model's tasks.
         split: train, valid, test or unseen: of the run; or `all`, every image of `data`. If absent: test of the run, or
             all of other images.
-        overrides: changes to the recipe by which the labels of other images are read.
+        overrides: changes to the recipe by which the labels of other images are read, such as
+            `["data.source.kind=csv"]` or `{"data.source.kind": "csv"}`.
         out: a folder to make, for evaluation.json, predictions.csv and the report.
+        force: whether to replace what such a call wrote there before.
+        progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
 
-    Returns:
-        What evaluation.json holds.
+    Raises:
+        PolyheadError: something given is wrong, there are no such images, or the model is damaged.
     """
     require("evaluation", "report")
-    restore_replaced(Path(model), progress)
-    predictor = Predictor(model)
-    dataset = find_labelled_data(predictor, data, split, progress, overrides)
-    split = split or ("all" if "all" in set(dataset.table.frame["split"]) else "test")
-    if not len(dataset.rows_of(split)):
-        raise PolyheadError(f"split: there are no {split} images to evaluate")
-    with claim_folder(Path(out), "evaluation.json", force, progress) if out else nullcontext() as folder:
+    with show_progress(progress) as shown, ExitStack() as held:
+        restore_replaced(Path(model), shown)
+        predictor = Predictor(Path(model))
+        place = held.enter_context(locate_data(data, predictor.card))
+        dataset = find_labelled_data(predictor, place, split, shown, overrides)
+        split = split or ("all" if "all" in set(dataset.table.frame["split"]) else "test")
+        if not len(dataset.rows_of(split)):
+            raise PolyheadError(f"split: there are no {split} images to evaluate")
+        folder = held.enter_context(claim_folder(Path(out), "evaluation.json", force, shown)) if out else None
         evaluation, outputs = evaluate_splits(predictor, dataset, [split])
         if folder:
             report_run(RunFolder(folder), predictor, dataset, evaluation, outputs)
-    return evaluation
+    return Evaluation(evaluation)
 
 
 def evaluate_splits(
     predictor: Predictor, dataset: Dataset, splits: Sequence[str]
-) -> tuple[Evaluation, dict[str, EvaluatedSplit]]:
+) -> tuple[dict[str, Any], dict[str, EvaluatedSplit]]:
     """The figures of `evaluation.json`, and the outputs behind them, for splits that have images."""
     tasks = predictor.card.tasks
     evaluated = {}
@@ -92,7 +104,7 @@ def calibrate(model: Path, dataset: Dataset) -> None:
     write_card(model, card.model_copy(update={"tasks": tasks}))
 
 
-def record_metrics(model: Path, evaluation: Evaluation) -> None:
+def record_metrics(model: Path, evaluation: Mapping[str, Any]) -> None:
     """Write into a model file how good it is on the test images, so that it can say so wherever it is used."""
     known = {name: task for name, task in evaluation.get("test", {}).get("tasks", {}).items() if task["n"]}
     figures = {name: _numbers(task) for name, task in known.items()}

@@ -1,7 +1,7 @@
 """Which labelled images a model file is evaluated on: those of its run, or others, whose labels fit its tasks."""
 
 import json
-from collections.abc import Iterable
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +11,19 @@ from polyhead.data.sources.rows import data_folder
 from polyhead.data.table import Table, read_csv
 from polyhead.errors import PolyheadError
 from polyhead.model.predictor import Predictor
-from polyhead.progress import Progress
-from polyhead.recipe.loading import check_recipe, load_recipe, override_values
+from polyhead.progress import Progress, warn
+from polyhead.recipe.loading import Changes, check_recipe, load_recipe, override_values
 from polyhead.recipe.schema import SPLITS, SplitRecipe
 from polyhead.run_folder import RunFolder
+from polyhead.runs.tables import TableFiles
 
 
 def find_labelled_data(
     predictor: Predictor,
-    data: str | Path | None,
+    data: str | os.PathLike[str] | TableFiles | None,
     split: str | None,
     progress: Progress,
-    overrides: Iterable[str] = (),
+    overrides: Changes = (),
 ) -> Dataset:
     """The labelled images to evaluate a model file on.
 
@@ -40,34 +41,38 @@ def find_labelled_data(
     """
     if split not in (None, *SPLITS, "all"):
         raise PolyheadError(f"split: expected {', '.join(SPLITS)} or all; got {split!r}")
-    run, overrides = RunFolder(predictor.path.parent), list(overrides)
+    run = RunFolder(predictor.path.parent)
     table = read_csv(run.path, Path(run.path)) if run.table.exists() else None
-    others = bool(overrides) or split == "all" or table is None or not _is_at(table, data)
-    if data is not None and others and split in (None, "all"):
-        return _label_all(_load_others(predictor, Path(data), overrides, progress))
-    if overrides or (data and _is_recipe(data)):
+    files = data if isinstance(data, TableFiles) else None
+    place = data.folder if isinstance(data, TableFiles) else None if data is None else Path(data)
+    others = bool(files or overrides) or split == "all" or table is None or not _is_at(table, place)
+    if place is not None and others and split in (None, "all"):
+        return _label_all(_load_others(predictor, place, files, overrides, progress))
+    if files or overrides or (place and _is_recipe(place)):
         raise PolyheadError(f"split: other images than the run's have no splits, give `all`; got {split!r}")
     if table is None:
         raise PolyheadError(f"{predictor.path}: a model file alone knows no images; say where labelled ones are")
-    recipe = load_recipe(run.recipe, data__path=str(Path(data).resolve()) if data else None)
+    recipe = load_recipe(run.recipe, data__path=str(place.resolve()) if place else None)
     dataset = reopen_dataset(recipe, read_csv(run.path, recipe.data_root()), progress)
     return _label_all(dataset) if split == "all" else dataset
 
 
-def _is_recipe(data: str | Path) -> bool:
-    return Path(data).suffix in (".yaml", ".yml")
+def _is_recipe(data: Path) -> bool:
+    return data.suffix in (".yaml", ".yml")
 
 
-def _is_at(table: Table, data: str | Path | None) -> bool:
+def _is_at(table: Table, data: Path | None) -> bool:
     """Whether a run's images lie in `data`, as far as the first of them shows."""
-    return data is None or (data_folder(Path(data)) / table.frame["path"].iloc[0]).exists()
+    return data is None or (data_folder(data) / table.frame["path"].iloc[0]).exists()
 
 
 def _label_all(dataset: Dataset) -> Dataset:
     return replace(dataset, table=replace(dataset.table, frame=dataset.table.frame.assign(split="all")))
 
 
-def _load_others(predictor: Predictor, data: Path, overrides: list[str], progress: Progress) -> Dataset:
+def _load_others(
+    predictor: Predictor, data: Path, files: TableFiles | None, overrides: Changes, progress: Progress
+) -> Dataset:
     """Every labelled image of other data, for those of the model's tasks that it has labels of."""
     card, described = predictor.card, _is_recipe(data)
     if described:
@@ -76,6 +81,8 @@ def _load_others(predictor: Predictor, data: Path, overrides: list[str], progres
     else:
         card.check_places(str(predictor.path))
         values = json.loads(json.dumps(card.recipe))  # a copy
+        if files:
+            values["data"] = {**values["data"], "source": files.source}
         override_values(values, overrides)
         recipe = check_recipe(values, str(predictor.path))
         root = Path(data).resolve()
@@ -91,7 +98,7 @@ def _load_others(predictor: Predictor, data: Path, overrides: list[str], progres
             f"{data}: has none of the model's tasks ({', '.join(card.tasks)}), but {', '.join(recipe.tasks)}"
         )
     if missing := [name for name in card.tasks if name not in known]:
-        progress.say(f"no labels of {', '.join(missing)}: what the model answers there is not evaluated")
+        warn(f"no labels of {', '.join(missing)}: what the model answers there is not evaluated")
     dataset = load_dataset(recipe.model_copy(update={"tasks": known}), root, progress, check=False)
     blank = dict.fromkeys((name for name in card.tasks if name not in known), "")
     return replace(dataset, table=replace(dataset.table, frame=dataset.table.frame.assign(**blank)))

@@ -16,7 +16,7 @@ from polyhead.fields import Plain
 from polyhead.model.inputs import Given as ImageLike
 from polyhead.model.predictor import Predictor
 from polyhead.prediction.gather import gather_files
-from polyhead.progress import Progress, show_progress, warn
+from polyhead.progress import Progress, warn
 
 if TYPE_CHECKING:
     import datasets
@@ -111,9 +111,7 @@ class Model(Predictor):
         """How good its answers are; see `polyhead.evaluate`, which does the same for a path."""
         from polyhead.runs.evaluate import evaluate
 
-        given: dict[str, Any] = {"data": data, "split": split, "overrides": overrides, "out": out, "force": force}
-        with show_progress(progress) as shown:
-            return Evaluation(evaluate(self.path, **given, progress=shown))
+        return evaluate(self.path, data=data, split=split, overrides=overrides, out=out, force=force, progress=progress)
 
     def __repr__(self) -> str:
         tasks = list_words(f"{name} ({task.kind})" for name, task in self.tasks.items())

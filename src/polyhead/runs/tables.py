@@ -13,6 +13,7 @@ from polyhead.data.sources.memory import LABELS, MemoryTable, Wish, write_memory
 from polyhead.data.sources.reading import requested_columns
 from polyhead.data.sources.rows import check_columns
 from polyhead.errors import PolyheadError
+from polyhead.model.card import Card
 from polyhead.recipe.loading import Changes, RecipeLike, check_recipe, load_recipe, read_values
 from polyhead.recipe.schema import CsvSource, Recipe
 from polyhead.tasks import Task
@@ -73,25 +74,27 @@ def load_recipe_for(
 
 
 @contextmanager
-def write_table(data: Any, source: Mapping[str, Any], tasks: Mapping[str, Task]) -> Iterator[TableFiles | None]:
-    """The files of a table in memory while the block lasts; None where `data` is a path, or nothing.
+def locate_data(data: "DataLike | None", card: Card) -> Iterator[Path | TableFiles | None]:
+    """Where the labelled images are to be read, while the block lasts: a table in memory as files, for so long.
 
     Args:
-        source: where the labels of the tasks stood before, of which the column of images is taken if it is there.
+        card: of the model that is to answer; the column of images is that of its recipe, if it is there.
 
     Raises:
         PolyheadError: it is no table, or one of several parts.
     """
     table = None if data is None else read_memory(data)
     if table is None:
-        yield None
+        yield Path(data) if isinstance(data, str | os.PathLike) else None
         return
     if table.split:
         raise PolyheadError("data: expected one part of the DatasetDict, such as dataset['test']")
     with tempfile.TemporaryDirectory(prefix="polyhead-") as folder:
-        found = _describe_source(table, source, must=False)
-        columns = [column for name, task in tasks.items() for column in task.columns(name) if column in table.columns]
-        files = TableFiles(table, Path(folder), found, _wish(found, tasks, columns))
+        old = card.recipe.get("data")
+        source = old.get("source") if isinstance(old, dict) else None
+        found = _describe_source(table, source if isinstance(source, dict) else {}, must=False)
+        asked = [column for name, task in card.tasks.items() for column in task.columns(name)]
+        files = TableFiles(table, Path(folder), found, _wish(found, card.tasks, asked))
         files.write()
         yield files
 
@@ -122,4 +125,4 @@ def _wish(source: Mapping[str, Any], tasks: Mapping[str, Task], columns: list[st
     return Wish(source["image"], {name: separators.get(name, "|") for name in columns}, by_content="long" in source)
 
 
-__all__ = ["TableFiles", "load_recipe_for", "write_table"]
+__all__ = ["TableFiles", "load_recipe_for", "locate_data"]

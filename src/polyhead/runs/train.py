@@ -1,8 +1,10 @@
 """From a recipe to a finished run: train, export, calibrate, evaluate, report; and the same after an interruption."""
 
 import math
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.table import WEIGHT, read_csv, write_csv
@@ -10,99 +12,113 @@ from polyhead.errors import PolyheadError
 from polyhead.files import write_text
 from polyhead.folders import clear_beside
 from polyhead.model.predictor import Predictor
-from polyhead.progress import SILENT, Progress
-from polyhead.recipe.loading import load_recipe, write_recipe
+from polyhead.progress import Progress, show_progress, warn
+from polyhead.recipe.loading import Changes, RecipeLike, load_recipe, write_recipe
 from polyhead.recipe.schema import SPLITS, Recipe
 from polyhead.run_folder import RunFolder
 from polyhead.runs.claims import claim_run, open_run
 from polyhead.runs.evaluate import calibrate, evaluate_splits, record_metrics
 from polyhead.runs.report import report_run, warn_of_overfitting
+from polyhead.runs.run import Run
+from polyhead.runs.tables import load_recipe_for
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, choose_backend
 from polyhead.training.history import read_divergence
+
+if TYPE_CHECKING:
+    from polyhead.data.sources.given import DataLike
 
 DEMO_IMAGES = 3000
 SAMPLES = 32  # training images that Keras and ONNX Runtime are compared on
 
 
 def train(
-    recipe: str | Path,
-    out: str | Path,
+    recipe: RecipeLike,
+    out: str | os.PathLike[str],
     *,
-    data: str | Path | None = None,
-    overrides: Iterable[str] = (),
+    data: "DataLike | None" = None,
+    overrides: Changes = (),
     seed: int | None = None,
     force: bool = False,
-    progress: Progress = SILENT,
-) -> Path:
+    progress: Progress | bool = True,
+) -> Run:
     """Train a recipe on a data set; the run folder then holds the model, its evaluation and the report.
 
     Args:
-        recipe: a built-in recipe's name, or a YAML file.
+        recipe: a built-in recipe's name, a YAML file, a dict of the same keys, or a `Recipe`.
         out: the run folder to make.
-        data: the folder (or file of labels) of the data; the recipe's own, if absent.
-        overrides: changes to the recipe, such as "training.epochs=5".
+        data: a folder, a file of labels; or a table that takes the place of one: a DataFrame with a column of paths,
+            bytes, Pillow images or uint8 arrays, or a Hugging Face Dataset (of a DatasetDict the parts are the
+            splits). What is in memory alone is written into the run's folder `data`. The recipe's own, if absent.
+        overrides: changes to the recipe: `["training.epochs=5"]`, or `{"training.epochs": 5}`.
         seed: another seed than the recipe's.
         force: whether to replace a run that is there.
+        progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
 
     Raises:
         PolyheadError: something given is wrong; or, once it trains, something is in the way (a full disk): then it can
             be resumed. Nothing is left of a run that has not begun to train, and one that was there is as it was.
     """
     choose_backend()
-    loaded = load_recipe(recipe, overrides, data__path=_absolute(data), seed=seed)
+    loaded, table = load_recipe_for(recipe, overrides, data, Path(out) / "data", seed)
     _check_devices(loaded)
     if loaded.network.backbone:
         loaded.network.backbone.find_weights()
     loaded.data_root()  # or else it fails here, before anything is made
-    with claim_run(Path(out), force, progress) as run:
+    with show_progress(progress) as shown, claim_run(Path(out), force, shown) as run:
         write_text(run.recipe, write_recipe(loaded))
-        _finish(run, _begin(run, loaded, progress), progress)
-    return run.path
+        if table:
+            table.write()
+        _finish(run, _begin(run, loaded, shown), shown)
+    return Run(out)
 
 
-def resume(run: str | Path, *, data: str | Path | None = None, progress: Progress = SILENT) -> Path:
+def resume(
+    run: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None, progress: Progress | bool = True
+) -> Run:
     """Resume an interrupted run; a finished one stays as it is.
 
     Args:
+        run: its folder.
         data: where the data is now, if it was moved.
+        progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
 
     Raises:
         PolyheadError: it is no run folder, another process trains it, its images are not those that it began with, or
             what it is to go on from is damaged.
     """
     choose_backend()
-    with open_run(Path(run), progress) as folder:
+    with show_progress(progress) as shown, open_run(Path(run), shown) as folder:
         recipe = load_recipe(folder.recipe, data__path=_absolute(data))
         root = recipe.data_root()
         if folder.is_whole:
             clear_beside(folder.report)
-            progress.say(f"{run}: is finished")
-            return folder.path
+            shown.say(f"{run}: is finished")
+            return Run(run)
         _check_devices(recipe)
         if folder.table.exists() or folder.has_trained:  # what has trained goes on with the same images
             _check_table(folder)
-            dataset = reopen_dataset(recipe, read_csv(folder.path, root), progress)
+            dataset = reopen_dataset(recipe, read_csv(folder.path, root), shown)
         else:
-            dataset = _begin(folder, recipe, progress)
-        _finish(folder, dataset, progress)
-    return folder.path
+            dataset = _begin(folder, recipe, shown)
+        _finish(folder, dataset, shown)
+    return Run(run)
 
 
-def demo(out: str | Path, *, force: bool = False, progress: Progress = SILENT) -> Path:
+def demo(out: str | os.PathLike[str], *, force: bool = False, progress: Progress | bool = True) -> Run:
     """Draw garments into `out/data`, and train the recipe `demo` on them: `out` is the run folder."""
     from polyhead.data.drawn.synthetic import draw_garments
 
     choose_backend()
-    with claim_run(Path(out), force, progress) as run:
+    with show_progress(progress) as shown, claim_run(Path(out), force, shown) as run:
         recipe = load_recipe("demo", data__path=str((run.path / "data").resolve()))
         write_text(run.recipe, write_recipe(recipe))
-        draw_garments(run.path / "data", DEMO_IMAGES, seed=0, progress=progress)
-        _finish(run, _begin(run, recipe, progress), progress)
-    return run.path
+        draw_garments(run.path / "data", DEMO_IMAGES, seed=0, progress=shown)
+        _finish(run, _begin(run, recipe, shown), shown)
+    return Run(out)
 
 
-def _absolute(data: str | Path | None) -> str | None:
+def _absolute(data: str | os.PathLike[str] | None) -> str | None:
     return str(Path(data).resolve()) if data else None
 
 
@@ -131,7 +147,7 @@ def _check_table(run: RunFolder) -> None:
 def _finish(run: RunFolder, dataset: Dataset, progress: Progress) -> None:
     """Train until it is done, export, calibrate, evaluate the file, report; what is there of it already stays."""
     tasks = _fit_tasks(dataset)
-    _warn_of_untrained(dataset, tasks, progress)
+    _warn_of_untrained(dataset, tasks)
     recipe = _complete_network(run, dataset)
     if not run.model.exists():
         _train_and_export(run, recipe, dataset, tasks, progress)
@@ -140,7 +156,7 @@ def _finish(run: RunFolder, dataset: Dataset, progress: Progress) -> None:
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
     evaluation, outputs = evaluate_splits(predictor, dataset, splits)
     for warning in warn_of_overfitting(run, evaluation):
-        progress.say(warning)
+        warn(warning)
     record_metrics(run.model, evaluation)
     report_run(run, predictor, dataset, evaluation, outputs)
 
@@ -193,7 +209,7 @@ def _note_divergence(run: RunFolder) -> None:
         write_text(run.recipe, f"{text}# {diverged.happened}; it ended there\n")
 
 
-def _warn_of_untrained(dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:
+def _warn_of_untrained(dataset: Dataset, tasks: Mapping[str, Task]) -> None:
     frame = dataset.table.frame
     for name, task in tasks.items():
         untrained = set(task.distribution(list(frame[name]))) - set(
@@ -201,4 +217,4 @@ def _warn_of_untrained(dataset: Dataset, tasks: Mapping[str, Task], progress: Pr
         )
         if untrained:
             words = ", ".join(sorted(untrained))
-            progress.say(f"{name}: no training image is labelled {words}; where it is the truth, the answer is missed")
+            warn(f"{name}: no training image is labelled {words}; where it is the truth, the answer is missed")

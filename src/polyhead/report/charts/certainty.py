@@ -1,4 +1,4 @@
-"""Charts of how far probabilities can be trusted, from plain numbers."""
+"""Charts of how far probabilities can be trusted."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,24 +11,24 @@ from polyhead.tasks import Array
 from polyhead.tasks.metrics import Numbers
 
 POINTS = 200  # of a line at most
-ENOUGH = 0.05  # the share of the images from which on a line sets the height: the first few jump up and down
+ENOUGH = 0.05  # coverage: below it accuracy jumps up and down, and does not set the range of the axis
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": CLEAR}
-SHARES = {"tickformat": ".0%", "zeroline": False}
+PERCENT_AXIS = {"tickformat": ".0%", "zeroline": False}
 
 
 def draw_reliability(before: Sequence[Numbers], after: Sequence[Numbers]) -> Drawing:
-    """A reliability diagram: how often answers of a probability are right; the more answers, the larger the point.
+    """A reliability diagram: accuracy by probability; the more answers, the larger the point.
 
     Args:
-        before: bins as the network's own probabilities fill them, as `calibration.measure_reliability` gives them.
-        after: the same bins, calibrated.
+        before: the bins of `calibration.measure_reliability`, uncalibrated.
+        after: the same, calibrated.
     """
     most = max(row["n"] for row in (*before, *after))
     line = {"color": "var(--faint)", "width": 1, "dash": "dot"}
     ends = {"x": [0, 1], "y": [0, 1], "line": line, "hoverinfo": "skip", "showlegend": False}
     traces: list[dict[str, Any]] = [{"type": "scatter", "mode": "lines"} | ends]
-    looks = [("calibrated", after, "var(--series-1)", "circle"), ("before", before, "var(--series-2)", "diamond-open")]
-    for name, bins, colour, symbol in looks if before != after else [("uncalibrated", *looks[0][1:])]:
+    styles = [("calibrated", after, "var(--series-1)", "circle"), ("before", before, "var(--series-2)", "diamond-open")]
+    for name, bins, colour, symbol in styles if before != after else [("uncalibrated", *styles[0][1:])]:
         rows = [row for row in bins if row["n"]]
         sizes = [5 + 11 * (row["n"] / most) ** 0.5 for row in rows]
         marker = {"symbol": symbol, "size": sizes, "color": colour, "line": {"color": colour, "width": 2}, "opacity": 1}
@@ -41,42 +41,42 @@ def draw_reliability(before: Sequence[Numbers], after: Sequence[Numbers]) -> Dra
                 "y": [row["accuracy"] for row in rows],
                 "marker": marker,
                 "text": [show_count(row["n"]) for row in rows],
-                "hovertemplate": "%{text} answers<br>probability %{x:.1%}<br>right %{y:.1%}<extra></extra>",
+                "hovertemplate": "%{text} answers<br>probability %{x:.1%}<br>accuracy %{y:.1%}<extra></extra>",
             }
         )
     filled = [row for row in after if row["n"]]
-    words = ", ".join(f"of {show_percent(row['probability'])} {show_percent(row['accuracy'])} right" for row in filled)
+    words = ", ".join(f"{show_percent(row['accuracy'])} at {show_percent(row['probability'])}" for row in filled)
     layout = {
         "showlegend": True,
         "legend": LEGEND | {"itemsizing": "constant"},
-        "xaxis": axis("probability", range=[0, 1.04]) | SHARES,
-        "yaxis": axis("right", range=[-0.03, 1.05]) | SHARES,
+        "xaxis": axis("probability", range=[0, 1.04]) | PERCENT_AXIS,
+        "yaxis": axis("accuracy", range=[-0.03, 1.05]) | PERCENT_AXIS,
     }
-    return draw(traces, f"answers {words}", 330, **layout)
+    return draw(traces, f"accuracy by probability: {words}", 330, **layout)
 
 
 def draw_coverage(
-    shares: Array, accuracies: Array, wanted: float | None, chosen: tuple[float, float] | None
+    coverages: Array, accuracies: Array, target: float | None, chosen: tuple[float, float] | None
 ) -> Drawing:
-    """How accurate answers are where only the surest share of them is given.
+    """Accuracy by coverage: how accurate the answers are if only the surest are given.
 
     Args:
-        shares: (k,) shares of the images, ascending to 1.
-        accuracies: (k,) of each share.
-        wanted: the accuracy that was asked for.
-        chosen: share and accuracy of what is answered.
+        coverages: (k,) fractions of the images that are answered, ascending to 1.
+        accuracies: (k,) at each coverage.
+        target: the accuracy that the recipe asks for.
+        chosen: the coverage and accuracy of the answers given.
     """
-    places = np.unique(np.linspace(0, len(shares) - 1, POINTS).astype(int))
-    counted = accuracies[shares >= min(ENOUGH, shares[-1])]
-    low = min(float(counted.min()), wanted or 1, chosen[1] if chosen else 1)
+    indices = np.unique(np.linspace(0, len(coverages) - 1, POINTS).astype(int))
+    counted = accuracies[coverages >= min(ENOUGH, coverages[-1])]
+    low = min(float(counted.min()), target or 1, chosen[1] if chosen else 1)
     edge = max(0.02, 0.15 * (1 - low))
     line = {"type": "scatter", "mode": "lines", "line": {"color": "var(--series-1)", "width": 2, "shape": "linear"}}
-    hover = {"hovertemplate": "%{x:.1%} answered<br>%{y:.1%} of it right<extra></extra>"}
-    points = {"x": [float(shares[place]) for place in places], "y": [float(accuracies[place]) for place in places]}
+    hover = {"hovertemplate": "%{x:.1%} answered<br>accuracy %{y:.1%}<extra></extra>"}
+    points = {"x": [float(coverages[index]) for index in indices], "y": [float(accuracies[index]) for index in indices]}
     traces: list[dict[str, Any]] = [line | hover | points | {"name": "accuracy"}]
-    if wanted is not None:
-        look = {"line": {"color": "var(--faint)", "width": 1, "dash": "dash"}, "hoverinfo": "skip"}
-        traces.append(line | look | {"x": [0, 1], "y": [wanted, wanted], "name": "asked for"})
+    if target is not None:
+        style = {"line": {"color": "var(--faint)", "width": 1, "dash": "dash"}, "hoverinfo": "skip"}
+        traces.append(line | style | {"x": [0, 1], "y": [target, target], "name": "target"})
     if chosen is not None:
         marker = {
             "color": "var(--series-2)",
@@ -84,17 +84,17 @@ def draw_coverage(
             "symbol": "diamond",
             "line": {"color": "var(--card)", "width": 2},
         }
-        place = {"x": [chosen[0]], "y": [chosen[1]], "name": "what is answered", "mode": "markers", "marker": marker}
-        traces.append({"type": "scatter"} | hover | place)
-    words = f"all of them: {show_percent(float(accuracies[-1]))} right"
+        point = {"x": [chosen[0]], "y": [chosen[1]], "name": "answers given", "mode": "markers", "marker": marker}
+        traces.append({"type": "scatter"} | hover | point)
+    words = f"all answers: accuracy {show_percent(float(accuracies[-1]))}"
     if chosen:
-        words += f"; of the {show_percent(chosen[0])} that are answered {show_percent(chosen[1])}"
+        words += f"; {show_percent(chosen[0])} answered: accuracy {show_percent(chosen[1])}"
     layout = {
         "showlegend": len(traces) > 1,
         "legend": LEGEND,
-        "xaxis": axis("share answered", range=[0, 1.04]) | SHARES,
-        "yaxis": axis("right", range=[low - edge, 1 + edge / 3])
-        | SHARES
+        "xaxis": axis("coverage", range=[0, 1.04]) | PERCENT_AXIS,
+        "yaxis": axis("accuracy", range=[low - edge, 1 + edge / 3])
+        | PERCENT_AXIS
         | {"tickformat": ".0%" if low < 0.9 else ".1%"},
     }
     return draw(traces, words, 330, **layout)

@@ -1,7 +1,7 @@
 """Charts from plain numbers.
 
-The palette is Okabe and Ito's, which people with any kind of colour vision can tell apart
-(https://jfly.uni-koeln.de/color/, 2008); where a chart has two lines, they differ in more than colour.
+The palette is Okabe and Ito's (https://jfly.uni-koeln.de/color/, 2008), which can be told apart with any kind of colour
+vision; lines of one chart differ in more than colour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from polyhead.report.words import show_count, show_number, show_percent
 from polyhead.tasks import Array
 from polyhead.tasks.metrics import Numbers
 
-SLICES = 7  # slices of a donut that have a colour of their own
-SHADES = 8  # colours of the ramp for what stands in an order
+SLICES = 7  # slices of a donut, each of its own colour
+SHADES = 8  # of the colour ramp for ordered labels
 DASHES, SYMBOLS = ("solid", "dash", "dot"), ("circle", "diamond", "square", "cross", "x")
 BINS = 20
-CLASSES = 50  # classes that a confusion matrix shows at most
-POINTS = 2000  # points that a scatter plot shows at most
-# Labels that name colours look like themselves: a green slice called red would be misread.
+CLASSES = 50  # of a confusion matrix, at most
+POINTS = 2000  # of a scatter plot, at most
+# Labels that are names of colours are drawn in them: a green slice called red would be misread.
 NAMED_COLOURS = {
     **{"black": "#33373d", "white": "#e9ebee", "gray": "#8f969e", "grey": "#8f969e", "silver": "#b9c0c7"},
     **{"red": "#c8372d", "orange": "#e8822e", "yellow": "#ecc93c", "green": "#3c9a52", "blue": "#2f6fbd"},
@@ -32,56 +32,56 @@ NAMED_COLOURS = {
 
 @dataclass(frozen=True)
 class Slice:
-    """A part of a whole: its label, its rows, and the CSS colour that a legend repeats."""
+    """A slice of a donut: label, number of rows, fraction of all rows, and CSS colour, as in the legend."""
 
     label: str
     rows: int
-    share: float
+    fraction: float
     colour: str
 
 
 def cut_slices(counts: Mapping[str, int], in_order: bool) -> list[Slice]:
-    """The parts of a donut, in shades of one colour where they stand in an order.
+    """The slices of a donut; in shades of one colour if the labels are ordered.
 
     Args:
-        counts: rows of each label, in the order to show them; of SLICES labels at most, but for those in an order.
-        in_order: whether the labels are steps of a scale.
+        counts: rows of each label, in the order to show them; at most SLICES labels, unless they are ordered.
+        in_order: whether the labels are ordered.
     """
     labels, total = list(counts), sum(counts.values())
     if in_order:
-        colours = [f"var(--shade-{place * SHADES // len(labels) + 1})" for place in range(len(labels))]
+        colours = [f"var(--shade-{index * SHADES // len(labels) + 1})" for index in range(len(labels))]
     else:
-        colours = [f"var(--series-{place + 1})" for place in range(len(labels))]
+        colours = [f"var(--series-{index + 1})" for index in range(len(labels))]
         if all(label.lower() in NAMED_COLOURS for label in labels):
             colours = [NAMED_COLOURS[label.lower()] for label in labels]
     return [Slice(label, counts[label], counts[label] / total, c) for label, c in zip(labels, colours, strict=True)]
 
 
 def draw_donut(slices: Sequence[Slice], middle: str) -> Drawing:
-    """Parts of a whole, with a text in the middle; the page sets a legend beside it."""
+    """A donut with a text in the middle; the page shows the legend beside it."""
     trace = {
         "type": "pie",
         "hole": 0.64,
         "sort": False,
         "direction": "clockwise",
-        "labels": [str(place) for place in range(len(slices))],  # Plotly would add up those of one name
+        "labels": [str(index) for index in range(len(slices))],  # Plotly would add up slices with the same name
         "values": [part.rows for part in slices],
         "marker": {"colors": [part.colour for part in slices], "line": {"color": "var(--card)", "width": 2}},
         "textinfo": "none",
         "hovertext": [escape(part.label, 60) for part in slices],
         "hovertemplate": "%{hovertext}<br>%{value:,} images, %{percent}<extra></extra>",
     }
-    words = ", ".join(f"{part.label} {show_percent(part.share)}" for part in slices)
+    words = ", ".join(f"{part.label} {show_percent(part.fraction)}" for part in slices)
     note = {"text": middle, "showarrow": False, "font": {"size": 15, "color": "var(--ink)"}}
     return draw([trace], words, 210, annotations=[note], margin={"l": 4, "r": 4, "t": 4, "b": 4})
 
 
 def draw_histogram(numbers: Array, unit: str) -> Drawing:
-    """How numbers are spread, in 20 bins of one width, or fewer where whole numbers fill no more."""
+    """A histogram of numbers in 20 bins of equal width, or fewer for few different whole numbers."""
     low, high = float(numbers.min()), float(numbers.max())
     whole = bool(np.all(numbers == np.round(numbers)))
     if whole:
-        # Bins that hold equally many whole numbers, or the bars would jump up and down.
+        # Every bin holds equally many whole numbers, or the bars would jump up and down.
         width = int((high - low) // BINS) + 1
         edges = np.arange(low - 0.5, high + 0.5 + width, width)
     else:
@@ -106,31 +106,31 @@ def draw_histogram(numbers: Array, unit: str) -> Drawing:
     return draw([trace], words, 250, xaxis=axis(unit, showgrid=False), yaxis=axis("images"))
 
 
-def draw_shares(shares: Mapping[str, float]) -> Drawing:
-    """A horizontal bar for the share of rows, 0 to 1, that each label has."""
-    texts = [show_percent(share) for share in shares.values()]
+def draw_fractions(fractions: Mapping[str, float]) -> Drawing:
+    """A horizontal bar for each label's fraction of the rows, 0 to 1."""
+    texts = [show_percent(fraction) for fraction in fractions.values()]
     trace = {
         "type": "bar",
         "orientation": "h",
-        "x": list(shares.values()),
-        "y": list(range(len(shares))),
+        "x": list(fractions.values()),
+        "y": list(range(len(fractions))),
         "width": 0.68,
         "marker": {"color": "var(--series-1)"},
         "text": texts,
         "textposition": "outside",
         "cliponaxis": False,
-        "hovertext": [f"{escape(label, 200)}<br>{text}" for label, text in zip(shares, texts, strict=True)],
+        "hovertext": [f"{escape(label, 200)}<br>{text}" for label, text in zip(fractions, texts, strict=True)],
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
-    words = ", ".join(f"{label} {text}" for label, text in zip(shares, texts, strict=True))
-    across = axis(showticklabels=False, showgrid=False, range=[0, 1.2 * max(shares.values()) or 1])
-    down = axis_of_labels(list(shares), autorange="reversed")
-    return draw([trace], words, 34 + (26 if len(shares) <= 12 else 20) * len(shares), xaxis=across, yaxis=down)
+    words = ", ".join(f"{label} {text}" for label, text in zip(fractions, texts, strict=True))
+    across = axis(showticklabels=False, showgrid=False, range=[0, 1.2 * max(fractions.values()) or 1])
+    down = axis_of_labels(list(fractions), autorange="reversed")
+    return draw([trace], words, 34 + (26 if len(fractions) <= 12 else 20) * len(fractions), xaxis=across, yaxis=down)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A figure over the epochs, in training and validation; None where it was not measured."""
+    """A metric by epoch, in training and validation; None where it was not measured."""
 
     epochs: Sequence[int]
     train: Sequence[float | None]
@@ -139,7 +139,7 @@ class Curve:
 
 
 def draw_curve(curve: Curve) -> Drawing:
-    """Training against validation over the epochs; a dotted line at the epoch that was kept."""
+    """Training and validation by epoch; a dotted line at the epoch whose weights were kept."""
     lines = [_line("train", curve.epochs, curve.train, ("var(--series-1)", "solid", "circle"))]
     if curve.valid is not None:
         lines.append(_line("valid", curve.epochs, curve.valid, ("var(--series-2)", "dash", "diamond")))
@@ -147,19 +147,19 @@ def draw_curve(curve: Curve) -> Drawing:
 
 
 def draw_lines(epochs: Sequence[int], series: Mapping[str, Sequence[float]], kept_epoch: int | None) -> Drawing:
-    """One figure of several things over the epochs: a line for each."""
-    looks = [
-        (f"var(--series-{place % SLICES + 1})", DASHES[place // SLICES % len(DASHES)], SYMBOLS[place % len(SYMBOLS)])
-        for place in range(len(series))
+    """Several series by epoch: a line for each."""
+    styles = [
+        (f"var(--series-{index % SLICES + 1})", DASHES[index // SLICES % len(DASHES)], SYMBOLS[index % len(SYMBOLS)])
+        for index in range(len(series))
     ]
-    lines = [_line(name, epochs, values, look) for (name, values), look in zip(series.items(), looks, strict=True)]
+    lines = [_line(name, epochs, values, style) for (name, values), style in zip(series.items(), styles, strict=True)]
     return _draw_lines(lines, epochs, kept_epoch)
 
 
 def _line(
-    name: str, epochs: Sequence[int], values: Sequence[float | None], look: tuple[str, str, str]
+    name: str, epochs: Sequence[int], values: Sequence[float | None], style: tuple[str, str, str]
 ) -> dict[str, Any]:
-    colour, dash, symbol = look
+    colour, dash, symbol = style
     return {
         "type": "scatter",
         "mode": "lines+markers" if len(epochs) <= 30 else "lines",
@@ -198,20 +198,20 @@ def _mark_kept(epoch: int | None) -> dict[str, Any]:
 
 
 def draw_confusion(labels: Sequence[str], matrix: NDArray[np.integer]) -> Drawing:
-    """Rows: what is true; columns: what was answered; shades: the share of the row.
+    """A confusion matrix. Rows: true labels; columns: answers; colour: the fraction of the row.
 
     Args:
-        labels: k classes; of more than 50 those with the most images are shown.
-        matrix: (k, k) images.
+        labels: k classes; of more than 50, those with the most images are shown.
+        matrix: (k, k) counts of images.
     """
     rows = matrix.sum(axis=1)
     shown = np.sort(np.argsort(-rows, kind="stable")[:CLASSES])
-    labels, matrix, rows = [labels[place] for place in shown], matrix[np.ix_(shown, shown)], rows[shown]
+    labels, matrix, rows = [labels[index] for index in shown], matrix[np.ix_(shown, shown)], rows[shown]
     size, roomy = len(labels), len(labels) <= 16
-    shares = matrix / np.maximum(rows, 1)[:, None]
+    fractions = matrix / np.maximum(rows, 1)[:, None]
     trace = {
         "type": "heatmap",
-        "z": shares.tolist(),
+        "z": fractions.tolist(),
         "zmin": 0,
         "zmax": 1,
         "colorscale": [[0, "var(--heat-0)"], [0.5, "var(--heat-1)"], [1, "var(--heat-2)"]],
@@ -223,7 +223,7 @@ def draw_confusion(labels: Sequence[str], matrix: NDArray[np.integer]) -> Drawin
         "hovertext": _tell_cells([escape(label, 60) for label in labels], matrix, rows),
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
-    across = axis_of_labels(labels, title=name_axis("answered"))
+    across = axis_of_labels(labels, title=name_axis("predicted"))
     down = axis_of_labels(labels, title=name_axis("true"), autorange="reversed")
     words = f"{show_count(np.trace(matrix))} of {show_count(rows.sum())} images lie on the diagonal"
     height = 110 + max(260, size * (46 if size <= 8 else 32 if roomy else 18))
@@ -233,16 +233,16 @@ def draw_confusion(labels: Sequence[str], matrix: NDArray[np.integer]) -> Drawin
 def _tell_cells(names: Sequence[str], matrix: NDArray[np.integer], rows: NDArray[np.integer]) -> list[list[str]]:
     return [
         [
-            f"true: {true}<br>answered: {answered}<br>{show_count(n)} of {show_count(row)} images "
+            f"true: {true}<br>predicted: {answer}<br>{show_count(n)} of {show_count(row)} images "
             f"({show_percent(n / max(row, 1))})"
-            for answered, n in zip(names, cells, strict=True)
+            for answer, n in zip(names, cells, strict=True)
         ]
         for true, cells, row in zip(names, matrix, rows, strict=True)
     ]
 
 
 def draw_scatter(truth: Array, answers: Array, unit: str) -> Drawing:
-    """True (n,) against predicted (n,) numbers, beside the line on which both are equal; a sample of 2,000 at most."""
+    """True (n,) against predicted (n,) numbers, and the line where both are equal; at most a sample of 2,000."""
     if len(truth) > POINTS:
         rows = np.random.default_rng(0).choice(len(truth), POINTS, replace=False)
         truth, answers = truth[rows], answers[rows]
@@ -266,7 +266,7 @@ def draw_scatter(truth: Array, answers: Array, unit: str) -> Drawing:
 
 
 def draw_ranges(ranges: Sequence[Numbers], unit: str) -> Drawing:
-    """The mean absolute error in each range of the label, as `metrics.measure_ranges` gives them."""
+    """The mean absolute error in each range of the label, from `metrics.measure_ranges`."""
     errors = [row["mae"] for row in ranges]
     texts = [show_number(error) if row["n"] else "" for row, error in zip(ranges, errors, strict=True)]
     bars = {

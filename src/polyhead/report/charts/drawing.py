@@ -1,4 +1,4 @@
-"""What all charts have in common: how a figure becomes data that a page can draw in light, dark and print.
+"""What all charts have in common: from traces to data that a page can draw in light, dark and print.
 
 Colours are names of the page's CSS properties, such as `var(--ink)`; `templates/script.js` puts the colours in.
 """
@@ -13,7 +13,7 @@ CLEAR = "rgba(0,0,0,0)"
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure as JSON-ready data, `words` that stand for it where it cannot be seen, and its size in pixels."""
+    """A figure as JSON-ready data, `words` that describe it for those who cannot see it, and its size in pixels."""
 
     figure: dict[str, Any]
     words: str
@@ -21,12 +21,12 @@ class Drawing:
     min_width: int = 0
 
     def at_least(self, width: int) -> Self:
-        """The same, in a box that scrolls where the page is narrower than `width` pixels."""
+        """The same, in a box that scrolls if the page is narrower than `width` pixels."""
         return replace(self, min_width=width)
 
 
 def draw(traces: Iterable[dict[str, Any]], words: str, height: int, **layout: Any) -> Drawing:
-    """The figure of `traces`, checked by Plotly, on a transparent ground that neither zooms nor drags."""
+    """The figure of `traces`, checked by Plotly, on a transparent background, without zooming and dragging."""
     import plotly.graph_objects as go
 
     base = {
@@ -52,7 +52,7 @@ def draw(traces: Iterable[dict[str, Any]], words: str, height: int, **layout: An
 
 
 def axis(title: str = "", **more: Any) -> dict[str, Any]:
-    """An axis with a quiet grid and room for its own texts."""
+    """An axis with a light grid and room for its tick labels."""
     lines = {
         "gridcolor": "var(--line)",
         "linecolor": "var(--line)",
@@ -69,7 +69,7 @@ def name_axis(title: str) -> dict[str, Any]:
 
 
 def axis_of_labels(labels: Sequence[str], **more: Any) -> dict[str, Any]:
-    """An axis of one place a label, at 0, 1, 2 and so on."""
+    """An axis with a tick for each label, at 0, 1, 2 and so on."""
     font = {"size": 12 if len(labels) <= 24 else 10}
     ticks: dict[str, Any] = {
         "tickmode": "array",
@@ -80,6 +80,6 @@ def axis_of_labels(labels: Sequence[str], **more: Any) -> dict[str, Any]:
 
 
 def escape(text: str, length: int = 22) -> str:
-    """Text of a label, cut to `length`, without a meaning to Plotly, which reads HTML's tags and entities."""
+    """A label as text: cut to `length`, and escaped, since Plotly reads HTML tags and entities."""
     short = text if len(text) <= length else text[: length - 1] + "…"
     return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,1 +1,1 @@
-"""A page of many images that can be filtered, sorted and looked at closely."""
+"""A page of many images to filter, sort and look at closely."""

@@ -1,7 +1,7 @@
-"""A gallery: many images to look through, filter and sort by its answers, from disk and without a network.
+"""A gallery: many images to browse, filter and sort by their answers, from disk and without a network.
 
-What the page needs lies beside it in `gallery/`: `data.js` (the answers; a script, since a page on the disk may not
-read other files), `neighbours.js` (read when an image is first opened) and sheets of thumbnails.
+The page's files are beside it in `gallery/`: `data.js` (the answers; a script, since a page on disk may not read other
+files), `neighbours.js` (loaded when an image is first opened) and sprite sheets of thumbnails.
 """
 
 import base64
@@ -18,21 +18,21 @@ from numpy.typing import DTypeLike, NDArray
 from polyhead.evaluation.answers import read_answers
 from polyhead.progress import SILENT, Progress
 from polyhead.report.gallery.image_map import find_neighbours
-from polyhead.report.gallery.sheets import write_sheets
+from polyhead.report.gallery.sprite_sheets import write_sprite_sheets
 from polyhead.report.parts import Pixels
 from polyhead.report.rendering import write_page
 from polyhead.tasks import Array, Task
 
 FOLDER = "gallery"
-TOP = 65535  # what a share of 1 is written as
+TOP = 65535  # stands for a probability of 1
 
 Packed = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class GroupPart:
-    """The groups that n images are in: each image's group (0 is noise) and its distance to the group's centre; a name
-    and a CSS colour for each group, noise first; where each image lies on maps, (n, 2) from -1 to 1."""
+    """The groups of n images: each image's group (0 is noise) and its distance to the group's centre; a name and a CSS
+    colour for each group, noise first; each image's position on maps, (n, 2) from -1 to 1."""
 
     labels: NDArray[np.intp]
     distances: Array
@@ -43,17 +43,17 @@ class GroupPart:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """n images to look through, 1 or more.
+    """One or more images to browse.
 
     Attributes:
-        title: the page's.
+        title: of the page.
         images: their paths.
         tasks: by name.
         outputs: (n, width) a task, and `features`, if neighbours are to be shown.
-        pixels: their pictures.
-        root: the folder that the paths are relative to, if the page is to lead to the files.
-        truth: a text column a task, blank where unknown, if the labels are known.
-        groups: the groups that they are in, if they are.
+        pixels: the images.
+        root: the folder that the paths are relative to, if the page is to link to the files.
+        truth: the labels, if known: a text column for each task, blank where unknown.
+        groups: the groups of the images, if any.
     """
 
     title: str
@@ -67,7 +67,7 @@ class Gallery:
 
     @property
     def order(self) -> NDArray[np.intp]:
-        """As they are shown at first: by group, the most typical first."""
+        """The order in which they are first shown: by group, the most typical first."""
         if self.groups is None:
             return np.arange(len(self.images))
         numbers = np.where(self.groups.labels == 0, len(self.groups.names), self.groups.labels)
@@ -75,17 +75,17 @@ class Gallery:
 
 
 def write_gallery(page: Path, gallery: Gallery, progress: Progress = SILENT) -> Path:
-    """Write a page with nothing but the gallery, and what it needs into `gallery` beside it; returns the page."""
+    """Write a page with only the gallery, and its files into `gallery` beside it; returns the page."""
     write_gallery_files(page.parent / FOLDER, gallery, progress)
     write_page(page, "gallery_page.html", {"gallery": gallery, "count": len(gallery.images)})
     return page
 
 
 def write_gallery_files(folder: Path, gallery: Gallery, progress: Progress = SILENT) -> None:
-    """Make `folder`, and write what a page with a gallery in it needs beside the page."""
+    """Make `folder`, and write the files of a gallery into it, for a page beside it."""
     folder.mkdir()
     order = gallery.order
-    sheets = write_sheets(folder, gallery.pixels, order, progress)
+    sheets = write_sprite_sheets(folder, gallery.pixels, order, progress)
     data = {
         "names": [gallery.images[row] for row in order],
         "root": gallery.root.absolute().as_uri() + "/" if gallery.root else "",
@@ -99,7 +99,7 @@ def write_gallery_files(folder: Path, gallery: Gallery, progress: Progress = SIL
     }
     _write_script(folder / "data.js", "polyheadGallery", data)
     if data["neighbours"]:
-        progress.say("looking for each image's nearest neighbours")
+        progress.say("finding each image's nearest neighbours")
         near = find_neighbours(gallery.outputs["features"][order], seed=0)
         packed = {"each": near.shape[1], "images": _pack(near, "<u4")}
         _write_script(folder / "neighbours.js", "polyheadNeighbours", packed)
@@ -119,25 +119,25 @@ def _pack_task(task: Task, outputs: Array) -> Packed:
     packed: Packed = {"labels": found.labels, "several": found.several, "unsure": _pack(found.unsure, "u1")}
     if found.numbers is not None:
         return packed | {"unit": found.unit, "numbers": _pack(found.numbers, "<f4")}
-    packed["shares"] = _pack(np.round(np.nan_to_num(found.probabilities).clip(0, 1) * TOP), "<u2")
+    packed["probabilities"] = _pack(np.round(np.nan_to_num(found.probabilities).clip(0, 1) * TOP), "<u2")
     if found.several:
-        return packed | {"said": _pack(np.packbits(found.said, axis=1), "u1")}
+        return packed | {"predicted": _pack(np.packbits(found.said, axis=1), "u1")}
     return packed | {"answer": _pack(found.said.argmax(axis=1), "<u2")}
 
 
 def _pack_truth(name: str, task: Task, gallery: Gallery, order: NDArray[np.intp]) -> Packed:
-    """The true label of each image, and whether the answer is wrong (1), right (0) or nobody knows (2)."""
+    """The true label of each image, and whether the answer is wrong (1), right (0) or unknown (2)."""
     if gallery.truth is None:
         return {}
     labels = gallery.truth[name].to_numpy(object)[order].tolist()
     texts = sorted(set(labels))
-    places = {text: place for place, text in enumerate(texts)}
+    indices = {text: index for index, text in enumerate(texts)}
     packed = {
         "truths": [task.show_label(text) if text else "" for text in texts],
-        "truth": _pack(np.array([places[label] for label in labels]), "<u4"),
+        "truth": _pack(np.array([indices[label] for label in labels]), "<u4"),
     }
     if task.numeric:
-        return packed  # a number is off by something, and neither right nor wrong
+        return packed  # numbers have errors; they are neither right nor wrong
     sizes = task.mistakes(labels, gallery.outputs[name][order])
     return packed | {"wrong": _pack(np.where(np.isnan(sizes), 2, sizes > 0), "u1")}
 

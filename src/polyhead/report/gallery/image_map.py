@@ -1,4 +1,4 @@
-"""Images on a plane and beside their likes: two-dimensional maps of points, and the nearest neighbours by feature."""
+"""Two-dimensional maps of images, and their nearest neighbours by features."""
 
 import warnings
 from importlib.util import find_spec
@@ -13,23 +13,23 @@ NEIGHBOURS = 12  # of each image
 
 
 def map_points(points: Array, seed: int) -> dict[str, Array]:
-    """Points (n, columns) on planes (n, 2), each scaled to -1..1: by `PCA`; by `UMAP`, where umap-learn is installed.
+    """Points (n, columns) in two dimensions (n, 2), scaled to -1..1: `PCA`, and `UMAP` if umap-learn is installed.
 
-    PCA shows distances as they are, as far as two dimensions can; UMAP (McInnes, Healy, Melville 2018) shows which
+    PCA keeps distances, as far as two dimensions can; UMAP (McInnes, Healy, Melville 2018) shows which
     points are neighbours.
     """
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
     size = min(2, *points.shape)
-    with threadpool_limits(1):  # as in `clusters.find_groups`
+    with threadpool_limits(1):  # as in `clustering.methods.find_groups`
         flat = PCA(size, svd_solver="full").fit_transform(points)
     maps = {"PCA": np.pad(flat, ((0, 0), (0, 2 - size)))}
     if len(points) > NEIGHBOURS and find_spec("umap"):
         import umap
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a seed makes it use one core
+            warnings.simplefilter("ignore")  # about using one core because of the seed
             maps["UMAP"] = umap.UMAP(random_state=seed).fit_transform(points)
     return {name: _fill_plane(plane) for name, plane in maps.items()}
 

@@ -11,34 +11,34 @@ from polyhead.tasks.metrics import Numbers
 Context = dict[str, Any]
 
 
-def describe_certainty(task: Task, labels: Labels, outputs: Array, figures: Numbers) -> Context | None:
-    """A reliability diagram and accuracy against share answered; None where nothing was calibrated.
+def describe_certainty(task: Task, labels: Labels, outputs: Array, metrics: Numbers) -> Context | None:
+    """A reliability diagram, and accuracy by coverage; None where nothing was calibrated.
 
     Args:
-        task: as the model file has it.
-        labels: n of them.
+        task: as in the model file.
+        labels: n.
         outputs: (n, width).
-        figures: what `Task.measure` says of them.
+        metrics: of `Task.measure`.
     """
     decisions = task.decisions(labels, outputs)
-    if "calibration" not in figures or decisions is None:
+    if "calibration" not in metrics or decisions is None:
         return None
-    found = figures["calibration"]
-    wanted, below = found["answer_accuracy"], found["unsure_below"]
+    found = metrics["calibration"]
+    target, threshold = found["answer_accuracy"], found["unsure_below"]
     chosen = None
-    if wanted is not None and figures["answered_accuracy"] is not None:
-        chosen = (figures["answered"], figures["answered_accuracy"])
-    _, shares, accuracies = measure_coverage(*known_images(*decisions))
+    if target is not None and metrics["answered_accuracy"] is not None:
+        chosen = (metrics["answered"], metrics["answered_accuracy"])
+    _, coverages, accuracies = measure_coverage(*known_images(*decisions))
     return {
         "reliability": draw_reliability(found["reliability_before"], found["reliability_after"]),
-        "coverage": draw_coverage(shares, accuracies, wanted, chosen),
+        "coverage": draw_coverage(coverages, accuracies, target, chosen),
         "several": decisions[1].shape[1] > 1,
         "rows": show_count(found["calibrated_on"]),
         "temperature": show_number(found["temperature"]) if found["temperature"] != 1 else "",
         "errors": [f"{100 * found[name]:.2f}\N{NO-BREAK SPACE}%" for name in ("ece_before", "ece_after")],
-        "wanted": show_percent(wanted) if wanted is not None else "",
-        "reached": below <= 1,
-        "unsure_below": show_percent(below) if below else "",
-        "answered": show_percent(figures.get("answered")),
-        "right": show_percent(figures.get("answered_accuracy")),
+        "target": show_percent(target) if target is not None else "",
+        "reached": threshold <= 1,
+        "unsure_below": show_percent(threshold) if threshold else "",
+        "answered": show_percent(metrics.get("answered")),
+        "right": show_percent(metrics.get("answered_accuracy")),
     }

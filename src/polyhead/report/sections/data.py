@@ -9,19 +9,19 @@ import pandas as pd
 
 from polyhead.recipe.schema import SPLITS
 from polyhead.report.album import Album
-from polyhead.report.charts.charts import SLICES, cut_slices, draw_donut, draw_histogram, draw_shares
+from polyhead.report.charts.charts import SLICES, cut_slices, draw_donut, draw_fractions, draw_histogram
 from polyhead.report.parts import DataPart
 from polyhead.report.words import NOTHING, show_count, show_percent, split_name
 from polyhead.tasks import Labels, Task
 
 SAMPLES = 24
 FIRST_ROWS = 10
-BARS = 50  # labels that one chart shows at most
-FEW = 9  # labels whose chart is no taller than a donut
-REJECTED = 20  # rejected rows listed at most
+BARS = 50  # labels in a chart, at most
+FEW = 9  # labels: their chart is no taller than a donut
+REJECTED = 20  # rejected rows listed, at most
 REASONS = 8
-GROUPS = 8  # groups of repeats shown at most
-ALIKE = 4  # images shown of one group at most
+GROUPS = 8  # of duplicates shown, at most
+IN_GROUP = 4  # images of a group shown, at most
 
 Context = dict[str, Any]
 
@@ -39,7 +39,7 @@ def describe_data(part: DataPart, album: Album) -> Context:
         "missing": _count_missing(part),
         "samples": _show_rows(part, album, samples),
         "rejected": _describe_rejected(part.rejected),
-        "repeats": _describe_repeats(part, album),
+        "duplicates": _describe_duplicates(part, album),
     }
 
 
@@ -55,27 +55,27 @@ def _count_splits(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 def _describe_task(name: str, task: Task, labels: Labels) -> Context:
     known = [label for label in task.regroup(labels) if label]
-    found: Context = dict.fromkeys(("histogram", "donut", "slices", "shares"))
+    found: Context = dict.fromkeys(("histogram", "donut", "slices", "rates"))
     found |= {"name": name, "kind": task.kind, "known": show_count(len(known)), "more": 0, "wide": False}
     if not known:
         return found
     counts = task.distribution(known)
     if task.numeric:
         found["histogram"] = draw_histogram(np.array(known, float), task.error_unit)
-    alone = set(known) <= set(counts)  # each row has one of them, and so they are parts of a whole
+    alone = set(known) <= set(counts)  # each row has exactly one of them
     if task.numeric or (alone and len(counts) <= SLICES):
         if len(counts) > 1 or not task.numeric:
             found["slices"] = cut_slices(counts, in_order=task.numeric)
             found["donut"] = draw_donut(found["slices"], show_count(len(known)))
             found["wide"] = task.numeric
-    elif shares := _share_of_labels(task, known, counts if alone else None):
-        found["shares"] = draw_shares(dict(list(shares.items())[:BARS]))
-        found |= {"more": max(len(shares) - BARS, 0), "wide": len(shares) > FEW}
+    elif fractions := _measure_rates(task, known, counts if alone else None):
+        found["rates"] = draw_fractions(dict(list(fractions.items())[:BARS]))
+        found |= {"more": max(len(fractions) - BARS, 0), "wide": len(fractions) > FEW}
     return found
 
 
-def _share_of_labels(task: Task, known: Labels, counts: Mapping[str, int] | None) -> dict[str, float]:
-    """The share of rows that have each label, of those in which that label is known; largest first.
+def _measure_rates(task: Task, known: Labels, counts: Mapping[str, int] | None) -> dict[str, float]:
+    """How often each label occurs, 0 to 1, among the rows in which it is known; largest first.
 
     `counts` are the rows of each label where every row has one label.
     """
@@ -90,10 +90,10 @@ def _share_of_labels(task: Task, known: Labels, counts: Mapping[str, int] | None
 
 def _count_missing(part: DataPart) -> Context:
     blank = {name: int((part.table[name] == "").sum()) for name in part.tasks}
-    shares = {name: count / len(part.table) for name, count in blank.items() if count}
+    fractions = {name: count / len(part.table) for name, count in blank.items() if count}
     return {
-        "rows": [(name, show_count(count), show_percent(shares.get(name, 0.0))) for name, count in blank.items()],
-        "drawing": draw_shares(shares) if shares else None,
+        "rows": [(name, show_count(count), show_percent(fractions.get(name, 0.0))) for name, count in blank.items()],
+        "drawing": draw_fractions(fractions) if fractions else None,
     }
 
 
@@ -120,7 +120,7 @@ def _describe_rejected(rejected: pd.DataFrame) -> Context:
     }
 
 
-def _describe_repeats(part: DataPart, album: Album) -> Context:
+def _describe_duplicates(part: DataPart, album: Album) -> Context:
     splits = part.table["split"].to_numpy()
     labels = part.table[list(part.tasks)].to_numpy()
     across = [len({splits[row] for row in group}) > 1 for group in part.repeats]
@@ -133,8 +133,8 @@ def _describe_repeats(part: DataPart, album: Album) -> Context:
         "differ": show_count(sum(differ)),
         "shown": [
             {
-                "tiles": _show_rows(part, album, list(part.repeats[i])[:ALIKE]),
-                "more": max(len(part.repeats[i]) - ALIKE, 0),
+                "tiles": _show_rows(part, album, list(part.repeats[i])[:IN_GROUP]),
+                "more": max(len(part.repeats[i]) - IN_GROUP, 0),
                 "across": across[i],
                 "differ": differ[i],
             }

@@ -1,6 +1,6 @@
 """The part of a report that shows how good the answers are: what the page's template fills in.
 
-What is shown of a task is decided by what its figures and answers hold, never by its kind.
+What is shown of a task follows from what its metrics and answers hold, never from its kind.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from polyhead.report.sections.certainty import describe_certainty
 from polyhead.report.sections.examples import show_examples, show_mistakes
 from polyhead.report.sections.label_table import list_labels
 from polyhead.report.words import (
-    FIGURES,
+    METRICS,
     NOTHING,
-    SHARES,
-    present_figures,
+    PERCENTAGES,
+    present_metrics,
     show_count,
-    show_figure,
+    show_metric,
     show_percent,
     split_name,
 )
@@ -49,28 +49,28 @@ def describe_results(part: ResultPart, album: Album) -> Context:
     }
 
 
-def _describe_card(task: Task, name: str, figures: Numbers) -> Context:
-    card: Context = {"name": name, "rows": _list_figures(figures)}
+def _describe_card(task: Task, name: str, metrics: Numbers) -> Context:
+    card: Context = {"name": name, "rows": _list_metrics(metrics)}
     if card["rows"]:
-        main = present_figures(figures)[0]
+        main = present_metrics(metrics)[0]
         card |= {"main": card["rows"][0], "answer": task.show_label(task.baseline().label)}
-        card["meter"] = (figures[main], figures["baseline"][main]) if main in SHARES else None
-        card["answered"] = show_percent(figures["answered"]) if "answered" in figures else ""
-        card["right"] = show_percent(figures.get("answered_accuracy"))
+        card["meter"] = (metrics[main], metrics["baseline"][main]) if main in PERCENTAGES else None
+        card["answered"] = show_percent(metrics["answered"]) if "answered" in metrics else ""
+        card["right"] = show_percent(metrics.get("answered_accuracy"))
     return card
 
 
-def _baseline(figures: Numbers) -> Numbers:
-    """The baseline's figures, in the unit of the task's."""
-    return {**figures.get("baseline", {}), "unit": figures.get("unit", "levels")}
+def _baseline(metrics: Numbers) -> Numbers:
+    """The baseline's metrics, with the task's unit."""
+    return {**metrics.get("baseline", {}), "unit": metrics.get("unit", "levels")}
 
 
-def _list_figures(figures: Numbers) -> list[Context]:
-    """Each figure by its name, beside the baseline's."""
-    baseline = _baseline(figures)
+def _list_metrics(metrics: Numbers) -> list[Context]:
+    """Each metric by its name, beside the baseline's."""
+    baseline = _baseline(metrics)
     return [
-        {"name": FIGURES[key], "value": show_figure(key, figures), "baseline": show_figure(key, baseline)}
-        for key in present_figures(figures)
+        {"name": METRICS[key], "value": show_metric(key, metrics), "baseline": show_metric(key, baseline)}
+        for key in present_metrics(metrics)
     ]
 
 
@@ -80,28 +80,28 @@ def _describe_joint(part: ResultPart, split: str) -> Context | None:
     if len(names) < 2 or joint["all_correct"] is None:
         return None
     found = {"names": names, "n": show_count(joint["n"])}
-    return found | {"share": joint["all_correct"], "baseline": _joint_baseline(part, split)}
+    return found | {"accuracy": joint["all_correct"], "baseline": _joint_baseline(part, split)}
 
 
 def _list_accuracies(part: ResultPart, split: str) -> Context | None:
-    """Each task over its own images, and the mean weighted by them; None where it is of one task alone."""
+    """The accuracy of each task, over the images labelled for it, and their weighted mean; None for a single task."""
     found, joint = part.evaluation[split]["tasks"], part.evaluation[split]["joint"]
     names = [name for name, task in part.tasks.items() if task.has_one_label and found[name]["n"]]
     if len(names) < 2:
         return None
     rows = [(name, found[name]["n"], found[name]["accuracy"], found[name]["baseline"]["accuracy"]) for name in names]
     rows.append(("mean, weighted by images", joint["labels"], joint["mean_accuracy"], joint["mean_accuracy_baseline"]))
-    return {"rows": [(name, show_count(n), *map(show_percent, shares)) for name, n, *shares in rows]}
+    return {"rows": [(name, show_count(n), *map(show_percent, values)) for name, n, *values in rows]}
 
 
 def _joint_baseline(part: ResultPart, split: str) -> float | None:
-    """The share that constant answers get all right; None where the split's labels are not at hand."""
+    """The fraction of images that constant answers get all right; None where the split's labels are not at hand."""
     if split not in part.splits:
         return None
     rows = part.splits[split].rows
     constant = {name: np.tile(task.baseline_outputs(), (len(rows), 1)) for name, task in part.tasks.items()}
-    share: float | None = measure_joint(part.tasks, rows, constant)["all_correct"]
-    return share
+    fraction: float | None = measure_joint(part.tasks, rows, constant)["all_correct"]
+    return fraction
 
 
 def _describe_combinations(part: ResultPart) -> Context | None:
@@ -111,81 +111,81 @@ def _describe_combinations(part: ResultPart) -> Context | None:
     baselines = {"seen": _joint_baseline(part, "test"), "unseen": _joint_baseline(part, "unseen")}
     return {
         "held_out": [" ".join(combination.values()) for combination in part.held_out],
-        "shares": {key: (share, baselines.get(key)) for key, share in found.items()},
+        "accuracies": {key: (accuracy, baselines.get(key)) for key, accuracy in found.items()},
     }
 
 
 def _compare_splits(part: ResultPart, splits: Sequence[str], main: str) -> Context:
-    """A row a figure, named by its task where a new one begins; a column a split, then the baseline of `main`."""
+    """A row for each metric, the first of a task with its name; a column for each split, and the baseline of `main`."""
     rows = []
     for name in part.tasks:
         found = [part.evaluation[split]["tasks"][name] for split in splits]
         found.append(_baseline(part.evaluation[main]["tasks"][name]))
-        keys = dict.fromkeys(key for figures in found for key in present_figures(figures))
-        for place, key in enumerate(keys):
-            values = [show_figure(key, figures) if key in figures else NOTHING for figures in found]
-            rows.append(("" if place else name, FIGURES[key], values))
+        keys = dict.fromkeys(key for metrics in found for key in present_metrics(metrics))
+        for index, key in enumerate(keys):
+            values = [show_metric(key, metrics) if key in metrics else NOTHING for metrics in found]
+            rows.append(("" if index else name, METRICS[key], values))
     joint = [part.evaluation[split]["joint"]["all_correct"] for split in splits]
-    if any(share is not None for share in joint):
-        shares = [*joint, _joint_baseline(part, main)]
-        rows.append(("all together", "all correct", [show_percent(share) for share in shares]))
+    if any(fraction is not None for fraction in joint):
+        fractions = [*joint, _joint_baseline(part, main)]
+        rows.append(("all together", "all correct", [show_percent(fraction) for fraction in fractions]))
     heads = [*(split_name(split) for split in splits), f"Baseline ({split_name(main).lower()})"]
     return {"heads": heads, "rows": rows}
 
 
 def _describe_split(part: ResultPart, split: str, album: Album) -> Context:
-    judged, found = part.splits[split], part.evaluation[split]
+    evaluated, found = part.splits[split], part.evaluation[split]
     return {
         "name": split_name(split),
-        "images": show_count(len(judged.rows)),
+        "images": show_count(len(evaluated.rows)),
         "tasks": [
-            _describe_task(task, judged, name, found["tasks"][name])
-            | {"mistakes": show_mistakes(name, task, judged, (album, split))}
+            _describe_task(task, evaluated, name, found["tasks"][name])
+            | {"mistakes": show_mistakes(name, task, evaluated, (album, split))}
             for name, task in part.tasks.items()
         ],
-        "examples": show_examples(part.tasks, judged, (album, split)),
-        "unsure": any("answered" in figures for figures in found["tasks"].values()),
+        "examples": show_examples(part.tasks, evaluated, (album, split)),
+        "unsure": any("answered" in metrics for metrics in found["tasks"].values()),
     }
 
 
-def _describe_task(task: Task, judged: EvaluatedSplit, name: str, figures: Numbers) -> Context:
+def _describe_task(task: Task, evaluated: EvaluatedSplit, name: str, metrics: Numbers) -> Context:
     shown: Context = dict.fromkeys(("per_class", "confusion", "per_label", "ranges", "scatter"))
-    shown |= {"name": name, "kind": task.kind, "n": show_count(figures["n"])}
-    if not figures["n"]:
+    shown |= {"name": name, "kind": task.kind, "n": show_count(metrics["n"])}
+    if not metrics["n"]:
         return shown
-    shown |= {"rows": _list_figures(figures), "answer": task.show_label(task.baseline().label)}
-    shown |= {"not_in_training": figures.get("not_in_training", []), "rare": figures.get("rare")}
-    shown["certainty"] = describe_certainty(task, judged.rows[name].tolist(), judged.outputs[name], figures)
-    thresholds = figures.get("calibration", {}).get("thresholds") or {}
+    shown |= {"rows": _list_metrics(metrics), "answer": task.show_label(task.baseline().label)}
+    shown |= {"not_in_training": metrics.get("not_in_training", []), "rare": metrics.get("rare")}
+    shown["certainty"] = describe_certainty(task, evaluated.rows[name].tolist(), evaluated.outputs[name], metrics)
+    thresholds = metrics.get("calibration", {}).get("thresholds") or {}
     shown["thresholds"] = {label: f"{threshold:.3f}" for label, threshold in thresholds.items()}
-    if "per_class" in figures:
-        shown["per_class"] = _list_classes(figures)
-    if "confusion" in figures:
-        labels, matrix = figures["confusion"]["labels"], np.array(figures["confusion"]["matrix"])
+    if "per_class" in metrics:
+        shown["per_class"] = _list_classes(metrics)
+    if "confusion" in metrics:
+        labels, matrix = metrics["confusion"]["labels"], np.array(metrics["confusion"]["matrix"])
         shown |= {"confusion": draw_confusion(labels, matrix), "left_out": max(len(labels) - CLASSES, 0)}
-    if "per_label" in figures:
-        shown["per_label"] = list_labels(task, figures)
-    if "by_range" in figures and figures["mae"] is not None:
-        shown["ranges"] = draw_ranges(figures["by_range"], figures["unit"])
-        known = np.flatnonzero(judged.rows[name].to_numpy(object) != "")
-        truth = task.encode(judged.rows[name].iloc[known].tolist())[:, 0]
-        answers = judged.outputs[name][known, 0].astype(float)
-        shown["scatter"] = draw_scatter(truth, answers, figures["unit"])
+    if "per_label" in metrics:
+        shown["per_label"] = list_labels(task, metrics)
+    if "by_range" in metrics and metrics["mae"] is not None:
+        shown["ranges"] = draw_ranges(metrics["by_range"], metrics["unit"])
+        known = np.flatnonzero(evaluated.rows[name].to_numpy(object) != "")
+        truth = task.encode(evaluated.rows[name].iloc[known].tolist())[:, 0]
+        answers = evaluated.outputs[name][known, 0].astype(float)
+        shown["scatter"] = draw_scatter(truth, answers, metrics["unit"])
         shown["sampled"] = show_count(POINTS) if len(known) > POINTS else ""
     return shown
 
 
-def _list_classes(figures: Numbers) -> Context:
-    """A classification report: a row a class, then accuracy and the two averages."""
+def _list_classes(metrics: Numbers) -> Context:
+    """A classification report: a row for each class, then accuracy and the two averages."""
     return {
         "classes": [
             (label, *(f"{row[score]:.3f}" for score in SCORES), show_count(row["support"]))
-            for label, row in figures["per_class"].items()
+            for label, row in metrics["per_class"].items()
         ],
-        "accuracy": f"{figures['accuracy']:.3f}",
+        "accuracy": f"{metrics['accuracy']:.3f}",
         "averages": [
-            (average, *(f"{figures[f'{average}_{score}']:.3f}" for score in SCORES))
+            (average, *(f"{metrics[f'{average}_{score}']:.3f}" for score in SCORES))
             for average in ("macro", "weighted")
         ],
-        "n": show_count(figures["n"]),
+        "n": show_count(metrics["n"]),
     }

@@ -6,7 +6,7 @@ import pandas as pd
 
 from polyhead.report.charts.charts import Curve, draw_curve, draw_lines
 from polyhead.report.parts import TrainingPart
-from polyhead.report.words import FIGURES, show_number
+from polyhead.report.words import METRICS, show_number
 
 Context = dict[str, Any]
 NO_METRIC = ("epoch", "learning_rate", "seconds")
@@ -19,7 +19,7 @@ def describe_training(part: TrainingPart) -> Context:
     weights = [name for name in map(str, history) if name.endswith(WEIGHT)]
     others = {*NO_METRIC, *weights}
     metrics = [name for name in map(str, history) if name not in others and not _is_valid(name, history)]
-    # The total first, then all of one task together.
+    # The total first, then task by task.
     tasks = list(dict.fromkeys(name.partition(".")[0] for name in metrics))
     metrics.sort(key=lambda name: (name != "loss", tasks.index(name.partition(".")[0])))
     curves = [(_title(name), draw_curve(_curve(part, name))) for name in metrics if history[name].notna().any()]
@@ -44,7 +44,7 @@ def _is_valid(name: str, history: pd.DataFrame) -> bool:
 
 def _title(name: str) -> str:
     task, _, metric = name.rpartition(".")
-    return f"{task}: {FIGURES.get(metric, metric)}" if task else "Total loss" if name == "loss" else name
+    return f"{task}: {METRICS.get(metric, metric)}" if task else "Total loss" if name == "loss" else name
 
 
 def _curve(part: TrainingPart, name: str) -> Curve:

@@ -1,7 +1,7 @@
-// One image: its answers, each beside the truth where that is known, and the images that the network finds most alike.
+// One image: its answers, with the truth where that is known, and the most similar images.
 class Detail {
   constructor(dialog, gallery) {
-    Object.assign(this, { dialog, gallery, pile: gallery.pile });
+    Object.assign(this, { dialog, gallery, imageSet: gallery.imageSet });
     dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
     dialog.addEventListener("keydown", ({ key }) => {
       if (key === "ArrowRight") gallery.open(gallery.at + 1);
@@ -17,30 +17,30 @@ class Detail {
     close.addEventListener("click", () => this.dialog.close());
     const top = make("div", "detail-top");
     const about = make("div", "detail-about");
-    about.append(make("h3", "", this.pile.names[image]), ...this.links(image), ...this.group(image));
-    const large = this.gallery.thumbnail(image, Math.min(3, 224 / Math.max(this.pile.sheets.width, this.pile.sheets.height)));
+    about.append(make("h3", "", this.imageSet.names[image]), ...this.links(image), ...this.group(image));
+    const large = this.gallery.thumbnail(image, Math.min(3, 224 / Math.max(this.imageSet.sheets.width, this.imageSet.sheets.height)));
     top.append(large, about);
     const near = make("div", "near");
     this.dialog.replaceChildren(close, top, near, this.answers(image));
     if (!this.dialog.open) this.dialog.showModal();
-    this.pile.neighbours(image).then((images) => {
+    this.imageSet.neighbours(image).then((images) => {
       if (this.image !== image || !images.length) return;
       const row = make("div", "pictures");
       row.append(...images.map((other) => this.gallery.button(other)));
-      near.append(make("h4", "", "Most alike, as the network sees it"), row);
+      near.append(make("h4", "", "Most similar images, by the network's features"), row);
     });
   }
 
   links(image) {
-    if (!this.pile.root) return [];
-    const link = make("a", "small", "the image file");
-    link.href = this.pile.root + this.pile.names[image].split("/").map(encodeURIComponent).join("/");
+    if (!this.imageSet.root) return [];
+    const link = make("a", "small", "open the image file");
+    link.href = this.imageSet.root + this.imageSet.names[image].split("/").map(encodeURIComponent).join("/");
     link.target = "_blank";
     return [link];
   }
 
   group(image) {
-    const { groups } = this.pile;
+    const { groups } = this.imageSet;
     if (!groups) return [];
     const number = groups.of[image];
     const button = make("button", "chip", groups.names[number]);
@@ -56,9 +56,9 @@ class Detail {
 
   answers(image) {
     const table = make("table", "answers");
-    for (const task of this.pile.tasks) {
-      const rows = task.several ? this.labelRows(task, image) : [[task.name, this.pile.answer(task, image), this.sure(task, image)]];
-      if (task.several) table.append(this.row([task.name, this.pile.answer(task, image), this.sure(task, image)], task, image));
+    for (const task of this.imageSet.tasks) {
+      const rows = task.several ? this.labelRows(task, image) : [[task.name, this.imageSet.answer(task, image), this.sure(task, image)]];
+      if (task.several) table.append(this.row([task.name, this.imageSet.answer(task, image), this.sure(task, image)], task, image));
       for (const cells of rows) table.append(task.several ? this.row(cells) : this.row(cells, task, image));
     }
     const box = make("div", "table-box");
@@ -67,23 +67,23 @@ class Detail {
   }
 
   sure(task, image) {
-    return task.numbers ? "" : showPercent(this.pile.certainty(task, image));
+    return task.numbers ? "" : showPercent(this.imageSet.certainty(task, image));
   }
 
-  // The labels of several in order of their probability.
+  // The labels of a multilabel task, most probable first.
   labelRows(task, image) {
     const order = task.labels.map((_, label) => label);
-    order.sort((a, b) => this.pile.share(task, b, image) - this.pile.share(task, a, image));
-    return order.map((label) => ["", task.labels[label], showPercent(this.pile.share(task, label, image)), label]
-      .concat(this.pile.says(task, label, image) ? ["said"] : []));
+    order.sort((a, b) => this.imageSet.probability(task, b, image) - this.imageSet.probability(task, a, image));
+    return order.map((label) => ["", task.labels[label], showPercent(this.imageSet.probability(task, label, image)), label]
+      .concat(this.imageSet.hasLabel(task, label, image) ? ["predicted"] : []));
   }
 
-  row([name, answer, share, , said], task, image) {
-    const row = make("tr", said ? "said" : task ? "first" : "");
-    row.append(make("th", "", name), make("td", "", answer), make("td", "number", share));
+  row([name, answer, probability, , predicted], task, image) {
+    const row = make("tr", predicted ? "predicted" : task ? "first" : "");
+    row.append(make("th", "", name), make("td", "", answer), make("td", "number", probability));
     const notes = make("td", "");
     if (task?.unsure[image]) notes.append(make("span", "chip unsure", "unsure"));
-    const truth = task && this.pile.truth(task, image);
+    const truth = task && this.imageSet.truth(task, image);
     if (truth) {
       const mark = { 0: "✓ ", 1: "✗ " }[task.wrong?.[image]] ?? "";
       notes.append(make("span", task.wrong?.[image] === 1 ? "bad" : "faint", `${mark}true: ${truth}`));

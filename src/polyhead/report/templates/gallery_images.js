@@ -1,5 +1,5 @@
 "use strict";
-// What data.js holds, unpacked: images are numbers from 0, in the order of their thumbnails.
+// The contents of data.js, unpacked: images are numbered from 0, in the order of their thumbnails.
 function unpack(text, Kind) {
   const raw = atob(text);
   const bytes = new Uint8Array(raw.length);
@@ -16,8 +16,8 @@ class ImageSet {
     this.hasNeighbours = data.neighbours;
     this.tasks = data.tasks.map((task) => ({
       ...task,
-      shares: task.shares && unpack(task.shares, Uint16Array),
-      said: task.said && unpack(task.said, Uint8Array),
+      probabilities: task.probabilities && unpack(task.probabilities, Uint16Array),
+      predicted: task.predicted && unpack(task.predicted, Uint8Array),
       answer: task.answer && unpack(task.answer, Uint16Array),
       numbers: task.numbers && unpack(task.numbers, Float32Array),
       unsure: unpack(task.unsure, Uint8Array),
@@ -25,7 +25,7 @@ class ImageSet {
       wrong: task.wrong && unpack(task.wrong, Uint8Array),
       bytes: Math.ceil(task.labels.length / 8),
     }));
-    this.judged = this.tasks.some((task) => task.truth);
+    this.hasTruth = this.tasks.some((task) => task.truth);
     if (data.groups) {
       this.groups = {
         ...data.groups,
@@ -36,22 +36,22 @@ class ImageSet {
     }
   }
 
-  says(task, label, image) {
+  hasLabel(task, label, image) {
     if (!task.several) return task.answer[image] === label;
-    return (task.said[image * task.bytes + (label >> 3)] >> (7 - (label & 7))) & 1;
+    return (task.predicted[image * task.bytes + (label >> 3)] >> (7 - (label & 7))) & 1;
   }
 
-  share(task, label, image) {
-    return task.shares[image * task.labels.length + label] / 65535;
+  probability(task, label, image) {
+    return task.probabilities[image * task.labels.length + label] / 65535;
   }
 
-  // How sure an answer is: of several labels, the least certain one's probability.
+  // How certain an answer is; of several labels, the probability of the least certain one.
   certainty(task, image) {
-    if (!task.several) return this.share(task, task.answer[image], image);
+    if (!task.several) return this.probability(task, task.answer[image], image);
     let least = 1;
     for (let label = 0; label < task.labels.length; label++) {
-      const yes = this.share(task, label, image);
-      least = Math.min(least, this.says(task, label, image) ? yes : 1 - yes);
+      const yes = this.probability(task, label, image);
+      least = Math.min(least, this.hasLabel(task, label, image) ? yes : 1 - yes);
     }
     return least;
   }
@@ -59,29 +59,29 @@ class ImageSet {
   answer(task, image) {
     if (task.numbers) return showNumber(task.numbers[image], task.unit);
     if (!task.several) return task.labels[task.answer[image]];
-    return task.labels.filter((_, label) => this.says(task, label, image)).join(", ") || "none";
+    return task.labels.filter((_, label) => this.hasLabel(task, label, image)).join(", ") || "none";
   }
 
   truth(task, image) {
     return task.truth ? task.truths[task.truth[image]] : "";
   }
 
-  // What a thumbnail's style is, at `scale` times its size.
+  // The style of a thumbnail, at `scale` times its size.
   picture(image, scale) {
     const { side, width, height, folder } = this.sheets;
     const each = side * side;
-    const place = image % each;
-    const rows = Math.ceil(Math.min(each, this.count - (image - place)) / side);
+    const index = image % each;
+    const rows = Math.ceil(Math.min(each, this.count - (image - index)) / side);
     return {
       width: `${width * scale}px`,
       height: `${height * scale}px`,
-      backgroundImage: `url("${folder}/sheet-${(image - place) / each}.jpg")`,
+      backgroundImage: `url("${folder}/sheet-${(image - index) / each}.jpg")`,
       backgroundSize: `${side * width * scale}px ${rows * height * scale}px`,
-      backgroundPosition: `${-(place % side) * width * scale}px ${-Math.floor(place / side) * height * scale}px`,
+      backgroundPosition: `${-(index % side) * width * scale}px ${-Math.floor(index / side) * height * scale}px`,
     };
   }
 
-  // The nearest images by feature; the file that tells is read when it is first asked for.
+  // The nearest images by features; their file is loaded when it is first needed.
   neighbours(image) {
     if (!this.hasNeighbours) return Promise.resolve([]);
     this.near ??= new Promise((found) => {
@@ -103,7 +103,7 @@ function showNumber(value, unit) {
   return unit ? `${digits}\u00a0${unit}` : digits;
 }
 
-const showPercent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
+const showPercent = (fraction) => `${(100 * fraction).toFixed(1)}\u00a0%`;
 
 function make(name, className, text) {
   const element = document.createElement(name);

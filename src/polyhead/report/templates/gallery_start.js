@@ -1,4 +1,4 @@
-// Begins once data.js is there; pictures that the page holds places for are put in as they come near.
+// Starts once data.js is loaded; pictures are filled in when their placeholders come near the screen.
 document.addEventListener("DOMContentLoaded", () => {
   const box = document.querySelector("#gallery");
   const gallery = new Gallery(box, new ImageSet(globalThis.polyheadGallery));
@@ -8,20 +8,20 @@ document.addEventListener("DOMContentLoaded", () => {
   const near = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) if (isIntersecting) fill(target);
   }, { rootMargin: "600px" });
-  function fill(place) {
-    near.unobserve(place);
-    const images = JSON.parse(place.dataset.pictures);
-    place.replaceChildren(...images.map(([image, title]) => gallery.button(image, title)));
+  function fill(placeholder) {
+    near.unobserve(placeholder);
+    const images = JSON.parse(placeholder.dataset.pictures);
+    placeholder.replaceChildren(...images.map(([image, title]) => gallery.button(image, title)));
   }
-  const places = [...document.querySelectorAll("[data-pictures]")];
+  const placeholders = [...document.querySelectorAll("[data-pictures]")];
   const { width, height } = gallery.cell;
-  for (const place of places) {
-    // Room for the pictures to come, or the page would jump.
-    const rows = Math.ceil(JSON.parse(place.dataset.pictures).length / Math.max(1, Math.floor(place.clientWidth / width)));
-    place.style.minHeight = `${rows * (height + 3)}px`;
-    near.observe(place);
+  for (const placeholder of placeholders) {
+    // Reserve the space, or the page would jump.
+    const rows = Math.ceil(JSON.parse(placeholder.dataset.pictures).length / Math.max(1, Math.floor(placeholder.clientWidth / width)));
+    placeholder.style.minHeight = `${rows * (height + 3)}px`;
+    near.observe(placeholder);
   }
-  addEventListener("beforeprint", () => places.forEach(fill));
+  addEventListener("beforeprint", () => placeholders.forEach(fill));
   for (const link of document.querySelectorAll("[data-query]")) {
     link.addEventListener("click", () => gallery.show(link.dataset.query));
   }

@@ -1,8 +1,8 @@
-// The gallery: a box to write in, a list of labels to press, thumbnails drawn as they are scrolled to.
+// The gallery: a search field, a list of labels to click, and thumbnails drawn when they scroll into view.
 class Gallery {
-  constructor(box, pile) {
+  constructor(box, imageSet) {
     const part = (name) => box.querySelector(`[data-part=${name}]`);
-    Object.assign(this, { box, pile, watchers: [], shown: [], at: 0 });
+    Object.assign(this, { box, imageSet, watchers: [], shown: [], at: 0 });
     this.input = part("query");
     this.told = part("told");
     this.means = part("means");
@@ -10,20 +10,20 @@ class Gallery {
     this.space = part("space");
     this.facets = new Facets(part("facets"), this);
     this.detail = new Detail(part("detail"), this);
-    const { width, height } = pile.sheets;
+    const { width, height } = imageSet.sheets;
     this.scale = Math.max(1, 72 / Math.max(width, height));
     this.cell = { width: width * this.scale + 6, height: height * this.scale + 6, caption: 0 };
     this.input.addEventListener("input", () => this.run());
     this.scroller.addEventListener("scroll", () => requestAnimationFrame(() => this.draw()), { passive: true });
     this.scroller.addEventListener("click", ({ target }) => {
-      const cell = target.closest("[data-place]");
-      if (cell) this.open(Number(cell.dataset.place));
+      const cell = target.closest("[data-index]");
+      if (cell) this.open(Number(cell.dataset.index));
     });
     new ResizeObserver(() => this.arrange()).observe(this.scroller);
     this.run();
   }
 
-  // Show what `text` asks for; `go` leads there.
+  // Run the query `text`; `go` scrolls to the gallery.
   show(text, go = true) {
     this.input.value = text;
     this.run();
@@ -31,12 +31,12 @@ class Gallery {
   }
 
   run() {
-    this.query = new Query(this.pile, this.input.value);
+    this.query = new Query(this.imageSet, this.input.value);
     this.shown = this.query.run();
     this.cell.caption = this.query.order?.caption ? 18 : 0;
-    const share = this.shown.length / this.pile.count;
-    this.told.textContent = `${this.shown.length.toLocaleString("en")} of ${this.pile.count.toLocaleString("en")} images`
-      + (share < 1 ? ` (${showPercent(share)})` : "");
+    const fraction = this.shown.length / this.imageSet.count;
+    this.told.textContent = `${this.shown.length.toLocaleString("en")} of ${this.imageSet.count.toLocaleString("en")} images`
+      + (fraction < 1 ? ` (${showPercent(fraction)})` : "");
     this.means.replaceChildren(...this.query.terms.map((term) => this.chip(term)));
     this.facets.update();
     this.scroller.scrollTop = 0;
@@ -47,13 +47,13 @@ class Gallery {
   chip(term) {
     const chip = make("button", "chip", term.means);
     chip.type = "button";
-    chip.title = "Take it away";
+    chip.title = "Remove";
     chip.append(make("span", "cross", "×"));
     chip.addEventListener("click", () => this.toggle(term.words));
     return chip;
   }
 
-  // Add words, or take them away; `instead` of other words.
+  // Add a term, or remove it; `instead` tells which terms it replaces.
   toggle(words, instead = () => false) {
     const terms = this.query.terms.filter((term) => !instead(term));
     const there = terms.filter((term) => term.words !== words);
@@ -73,20 +73,20 @@ class Gallery {
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / this.rowHeight) - 2);
     const last = Math.ceil((this.scroller.scrollTop + this.scroller.clientHeight) / this.rowHeight) + 2;
     const cells = [];
-    for (let place = first * this.across; place < Math.min(last * this.across, this.shown.length); place++) {
-      cells.push(this.drawCell(place));
+    for (let index = first * this.across; index < Math.min(last * this.across, this.shown.length); index++) {
+      cells.push(this.drawCell(index));
     }
     this.space.replaceChildren(...cells);
   }
 
-  drawCell(place) {
-    const image = this.shown[place];
+  drawCell(index) {
+    const image = this.shown[index];
     const cell = make("button", "cell");
     cell.type = "button";
-    cell.dataset.place = place;
-    cell.setAttribute("aria-label", this.pile.names[image]);
-    cell.style.left = `${(place % this.across) * this.cell.width}px`;
-    cell.style.top = `${Math.floor(place / this.across) * this.rowHeight}px`;
+    cell.dataset.index = index;
+    cell.setAttribute("aria-label", this.imageSet.names[image]);
+    cell.style.left = `${(index % this.across) * this.cell.width}px`;
+    cell.style.top = `${Math.floor(index / this.across) * this.rowHeight}px`;
     cell.append(this.thumbnail(image, this.scale));
     if (this.cell.caption) cell.append(make("span", "caption", this.query.order.caption(image)));
     return cell;
@@ -94,14 +94,14 @@ class Gallery {
 
   thumbnail(image, scale) {
     const picture = make("span", "thumbnail");
-    Object.assign(picture.style, this.pile.picture(image, scale));
-    if (this.pile.groups) picture.style.borderBottomColor = this.pile.groups.colours[this.pile.groups.of[image]];
-    if (this.pile.tasks.some((task) => task.wrong?.[image] === 1)) picture.classList.add("is-wrong");
+    Object.assign(picture.style, this.imageSet.picture(image, scale));
+    if (this.imageSet.groups) picture.style.borderBottomColor = this.imageSet.groups.colours[this.imageSet.groups.of[image]];
+    if (this.imageSet.tasks.some((task) => task.wrong?.[image] === 1)) picture.classList.add("is-wrong");
     return picture;
   }
 
-  // A picture that leads to its answers, for any place of the page.
-  button(image, title = this.pile.names[image]) {
+  // A picture that leads to its answers, for use anywhere on the page.
+  button(image, title = this.imageSet.names[image]) {
     const button = make("button", "picture");
     button.type = "button";
     button.title = title;
@@ -111,25 +111,25 @@ class Gallery {
     return button;
   }
 
-  // The place-th image of those shown, and the way to its neighbours in the list.
-  open(place) {
-    if (!(place in this.shown)) return;
-    this.at = place;
-    this.detail.show(this.shown[place]);
+  // Open the image at an index of those shown.
+  open(index) {
+    if (!(index in this.shown)) return;
+    this.at = index;
+    this.detail.show(this.shown[index]);
   }
 }
 
-// How many of the images shown have each label, and what to press for yes, for no, and to sort by it.
+// For each label, how many of the images shown have it, and buttons for with, without and sorting.
 class Facets {
   constructor(box, gallery) {
     Object.assign(this, { gallery, rows: [] });
-    gallery.pile.tasks.forEach((task, number) => {
+    gallery.imageSet.tasks.forEach((task, number) => {
       const fold = make("details", "facet");
       fold.open = number < 4;
       fold.append(make("summary", "", task.name), ...(task.numbers ? this.numberRows(task) : this.labelRows(task)));
       box.append(fold);
     });
-    const flags = ["unsure", ...(gallery.pile.judged ? ["wrong", "right"] : [])];
+    const flags = ["unsure", ...(gallery.imageSet.hasTruth ? ["wrong", "right"] : [])];
     const fold = make("details", "facet");
     fold.open = true;
     fold.append(make("summary", "", "how sure"), ...flags.map((words) => this.wordsRow(words)), this.wordsRow("unsure first"));
@@ -151,10 +151,10 @@ class Facets {
   }
 
   labelRows(task) {
-    return task.labels.map((label, place) => {
+    return task.labels.map((label, index) => {
       const plain = task.several ? label : `${task.name} ${label}`;
       const row = make("div", "facet-row");
-      const same = (term) => term.task === task && term.label === place;
+      const same = (term) => term.task === task && term.label === index;
       const yes = this.press(task.several ? `${plain} yes` : plain, label, (term) => same(term) && term.yes, (term) => same(term) && !term.yes);
       const count = make("span", "facet-count");
       const no = this.press(task.several ? `${plain} no` : `not ${plain}`, "not", (term) => same(term) && !term.yes, (term) => same(term) && term.yes);
@@ -162,7 +162,7 @@ class Facets {
       no.title = `without ${plain}`;
       by.title = `sort by the probability of ${plain}`;
       row.append(yes, count, no, by);
-      this.rows.push({ task, place, count, row });
+      this.rows.push({ task, index, count, row });
       return row;
     });
   }
@@ -177,12 +177,12 @@ class Facets {
   }
 
   update() {
-    const { pile, shown, query } = this.gallery;
-    for (const { task, place, count, row } of this.rows) {
+    const { imageSet, shown, query } = this.gallery;
+    for (const { task, index, count, row } of this.rows) {
       let found = 0;
-      for (const image of shown) if (pile.says(task, place, image)) found++;
+      for (const image of shown) if (imageSet.hasLabel(task, index, image)) found++;
       count.textContent = found.toLocaleString("en");
-      row.style.setProperty("--share", shown.length ? found / shown.length : 0);
+      row.style.setProperty("--probability", shown.length ? found / shown.length : 0);
     }
     for (const { button, is } of this.buttons) button.setAttribute("aria-pressed", query.terms.some(is));
   }

@@ -1,12 +1,12 @@
-// All images on a plane, coloured by group; what the gallery does not show is faint.
+// A map of all images, coloured by group; those that the gallery does not show are faint.
 class ImageMap {
   constructor(box, gallery) {
     const part = (name) => box.querySelector(`[data-part=${name}]`);
-    Object.assign(this, { canvas: part("canvas"), hint: part("hint"), gallery, pile: gallery.pile, only: null });
-    this.plane = this.pile.groups.maps[0][1];
+    Object.assign(this, { canvas: part("canvas"), hint: part("hint"), gallery, imageSet: gallery.imageSet, only: null });
+    this.plane = this.imageSet.groups.maps[0][1];
     for (const button of box.querySelectorAll("[data-map]")) {
       button.addEventListener("click", () => {
-        this.plane = this.pile.groups.maps.find(([name]) => name === button.dataset.map)[1];
+        this.plane = this.imageSet.groups.maps.find(([name]) => name === button.dataset.map)[1];
         for (const each of box.querySelectorAll("[data-map]")) each.setAttribute("aria-pressed", each === button);
         this.arrange();
       });
@@ -22,7 +22,7 @@ class ImageMap {
       const image = this.find(event);
       if (image !== null) gallery.detail.show(image);
     });
-    this.shown = new Uint8Array(this.pile.count).fill(1);
+    this.shown = new Uint8Array(this.imageSet.count).fill(1);
     gallery.watchers.push((images) => {
       this.shown.fill(0);
       for (const image of images) this.shown[image] = 1;
@@ -37,58 +37,58 @@ class ImageMap {
     this.redraw();
   }
 
-  // Where each image lies, in the canvas's own pixels.
+  // The position of each image on the canvas, in pixels.
   arrange() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const down = Math.min(width, height) / 2 - 14;
     const across = Math.min(1.6 * down, width / 2 - 14);
-    this.places = this.plane.map((value, at) => (at % 2 ? height / 2 - value * down : width / 2 + value * across));
+    this.positions = this.plane.map((value, at) => (at % 2 ? height / 2 - value * down : width / 2 + value * across));
     this.redraw();
   }
 
-  // Once a frame at most, however often it is asked for.
+  // At most once a frame.
   redraw() {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
-      if (this.places) this.draw();
+      if (this.positions) this.draw();
     });
   }
 
   draw() {
-    const { canvas, pile, places } = this;
+    const { canvas, imageSet, positions } = this;
     const sharp = globalThis.devicePixelRatio || 1;
     canvas.width = canvas.clientWidth * sharp;
     canvas.height = canvas.clientHeight * sharp;
     const pen = canvas.getContext("2d");
     pen.scale(sharp, sharp);
     const style = getComputedStyle(canvas);
-    const colours = pile.groups.colours.map((colour) => {
+    const colours = imageSet.groups.colours.map((colour) => {
       const name = colour.match(/^var\((.+)\)$/);
       return name ? style.getPropertyValue(name[1]).trim() : colour;
     });
-    const size = pile.count > 5000 ? 2.4 : pile.count > 800 ? 3.6 : 5.5;
-    const faint = (image) => !this.shown[image] || (this.only !== null && pile.groups.of[image] !== this.only);
+    const size = imageSet.count > 5000 ? 2.4 : imageSet.count > 800 ? 3.6 : 5.5;
+    const faint = (image) => !this.shown[image] || (this.only !== null && imageSet.groups.of[image] !== this.only);
     let styled = null;
     for (const pass of [true, false]) {
       pen.globalAlpha = pass ? 0.12 : 0.75;
-      for (let image = 0; image < pile.count; image++) {
+      for (let image = 0; image < imageSet.count; image++) {
         if (faint(image) !== pass) continue;
-        const group = pile.groups.of[image];
+        const group = imageSet.groups.of[image];
         if (group !== styled) pen.fillStyle = colours[group]; // costs more than the point
         styled = group;
-        pen.fillRect(places[2 * image] - size / 2, places[2 * image + 1] - size / 2, size, size);
+        pen.fillRect(positions[2 * image] - size / 2, positions[2 * image + 1] - size / 2, size, size);
       }
     }
     this.number(pen, style);
   }
 
-  // Each group's number, where the middle of its images is.
+  // The number of each group, at the mean position of its images.
   number(pen, style) {
-    const sums = this.pile.groups.names.map(() => [0, 0, 0]);
-    for (let image = 0; image < this.pile.count; image++) {
-      const sum = sums[this.pile.groups.of[image]];
-      sum[0] += this.places[2 * image];
-      sum[1] += this.places[2 * image + 1];
+    const sums = this.imageSet.groups.names.map(() => [0, 0, 0]);
+    for (let image = 0; image < this.imageSet.count; image++) {
+      const sum = sums[this.imageSet.groups.of[image]];
+      sum[0] += this.positions[2 * image];
+      sum[1] += this.positions[2 * image + 1];
       sum[2] += 1;
     }
     Object.assign(pen, { globalAlpha: 1, textAlign: "center", textBaseline: "middle", lineWidth: 4 });
@@ -104,8 +104,8 @@ class ImageMap {
 
   find({ offsetX, offsetY }) {
     let [best, least] = [null, 144];
-    for (let image = 0; image < this.pile.count; image++) {
-      const away = (this.places[2 * image] - offsetX) ** 2 + (this.places[2 * image + 1] - offsetY) ** 2;
+    for (let image = 0; image < this.imageSet.count; image++) {
+      const away = (this.positions[2 * image] - offsetX) ** 2 + (this.positions[2 * image + 1] - offsetY) ** 2;
       if (away < least && this.shown[image]) [best, least] = [image, away];
     }
     return best;
@@ -114,7 +114,7 @@ class ImageMap {
   tell(image, event) {
     this.hint.hidden = image === null;
     if (image === null) return;
-    const name = this.pile.groups.names[this.pile.groups.of[image]];
+    const name = this.imageSet.groups.names[this.imageSet.groups.of[image]];
     this.hint.replaceChildren(this.gallery.thumbnail(image, this.gallery.scale), make("span", "small", name));
     const left = event.offsetX > this.canvas.clientWidth / 2;
     this.hint.style.left = `${event.offsetX + (left ? -14 : 14)}px`;

@@ -56,33 +56,33 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
     const body = table.tBodies[0];
-    function sort(place) {
-      const head = heads[place];
-      const first = place ? "descending" : "ascending";
-      const order = head.ariaSort === first ? (place ? "ascending" : "descending") : first;
+    function sort(column) {
+      const head = heads[column];
+      const first = column ? "descending" : "ascending";
+      const order = head.ariaSort === first ? (column ? "ascending" : "descending") : first;
       const sign = order === "ascending" ? 1 : -1;
-      const key = (row) => (place ? row.cells[place].dataset.value : row.cells[0].textContent);
+      const key = (row) => (column ? row.cells[column].dataset.value : row.cells[0].textContent);
       const rows = [...body.rows].sort((a, b) => {
         if (key(a) === "" || key(b) === "") return (key(a) === "") - (key(b) === "");
-        return sign * (place ? key(a) - key(b) : key(a).localeCompare(key(b)));
+        return sign * (column ? key(a) - key(b) : key(a).localeCompare(key(b)));
       });
       body.append(...rows);
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.ariaSort = order;
     }
-    heads.forEach((head, place) => {
+    heads.forEach((head, column) => {
       const button = document.createElement("button");
       button.append(...head.childNodes);
-      button.addEventListener("click", () => sort(place));
+      button.addEventListener("click", () => sort(column));
       head.append(button);
     });
   }
 
   // The contents mark where the reader is.
   const links = new Map([...document.querySelectorAll("nav li a")].map((link) => [link.hash.slice(1), link]));
-  const places = [...links.keys()].map((id) => document.getElementById(id));
+  const sections = [...links.keys()].map((id) => document.getElementById(id));
   function mark() {
-    const passed = places.filter((place) => place.getBoundingClientRect().top < innerHeight / 3);
+    const passed = sections.filter((section) => section.getBoundingClientRect().top < innerHeight / 3);
     links.forEach((link) => link.removeAttribute("aria-current"));
     if (passed.length) links.get(passed.at(-1).id).setAttribute("aria-current", "true");
   }

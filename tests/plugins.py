@@ -23,3 +23,33 @@ def install_package(
     for group, found in entries.items():
         lines += [f"[{group}]", *(f"{key} = {place}" for key, place in found.items())]
     (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
+
+
+# A kind of task, and the half of it that needs Keras: a number of stars, 1 to 5, which an answer never leaves.
+STARS = {
+    "stars.py": """
+from typing import ClassVar, Literal
+
+from polyhead.tasks import Regression
+
+
+class Stars(Regression):
+    \"\"\"A number of stars, from 1 to 5.\"\"\"
+
+    HEAD: ClassVar[str] = "stars_head:StarsHead"
+
+    kind: Literal["stars"] = "stars"
+    most: int = 5
+""",
+    "stars_head.py": """
+from keras import ops
+
+from polyhead.training.heads import RegressionHead
+
+
+class StarsHead(RegressionHead):
+    def activate(self, logits):
+        return ops.clip(super().activate(logits), 1, self.task.most)
+""",
+}
+STARS_ENTRIES = {"polyhead.tasks": {"stars": "stars:Stars"}}

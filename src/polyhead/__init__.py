@@ -7,6 +7,8 @@ for record in polyhead.load_model(run).predict(["dress.jpg"]):
     print(record["answers"])
 """
 
+import sys
+
 TYPE_CHECKING = False  # as in `typing`: nothing is imported here before `__main__.py` has made imports safe
 
 __version__ = "0.1.0"
@@ -85,3 +87,18 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+class _Package(type(sys)):  # type: ignore[misc]  # a module's class
+    """This package, whose `export` stays the function when a module of the room of that name is imported."""
+
+    @property
+    def export(self) -> object:
+        return __getattr__("export")
+
+    @export.setter
+    def export(self, room: object) -> None:
+        """Python puts the room here, by its name."""
+
+
+sys.modules[__name__].__class__ = _Package

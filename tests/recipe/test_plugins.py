@@ -8,7 +8,7 @@ import pytest
 
 import polyhead
 from conftest import TINY_RECIPE
-from plugins import install_package
+from plugins import STARS, STARS_ENTRIES, install_package
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
@@ -143,3 +143,24 @@ def test_two_packages_that_bring_the_same_kind_are_told_apart(site: Path, tmp_pa
 def test_a_kind_that_no_package_brings_is_told_with_the_nearest(site: Path, tmp_path: Path) -> None:
     with pytest.raises(PolyheadError, match=r"data\.source\.kind: expected files, .*got 'folder' \(did you mean 'fo"):
         load_recipe(tiny(tmp_path), ["data.source={kind: folder}"])
+
+
+STARRED = "tasks={width: {kind: stars, most: 4}}"
+
+
+def test_a_task_kind_of_an_installed_package_is_loaded_when_a_recipe_names_it(site: Path, tmp_path: Path) -> None:
+    install_package(site, "stars", STARS, STARS_ENTRIES)
+    recipe = load_recipe(tiny(tmp_path), [STARRED])
+    assert type(recipe.tasks["width"]).__name__ == "Stars"
+    assert "stars_head" not in sys.modules  # which needs Keras
+    (tmp_path / "again.yaml").write_text(write_recipe(recipe), encoding="utf-8")
+    assert load_recipe(tmp_path / "again.yaml") == recipe
+    with pytest.raises(PolyheadError, match=r"tasks\.width\.mots: there is no such key .*did you mean 'most'"):
+        load_recipe(tiny(tmp_path), ["tasks={width: {kind: stars, mots: 4}}"])
+
+
+def test_a_task_kind_without_a_head_is_refused(site: Path, tmp_path: Path) -> None:
+    text = STARS["stars.py"].replace('HEAD: ClassVar[str] = "stars_head:StarsHead"', "")
+    install_package(site, "stars", {"stars.py": text}, STARS_ENTRIES)
+    with pytest.raises(PolyheadError, match="the task kind 'stars' of the package stars cannot be used: expected an"):
+        load_recipe(tiny(tmp_path), [STARRED])

@@ -124,6 +124,17 @@ def read_values(recipe: RecipeLike, overrides: Changes = ()) -> tuple[dict[str, 
     return raw, where
 
 
+def load_run_plugins(model: str | os.PathLike[str]) -> None:
+    """Load the kinds of installed packages that the recipe of a run folder names; a model file makes nothing load.
+
+    Raises:
+        PolyheadError: the recipe cannot be read, or a package that it needs is broken.
+    """
+    recipe = Path(model) / "recipe.yaml"
+    if recipe.is_file():
+        read_values(recipe)
+
+
 def _copy_plain(value: Any, depth: int = 0) -> Any:
     """A copy of a program's values as YAML would give them: paths as text, tuples as lists."""
     if depth > DEEPEST:

@@ -1,10 +1,16 @@
 """What code of the user's own a recipe names, and where it would come from. Nothing is imported here."""
 
 import importlib.util
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from polyhead.recipe.loading import Changes
 
 KEPT_BACKBONE = "state/backbone.keras"  # in a run folder: the network that was handed over, as it came
 # What a recipe says in place of its own backbone or trunk where a network is handed over; its other keys stay.
@@ -14,6 +20,17 @@ HANDED_OVER: dict[str, object] = {f"network.backbone.{key}": None for key in ("n
     "network.backbone.width": 1.0,
     "network.backbone.model": KEPT_BACKBONE,
 }
+
+
+def hand_over(overrides: "Changes") -> list[str | Mapping[str, object]]:
+    """The same changes to a recipe, and those by which it stands on a network that is handed over."""
+    return [*([overrides] if isinstance(overrides, str | Mapping) else overrides), HANDED_OVER]
+
+
+def find_recipe_folder(recipe: object) -> Path:
+    """The folder that paths of models in a recipe are relative to: its file's, or the current one where it has none."""
+    is_file = isinstance(recipe, str | os.PathLike) and os.path.lexists(recipe)
+    return Path(recipe).parent if is_file else Path()  # type: ignore[arg-type]
 
 
 def list_own_code(recipe: Recipe) -> dict[str, str]:

@@ -15,7 +15,7 @@ from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.file import read_model_card, write_card
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress, show_progress
-from polyhead.recipe.loading import Changes
+from polyhead.recipe.loading import Changes, load_run_plugins
 from polyhead.report.parts import EvaluatedSplit
 from polyhead.run_folder import RunFolder
 from polyhead.runs.labelled_data import find_labelled_data
@@ -57,6 +57,7 @@ def evaluate(
     require("evaluation", "report")
     with show_progress(progress) as shown, ExitStack() as held:
         restore_replaced(Path(model), shown)
+        load_run_plugins(model)
         predictor = Predictor(Path(model))
         place = held.enter_context(locate_data(data, predictor.card))
         dataset = find_labelled_data(predictor, place, split, shown, overrides)

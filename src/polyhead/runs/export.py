@@ -19,6 +19,7 @@ from polyhead.model.onnx_bytes import read_graph
 from polyhead.model.predictor import Outputs, Predictor
 from polyhead.prediction.gather import gather_files
 from polyhead.progress import SILENT, Progress
+from polyhead.recipe.loading import load_run_plugins
 from polyhead.run_folder import RunFolder
 from polyhead.runs.evaluate import record_metrics
 from polyhead.runs.labelled_data import find_labelled_data
@@ -79,6 +80,7 @@ def export(
         PolyheadError: something given is wrong, or the new file answers otherwise; nothing is written then.
     """
     restore_replaced(Path(model), progress)
+    load_run_plugins(model)
     predictor = Predictor(model)
     target = Path(out) if out else predictor.path.parent / NAMES[kind]
     with tell_failures(target):

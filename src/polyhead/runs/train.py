@@ -2,7 +2,8 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from polyhead.folders import clear_beside
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress, show_progress, warn
 from polyhead.recipe.loading import Changes, RecipeLike, load_recipe, write_recipe
+from polyhead.recipe.own_parts import find_recipe_folder, hand_over
 from polyhead.recipe.schema import SPLITS, Recipe
 from polyhead.run_folder import RunFolder
 from polyhead.runs.claims import claim_run, open_run
@@ -24,9 +26,11 @@ from polyhead.runs.tables import load_recipe_for
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, choose_backend
 from polyhead.training.history import read_divergence
+from polyhead.training.own_code import import_own_code
 
 if TYPE_CHECKING:
     from polyhead.data.sources.given import DataLike
+    from polyhead.training.trained import KerasCallback, KerasModel
 
 DEMO_IMAGES = 3000
 SAMPLES = 32  # training images that Keras and ONNX Runtime are compared on
@@ -40,6 +44,8 @@ def train(
     overrides: Changes = (),
     seed: int | None = None,
     force: bool = False,
+    backbone: "KerasModel | None" = None,
+    callbacks: "Sequence[KerasCallback]" = (),
     progress: Progress | bool = True,
 ) -> Run:
     """Train a recipe on a data set; the run folder then holds the model, its evaluation and the report.
@@ -53,6 +59,11 @@ def train(
         overrides: changes to the recipe: `["training.epochs=5"]`, or `{"training.epochs": 5}`.
         seed: another seed than the recipe's.
         force: whether to replace a run that is there.
+        backbone: a `keras.Model` in place of the recipe's backbone or trunk, from float pixels (n, height, width, 3), 0
+            to 255, to a map of features (n, h, w, channels) or vectors (n, channels); of Keras's own layers. Training
+            starts from its weights, and leaves the object itself as it is.
+        callbacks: of Keras's, which see the training as one `fit`; what one of them raises comes through, and the run
+            can then be resumed.
         progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
 
     Raises:
@@ -60,27 +71,39 @@ def train(
             be resumed. Nothing is left of a run that has not begun to train, and one that was there is as it was.
     """
     choose_backend()
-    loaded, table = load_recipe_for(recipe, overrides, data, Path(out) / "data", seed)
+    changes = overrides if backbone is None else hand_over(overrides)
+    loaded, table = load_recipe_for(recipe, changes, data, Path(out) / "data", seed)
     _check_devices(loaded)
     if loaded.network.backbone:
         loaded.network.backbone.find_weights()
     loaded.data_root()  # or else it fails here, before anything is made
-    with show_progress(progress) as shown, claim_run(Path(out), force, shown) as run:
-        write_text(run.recipe, write_recipe(loaded))
-        if table:
-            table.write()
-        _finish(run, _begin(run, loaded, shown), shown)
+    with show_progress(progress) as shown:
+        import_own_code(loaded, shown)
+        with claim_run(Path(out), force, shown) as run:
+            if loaded.network.backbone and loaded.network.backbone.model:
+                from polyhead.training.own_backbone import keep_backbone
+
+                loaded = keep_backbone(loaded, backbone, find_recipe_folder(recipe), run.path)
+            write_text(run.recipe, write_recipe(loaded))
+            if table:
+                table.write()
+            _finish(run, _begin(run, loaded, shown), shown, callbacks)
     return Run(out)
 
 
 def resume(
-    run: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None, progress: Progress | bool = True
+    run: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    callbacks: "Sequence[KerasCallback]" = (),
+    progress: Progress | bool = True,
 ) -> Run:
     """Resume an interrupted run; a finished one stays as it is.
 
     Args:
         run: its folder.
         data: where the data is now, if it was moved.
+        callbacks: see `train`; they are not kept in the run.
         progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
 
     Raises:
@@ -96,12 +119,13 @@ def resume(
             shown.say(f"{run}: is finished")
             return Run(run)
         _check_devices(recipe)
+        import_own_code(recipe, shown)
         if folder.table.exists() or folder.has_trained:  # what has trained goes on with the same images
             _check_table(folder)
             dataset = reopen_dataset(recipe, read_csv(folder.path, root), shown)
         else:
             dataset = _begin(folder, recipe, shown)
-        _finish(folder, dataset, shown)
+        _finish(folder, dataset, shown, callbacks)
     return Run(run)
 
 
@@ -144,13 +168,13 @@ def _check_table(run: RunFolder) -> None:
         raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with `force` to replace the run")
 
 
-def _finish(run: RunFolder, dataset: Dataset, progress: Progress) -> None:
+def _finish(run: RunFolder, dataset: Dataset, progress: Progress, callbacks: "Sequence[KerasCallback]" = ()) -> None:
     """Train until it is done, export, calibrate, evaluate the file, report; what is there of it already stays."""
     tasks = _fit_tasks(dataset)
     _warn_of_untrained(dataset, tasks)
-    recipe = _complete_network(run, dataset)
+    dataset = replace(dataset, recipe=_complete_network(run, dataset))
     if not run.model.exists():
-        _train_and_export(run, recipe, dataset, tasks, progress)
+        _train_and_export(run, dataset, tasks, progress, callbacks)
     progress.say("evaluating the model file")
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
@@ -180,7 +204,11 @@ def _complete_network(run: RunFolder, dataset: Dataset) -> Recipe:
 
 
 def _train_and_export(
-    run: RunFolder, recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task], progress: Progress
+    run: RunFolder,
+    dataset: Dataset,
+    tasks: Mapping[str, Task],
+    progress: Progress,
+    callbacks: "Sequence[KerasCallback]",
 ) -> None:
     from polyhead.export.agreement import TOLERANCE
     from polyhead.export.onnx import export_network
@@ -188,7 +216,8 @@ def _train_and_export(
     from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
 
-    train_network(recipe, tasks, TrainingData.from_dataset(dataset, tasks), RunContext(run.path, progress))
+    recipe, context = dataset.recipe, RunContext(run.path, progress, callbacks)
+    train_network(recipe, tasks, TrainingData.from_dataset(dataset, tasks), context)
     _note_divergence(run)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}

@@ -21,7 +21,6 @@ from polyhead.training.features import precompute
 from polyhead.training.history import best_epoch, read_divergence
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
-from polyhead.training.own_code import import_own_code
 
 # By name; Keras's own `get` does not know all of them.
 OPTIMIZERS = {name.lower(): found for name, found in vars(keras.optimizers).items() if isinstance(found, type)}
@@ -41,7 +40,6 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
             cannot be used.
     """
     folder, progress = context.folder, context.progress
-    import_own_code(recipe, progress)
     (folder / "state").mkdir(exist_ok=True)
     position = checkpoint.read_position(folder / STATE)
     training_data = _leave_out_unlabelled(recipe, tasks, training_data)

@@ -14,6 +14,7 @@ from polyhead.files import write_beside
 from polyhead.recipe.network import Backbone
 from polyhead.recipe.own_parts import KEPT_BACKBONE
 from polyhead.recipe.schema import Recipe
+from polyhead.training import backend
 from polyhead.training.losses import Tensor
 from polyhead.training.own_code import import_part, own_failures
 
@@ -88,12 +89,14 @@ def keep_backbone(recipe: Recipe, given: Any, folder: Path, run: Path) -> Recipe
     if backbone is None or backbone.model is None:
         return recipe
     key = MODEL if given is None else "backbone"
-    model = load_backbone(folder / backbone.model) if given is None else given
-    call_own(model, keras.Input((*recipe.image.size, 3)), key)
+    if given is None:
+        backend.start(recipe.seed, recipe.training.precision)  # before any operation
+        given = load_backbone(folder / backbone.model)
+    call_own(given, keras.Input((*recipe.image.size, 3)), key)
     (run / KEPT_BACKBONE).parent.mkdir(exist_ok=True)
     with write_beside(run / KEPT_BACKBONE) as beside:
         with own_failures(key, "saving the model"):
-            model.save(beside)
+            given.save(beside)
         load_backbone(beside, key)
     network = recipe.network.model_copy(update={"backbone": backbone.model_copy(update={"model": KEPT_BACKBONE})})
     return recipe.model_copy(update={"network": network})

@@ -13,6 +13,7 @@ from polyhead.training import WEIGHTS
 from polyhead.training.network import build_network
 
 KerasModel: TypeAlias = keras.Model
+KerasCallback: TypeAlias = keras.callbacks.Callback
 
 
 def load_trained(recipe: Recipe, tasks: Mapping[str, Task], run: Path) -> KerasModel:

@@ -1,7 +1,11 @@
 """Packages that bring kinds and sources, as if they were installed: drawn into a folder that is on the path."""
 
+import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+
+GUIDE = (Path(__file__).parent.parent / "docs/own_parts.md").read_text(encoding="utf-8")
 
 
 def install_package(
@@ -17,6 +21,7 @@ def install_package(
     info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
     info.mkdir(parents=True)
     for file, text in modules.items():
+        (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
     lines = []
@@ -25,31 +30,12 @@ def install_package(
     (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
 
 
-# A kind of task, and the half of it that needs Keras: a number of stars, 1 to 5, which an answer never leaves.
-STARS = {
-    "stars.py": """
-from typing import ClassVar, Literal
-
-from polyhead.tasks import Regression
-
-
-class Stars(Regression):
-    \"\"\"A number of stars, from 1 to 5.\"\"\"
-
-    HEAD: ClassVar[str] = "stars_head:StarsHead"
-
-    kind: Literal["stars"] = "stars"
-    most: int = 5
-""",
-    "stars_head.py": """
-from keras import ops
-
-from polyhead.training.heads import RegressionHead
-
-
-class StarsHead(RegressionHead):
-    def activate(self, logits):
-        return ops.clip(super().activate(logits), 1, self.task.most)
-""",
-}
-STARS_ENTRIES = {"polyhead.tasks": {"stars": "stars:Stars"}}
+def install_guide(folder: Path) -> None:
+    """Write the examples of docs/own_parts.md: the module `my_parts`, and the installed package `my-package`."""
+    modules = {"my_package/__init__.py": ""}
+    for block in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL):
+        named = re.match(r"# (my_package/\S+\.py)\n", block)
+        name = named[1] if named else "my_parts.py"
+        modules[name] = modules.get(name, "") + block
+    (toml,) = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    install_package(folder, "my-package", modules, tomllib.loads(toml)["project"]["entry-points"])

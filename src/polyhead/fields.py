@@ -1,12 +1,21 @@
-"""What all parts of a recipe have in common."""
+"""What all parts of a recipe have in common, and the types of their values."""
 
 import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 
 from polyhead.errors import UNSHOWN, shorten
 from polyhead.files import find_path_fault
@@ -15,20 +24,32 @@ LONGEST_NAME = 200  # characters of the name of a task, a label, a recipe
 
 # A value such as YAML and JSON hold.
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
-Share = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Part(BaseModel):
-    """A part of a recipe: unknown keys are mistakes, numbers are finite, nothing changes once it is read."""
+    """A part of a recipe: unknown keys are errors, numbers are finite, and it never changes after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    FORMER_NAMES: ClassVar[Mapping[str, str]] = {}  # of keys, with their names of today
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, given: Any) -> Any:
+        """Accept the former names of keys, so that old recipes remain valid."""
+        if not isinstance(given, dict) or cls.FORMER_NAMES.keys().isdisjoint(given):
+            return given
+        for former, name in cls.FORMER_NAMES.items():
+            if former in given and name in given:
+                raise ValueError(f"`{former}` is the former name of `{name}`; give only the latter")
+        return {cls.FORMER_NAMES.get(key, key): value for key, value in given.items()}
 
 
 def check_name(name: str) -> str:
     """A name that people read: of a task, a label, a recipe.
 
     Raises:
-        ValueError: it is empty, too long for a line, or holds what moves a terminal's cursor.
+        ValueError: it is empty, too long for a line, or contains control characters.
     """
     if not name.strip():
         raise ValueError("a name may not be empty")
@@ -40,22 +61,22 @@ def check_name(name: str) -> str:
 
 
 def check_different(values: list[str]) -> list[str]:
-    """A list in which nothing stands twice.
+    """A list without duplicates.
 
     Raises:
-        ValueError: with what does.
+        ValueError: with the duplicate.
     """
     (value, count), *_ = Counter(values).most_common(1) or [("", 0)]
     if count > 1:
-        raise ValueError(f"{shorten(value, 60)!r} stands there {count} times; once is enough")
+        raise ValueError(f"{shorten(value, 60)!r} is there {count} times; once is enough")
     return values
 
 
 def check_path(path: str) -> str:
-    """A path that a file can have; `~` is the user's home.
+    """A valid path of a file; `~` is the user's home.
 
     Raises:
-        ValueError: no file can be called so.
+        ValueError: no file can have this path.
     """
     if fault := find_path_fault(path):
         raise ValueError(f"the path {fault}")
@@ -65,10 +86,10 @@ def check_path(path: str) -> str:
 
 
 def check_dotted_path(path: str) -> str:
-    """The place of a function or a class of the user's own: `package.module:function`.
+    """Where to import a user's own function or class from: `package.module:function`.
 
     Raises:
-        ValueError: it has another form, or names a module of Python itself: a recipe has no business there.
+        ValueError: it has another form, or names a module of Python itself, which a recipe must not reach.
     """
     module, colon, inner = path.partition(":")
     words = [*module.split("."), *inner.split(".")]

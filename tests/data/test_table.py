@@ -92,7 +92,7 @@ def test_rows_weights_are_numbers_of_0_or_more_and_1_where_blank(tmp_path: Path)
 
 def test_a_column_of_weights_that_is_not_there_is_told_with_its_key(tmp_path: Path) -> None:
     with pytest.raises(
-        PolyheadError, match=r"data\.weight: 'trust' is not a column of labels\.csv; there are image, age"
+        PolyheadError, match=r"data\.sample_weight: 'trust' is not a column of labels\.csv; there are image, age"
     ):
         read_table(recipe(weight="trust"), write(tmp_path, "a.png,5,1"), SILENT)
 

@@ -8,7 +8,7 @@ import pytest
 
 import polyhead
 from conftest import TINY_RECIPE
-from plugins import STARS, STARS_ENTRIES, install_package
+from plugins import GUIDE, install_guide, install_package
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
@@ -16,27 +16,7 @@ from polyhead.recipe.loading import load_recipe, write_recipe
 from polyhead.recipe.sources import PLUGIN_SOURCES
 from polyhead.tasks import KINDS
 
-LISTED = '''
-from pathlib import Path
-from typing import Literal
-
-import pandas as pd
-
-from polyhead.data.sources.rows import Rows
-from polyhead.fields import Part
-
-
-class ListedSource(Part):
-    """Labels in lines `image;label`."""
-
-    kind: Literal["listed"] = "listed"
-    file: str = "labels.txt"
-
-    def read(self, data: Path, wanted: dict[str, str]) -> Rows:
-        lines = [line.split(";") for line in (data / self.file).read_text(encoding="utf-8").splitlines()]
-        cells = pd.DataFrame({column: [line[1] for line in lines] for column in wanted})
-        return Rows([line[0] for line in lines], cells, [])
-'''
+LISTED = GUIDE[GUIDE.index("# my_package/listed.py") :].partition("```")[0]
 SOURCE = "data.source={kind: listed}"
 ENTRIES = {"polyhead.sources": {"listed": "listed:ListedSource"}}
 
@@ -149,10 +129,10 @@ STARRED = "tasks={width: {kind: stars, most: 4}}"
 
 
 def test_a_task_kind_of_an_installed_package_is_loaded_when_a_recipe_names_it(site: Path, tmp_path: Path) -> None:
-    install_package(site, "stars", STARS, STARS_ENTRIES)
+    install_guide(site)
     recipe = load_recipe(tiny(tmp_path), [STARRED])
     assert type(recipe.tasks["width"]).__name__ == "Stars"
-    assert "stars_head" not in sys.modules  # which needs Keras
+    assert "my_package.stars_head" not in sys.modules  # which needs Keras
     (tmp_path / "again.yaml").write_text(write_recipe(recipe), encoding="utf-8")
     assert load_recipe(tmp_path / "again.yaml") == recipe
     with pytest.raises(PolyheadError, match=r"tasks\.width\.mots: there is no such key .*did you mean 'most'"):
@@ -160,7 +140,8 @@ def test_a_task_kind_of_an_installed_package_is_loaded_when_a_recipe_names_it(si
 
 
 def test_a_task_kind_without_a_head_is_refused(site: Path, tmp_path: Path) -> None:
-    text = STARS["stars.py"].replace('HEAD: ClassVar[str] = "stars_head:StarsHead"', "")
-    install_package(site, "stars", {"stars.py": text}, STARS_ENTRIES)
-    with pytest.raises(PolyheadError, match="the task kind 'stars' of the package stars cannot be used: expected an"):
+    install_guide(site)
+    stars = site / "my_package/stars.py"
+    stars.write_text(stars.read_text(encoding="utf-8").replace("my_package.stars_head:StarsHead", ""), encoding="utf-8")
+    with pytest.raises(PolyheadError, match="the task kind 'stars' of the package my-package cannot be used: expected"):
         load_recipe(tiny(tmp_path), [STARRED])

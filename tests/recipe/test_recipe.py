@@ -30,18 +30,21 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("tasks.color.kind=catagorical", "got 'catagorical' (did you mean 'categorical'?)"),
         ("tasks.color.clases=[a]", "tasks.color.clases: there is no such key (did you mean 'classes'?)"),
         ("tasks.color={}", "tasks.color.kind: is missing"),
-        ("tasks.color.counts={red: 1}", "tasks.color.counts: is learnt from the data; take it out"),
+        ("tasks.color.counts={red: 1}", "tasks.color.counts: is learnt from the data; remove it"),
         ("tasks.colour.kind=binary", "tasks.colour: 'colour' is not among the fields of the source's pattern (color, "),
         ("tasks.features.kind=binary", "'features' cannot be a task's name"),
         ("training.epochs=abc", "training.epochs: expected a valid integer"),
         ("training.epochs=0", "training.epochs: expected greater than or equal to 1; got 0"),
         ("training=5", "training: expected keys; got 5"),
         ("training.epochs.a=5", "training.epochs.a: there is no such key to set; training.epochs holds no keys"),
-        ("training.keep=best", "data.split.valid: no image may choose the best epoch"),
-        ("tasks.color.answer_accuracy=0.9", "data.split.valid: no image may choose what tasks.color.answer_accuracy"),
+        ("training.keep=best", "data.split.valid: there are no validation images to select the best epoch"),
+        (
+            "tasks.color.answer_accuracy=0.9",
+            "data.split.valid: there are no validation images, which tasks.color.answer_accuracy needs",
+        ),
         ("tasks.color.answer_accuracy=95", "tasks.color.answer_accuracy: expected less than or equal to 1; got 95"),
         ("tasks.color.threshold=best_f1", "tasks.color.threshold: there is no such key"),
-        ("tasks.color.temperature=2", "tasks.color.temperature: is learnt from the data; take it out"),
+        ("tasks.color.temperature=2", "tasks.color.temperature: is learnt from the data; remove it"),
         ("tasks.color={kind: regression, answer_accuracy: 0.9}", "tasks.color.answer_accuracy: there is no such key"),
         ("training.optimizer=adm", "got 'adm' (did you mean 'adam'?)"),
         ("image.size=[96]", "image.size.1: has too few values; got [96]"),
@@ -50,10 +53,13 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("data.split.valid=2", "data.split.valid: expected less than 1; got 2"),
         ("data.source.kind=foldr", "data.source.kind: expected files, folders, csv, fashionai, celeba; got 'foldr'"),
         ("data.source={kind: celeba, keep: [Male], drop: [Bald]}", "data.source: give `keep` or `drop`, not both"),
-        ("network.branches.color.view=grey", "network.branches.color.view: expected rgb, gray; got 'grey'"),
+        (
+            "network.branches.color.color_mode=grey",
+            "network.branches.color.color_mode: expected rgb, grayscale; got 'grey'",
+        ),
         (
             "network.trunk={blocks: [{filters: 8}]}",
-            "network.trunk: every task has a branch of its own; take the trunk out",
+            "network.trunk: every task has a branch of its own; remove the trunk",
         ),
         ("tasks.color.focusing=3", "tasks.color: focusing has an effect with `loss: focal` only; set that too"),
         ("tasks.color.loss=asymmetric", "tasks.color.loss: expected cross_entropy, focal; got 'asymmetric'"),
@@ -77,25 +83,25 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ),
         ("seed=!!int 'abc'", "`overrides` seed: line 1: the tag tag:yaml.org,2002:int makes no value of a recipe"),
         ("tasks.color.loss_weight=.nan", "tasks.color.loss_weight: expected a finite number; got nan"),
-        ("tasks.color.classes=[red, red]", "tasks.color.classes: 'red' stands there 2 times; once is enough"),
+        ("tasks.color.classes=[red, red]", "tasks.color.classes: 'red' is there 2 times; once is enough"),
         ("tasks.color.classes=[null]", "tasks.color.classes.0: expected a valid string; got None"),
         (
             'tasks.color.classes=["a\\nb"]',
             "tasks.color.classes: a name may not hold a control character; got 'a",
         ),
-        ("tasks.color={kind: multilabel, labels: [a, a]}", "tasks.color.labels: 'a' stands there 2 times"),
-        ("tasks.color={kind: ordinal, levels: [1, 1]}", "tasks.color.levels: '1' stands there 2 times"),
-        ("tasks.color.blank=[x, x]", "tasks.color.blank: 'x' stands there 2 times"),
-        ("tasks.color.values={0: x, '0': y}", "tasks.color: values: two of its keys are the same text"),
+        ("tasks.color={kind: multilabel, labels: [a, a]}", "tasks.color.labels: 'a' is there 2 times"),
+        ("tasks.color={kind: ordinal, levels: [1, 1]}", "tasks.color.levels: '1' is there 2 times"),
+        ("tasks.color.blank=[x, x]", "tasks.color.blank: 'x' is there 2 times"),
+        ("tasks.color.values={0: x, '0': y}", "tasks.color.values: two of its keys are the same text"),
         ("tasks.color={kind: regression, ranges: [3, 1, 2]}", "tasks.color: ranges: expected edges that ascend"),
         ("tasks.color={kind: regression, ranges: [.nan]}", "tasks.color.ranges.0: expected a finite number; got nan"),
         ("tasks.color={kind: regression, minimum: 2, maximum: 1}", "tasks.color: minimum is 2, but maximum is 1"),
         ("tasks={" + "x" * 500 + ": {kind: binary}}", "a name has 200 characters at most; 'xxxx"),
         ("tasks={1: {kind: binary}}", "tasks.1: expected a key that is text; put '1' between quotes"),
-        ("data.split.stratify=[color, color]", "data.split.stratify: 'color' stands there 2 times"),
-        ("data.split.hold_out=[{color: red}, {color: red}]", "data.split.hold_out: 'color: red' stands there 2 times"),
+        ("data.split.stratify=[color, color]", "data.split.stratify: 'color' is there 2 times"),
+        ("data.split.hold_out=[{color: red}, {color: red}]", "data.split.hold_out: 'color: red' is there 2 times"),
         ("data.split.valid=tset", "data.split.valid: expected test; got 'tset' (did you mean 'test'?)"),
-        ("data.source={kind: celeba, drop: [Bald, Bald]}", "data.source.drop: 'Bald' stands there 2 times"),
+        ("data.source={kind: celeba, drop: [Bald, Bald]}", "data.source.drop: 'Bald' is there 2 times"),
         ('data.split.file="a\\0b"', "data.split.file: the path holds a NUL"),
         ("image.cache=~nosuchuser", "image.cache: there is no user ~nosuchuser"),
         ("data.path=" + "x" * 300, "data.path: the path has a name of 300 bytes in it; 255 is the most"),
@@ -204,6 +210,41 @@ def test_the_recipes_inside_fit(name: str) -> None:
     check_size(load_recipe(name), 200_000)
 
 
+FORMER_NAMES = {
+    "data.weight=trust": "data.sample_weight=trust",
+    "training.ema=0.9": "training.ema_momentum=0.9",
+    "training.balance=uncertainty": "training.task_weighting=uncertainty",
+    "network.backbone={name: MobileNetV2, view: gray}": "network.backbone={name: MobileNetV2, color_mode: grayscale}",
+    "network.branches.color={view: gray, blocks: [{filters: 8}]}": (
+        "network.branches.color={color_mode: grayscale, blocks: [{filters: 8}]}"
+    ),
+}
+
+
+@pytest.mark.parametrize(("former", "name"), FORMER_NAMES.items())
+def test_a_key_may_have_its_former_name(former: str, name: str) -> None:
+    others = ["data.source={kind: csv}"]
+    recipe = (
+        load_recipe("celeba-best", [*others, former]) if "branches" not in former else load_recipe("demo", [former])
+    )
+    assert recipe == load_recipe(recipe.name, [*(others if recipe.name != "demo" else ()), name])
+    assert recipe != load_recipe(recipe.name)
+
+
+def test_an_override_by_a_former_name_replaces_the_value() -> None:
+    assert load_recipe("celeba-best", ["training.ema=0.5"]).training.ema_momentum == 0.5
+    old = load_recipe("celeba-best").to_dict()
+    old["training"] = {"ema": 0.9}
+    assert load_recipe(old, ["training.ema_momentum=0.5"]).training.ema_momentum == 0.5
+
+
+def test_a_key_under_both_of_its_names_is_refused() -> None:
+    with pytest.raises(
+        PolyheadError, match="training: `ema` is the former name of `ema_momentum`; give only the latter"
+    ):
+        load_recipe("celeba-best", ["training={ema: 0.9, ema_momentum: 0.8}"])
+
+
 def test_a_key_of_another_kind_is_told_as_such() -> None:
     with pytest.raises(PolyheadError) as error:
         load_recipe("utkface", ["tasks.age.class_weight=balanced"])
@@ -262,7 +303,7 @@ def test_two_branches_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_the_published_recipes_are_as_published() -> None:
     fashion, faces = load_recipe("fashionnet"), load_recipe("utkface")
-    assert fashion.network.branches["category"].view == "gray"
+    assert fashion.network.branches["category"].color_mode == "grayscale"
     assert [block.convolutions for block in fashion.network.branches["category"].blocks] == [[32], [64, 64], [128, 128]]
     assert (fashion.training.epochs, fashion.training.batch_size, fashion.training.learning_rate) == (50, 32, 1e-3)
     assert {name: task.loss_weight for name, task in faces.tasks.items()} == {"age": 4, "gender": 0.1, "race": 1.5}
@@ -273,7 +314,7 @@ def test_the_published_recipes_are_as_published() -> None:
     assert published is not None
     assert len(published.accuracy) == 40
     assert sum(published.accuracy.values()) / 40 == pytest.approx(0.87, abs=0.005)
-    assert faces.network.branches["gender"].view == "gray"
+    assert faces.network.branches["gender"].color_mode == "grayscale"
 
 
 def test_the_schema_for_editors_holds_no_learnt_field() -> None:

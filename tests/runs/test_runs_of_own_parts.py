@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 
 import polyhead
 from conftest import TINY_RECIPE, draw_shapes
-from plugins import STARS, STARS_ENTRIES, install_package
+from plugins import install_guide
 from polyhead.errors import PolyheadError
 from polyhead.progress import Silent
 
-GUIDE = (Path(__file__).parents[2] / "docs/own_parts.md").read_text(encoding="utf-8")
 OWN = [
     "network={backbone: {builder: 'my_parts:build_backbone', arguments: {filters: 4}, dense: [8]}}",
     "tasks.color.loss=my_parts:poly_loss",
@@ -27,10 +25,7 @@ OWN = [
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that this process alone imports from, with the guide's own examples; beside it data and a recipe."""
-    (tmp_path / "code").mkdir()
-    examples = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-    text = "\n".join(example for example in examples if "polyhead.train" not in example)
-    (tmp_path / "code/my_parts.py").write_text(text, encoding="utf-8")
+    install_guide(tmp_path / "code")
     monkeypatch.syspath_prepend(tmp_path / "code")
     (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     draw_shapes(tmp_path / "shapes", 48)
@@ -103,7 +98,6 @@ def test_a_model_that_is_handed_over_survives_resuming_and_the_export(site: Path
 
 @pytest.mark.slow
 def test_a_run_of_an_installed_task_kind_goes_the_whole_way(site: Path) -> None:
-    install_package(site / "code", "stars", STARS, STARS_ENTRIES)
     changes = ["tasks={width: {kind: stars}, color: {kind: categorical}}", "training.epochs=1"]
     run = site / "run"
 
@@ -130,3 +124,25 @@ def test_a_run_of_an_installed_task_kind_goes_the_whole_way(site: Path) -> None:
     assert "width" in evaluated.stdout
     exported = call("export", run, "--format", "saved_model")
     assert exported.returncode == 0, exported.stderr
+
+
+@pytest.mark.slow
+def test_a_network_that_no_model_file_may_hold_is_refused_before_it_is_trained(site: Path) -> None:
+    text = """
+import keras
+from keras import layers, ops
+
+class Waves(layers.Layer):
+    def call(self, x):
+        return ops.sin(x)
+
+def build(input_shape):
+    pixels = keras.Input(input_shape)
+    return keras.Model(pixels, Waves()(layers.Conv2D(4, 3, strides=4)(pixels)))
+"""
+    (site / "code/odd_parts.py").write_text(text, encoding="utf-8")
+    changes = ["network={backbone: {builder: 'odd_parts:build'}}", "training.epochs=1"]
+    with pytest.raises(PolyheadError, match="exporting failed: ") as error:
+        polyhead.train(site / "tiny.yaml", site / "run", data=site / "shapes", overrides=changes)
+    assert "network.backbone: no model file may hold such a network" in str(error.value)
+    assert not (site / "run").exists()

@@ -101,7 +101,7 @@ def history(folder: Path) -> list[dict[str, str]]:
             "epoch 1, step 1: the loss of width is not finite; try a lower learning rate (training.learning_rate is "
             "0.003), and check the labels of width; train again",
         ),
-        (["data.weight=trust"], {}, [3e38] * 12, "check the numbers in trust (data.weight)"),
+        (["data.weight=trust"], {}, [3e38] * 12, "check the numbers in trust (data.sample_weight)"),
         (
             ["training={batch_size: 4, epochs: 2, balance: uncertainty, ema: 0.9, learning_rate: 1.0e+30}"],
             {},

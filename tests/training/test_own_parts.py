@@ -1,5 +1,6 @@
 """Parts of the user's own, named by dotted paths: what they may be, and what is told of those that are not that."""
 
+import importlib
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -11,9 +12,12 @@ import pytest
 from keras import ops
 
 from conftest import TINY_RECIPE
+from plugins import GUIDE, install_guide
 from polyhead.errors import PolyheadError
 from polyhead.recipe.loading import load_recipe
+from polyhead.recipe.own_parts import list_own_code
 from polyhead.recipe.schema import Recipe
+from polyhead.recipe.yaml import read_yaml
 from polyhead.training import WEIGHTS
 from polyhead.training.augmentation import RandomChange
 from polyhead.training.batches import TrainingData
@@ -24,7 +28,6 @@ from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
 from polyhead.training.own_backbone import keep_backbone
 
-GUIDE = (Path(__file__).parents[2] / "docs/own_parts.md").read_text(encoding="utf-8")
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
 COLORS = ["red", "blue", "green"] * 4
 BROKEN = """
@@ -63,14 +66,12 @@ class Halves(layers.Layer):
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the path, with the guide's own examples as `my_parts` and others that are wrong as `broken_parts`."""
     folder = tmp_path / "code"
-    folder.mkdir()
-    examples = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-    (folder / "my_parts.py").write_text("\n".join(examples), encoding="utf-8")
+    install_guide(folder)
     (folder / "broken_parts.py").write_text(BROKEN, encoding="utf-8")
     (folder / "unfinished.py").write_text("import no_such_library\n", encoding="utf-8")
     monkeypatch.syspath_prepend(folder)
     yield folder
-    for name in ("my_parts", "broken_parts", "unfinished"):
+    for name in ("my_parts", "broken_parts", "unfinished", "losses_of_all", "frozen_parts"):
         sys.modules.pop(name, None)
 
 
@@ -387,3 +388,16 @@ def test_a_damaged_file_of_a_model_is_told_in_a_line(tmp_path: Path, content: by
     recipe = make_recipe(tmp_path, "network={backbone: {model: mine.keras}}")
     with pytest.raises(PolyheadError, match=r"^network\.backbone\.model: (there is no file|.* is no \.keras file)"):
         keep_backbone(recipe, None, tmp_path, tmp_path)
+
+
+@pytest.mark.usefixtures("own")
+def test_the_guides_callback_ends_the_training_when_it_says(tmp_path: Path) -> None:
+    stop_when_good = importlib.import_module("my_parts").StopWhenGood("color", 0.0)
+    train(tmp_path / "run", make_recipe(tmp_path, BACKBONE), stop_when_good)
+    assert len((tmp_path / "run/history.csv").read_text(encoding="utf-8").splitlines()) == 1 + 1
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL))
+def test_the_guides_recipes_are_recipes(tmp_path: Path, block: str) -> None:
+    whole = read_yaml(TINY_RECIPE, "tiny")
+    assert list_own_code(load_recipe(whole | read_yaml(block, "the guide")))

@@ -85,8 +85,8 @@ def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
     for row, labels in enumerate(zip(*(columns[name] for name in recipe.tasks), strict=True)):
         if not any(labels) and not reasons[row]:
             reasons[row] = f"no label remains; {'; '.join(bad[row])}" if bad[row] else "has no label"
-    if recipe.data.weight:
-        columns[WEIGHT] = _read_weights(rows.cells[recipe.data.weight], reasons)
+    if recipe.data.sample_weight:
+        columns[WEIGHT] = _read_weights(rows.cells[recipe.data.sample_weight], reasons)
     if recipe.data.split.group:
         columns[GROUP] = [text.strip() for text in rows.cells[recipe.data.split.group]]
     frame = pd.DataFrame(columns, dtype=str).assign(reason=reasons).sort_values("path", ignore_index=True)

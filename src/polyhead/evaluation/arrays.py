@@ -63,7 +63,7 @@ def _read_labels(task: Task, name: str, labels: Labels) -> list[str]:
     found = []
     for row, cell in enumerate(labels[name]):
         try:
-            found.append(task.read(tell_cell(cell, getattr(task, "separator", "|"))))
+            found.append(task.read(tell_cell(cell, task.cell_separator)))
         except ValueError as error:
             raise PolyheadError(f"labels: {name}, row {row}: {error}") from None
     return found

@@ -29,6 +29,8 @@ from polyhead.recipe.plugins import load_named_plugins
 from polyhead.recipe.schema import Recipe
 from polyhead.tasks import AnyTask, Task
 
+ORDER, UNTRAINED = "export.json", "untrained.onnx"  # beside the weights, while a child is at work
+
 
 def export_network(
     recipe: Recipe, tasks: Mapping[str, Task], weights: Path, rows: dict[str, int], samples: NDArray[np.uint8]
@@ -48,16 +50,45 @@ def export_network(
     """
     folder = weights.parent
     np.save(folder / "samples.npy", samples)
-    order: dict[str, Any] = {"recipe": recipe_values(recipe), "rows": rows}
-    order["folders"] = find_import_folders(recipe)
-    order["tasks"] = {name: task.model_dump(mode="json") for name, task in tasks.items()}
-    (folder / "export.json").write_text(json.dumps(order), encoding="utf-8")
+    _write_order(folder, recipe, tasks, rows)
     try:
         said = call_child("polyhead.export.onnx", str(folder), weights.name)
     finally:
-        for name in ("samples.npy", "export.json"):
+        for name in ("samples.npy", ORDER):
             (folder / name).unlink(missing_ok=True)
     return folder / "model.onnx", float(said.splitlines()[-1])
+
+
+def try_export(recipe: Recipe, tasks: Mapping[str, Task], folder: Path) -> None:
+    """See that a model file can hold a network before it is trained: one of the user's own may be made of anything.
+
+    Args:
+        folder: `state` of the run.
+
+    Raises:
+        PolyheadError: it cannot be built in another process, written, or opened again; with the reason.
+    """
+    _write_order(folder, recipe, tasks, {})
+    try:
+        call_child("polyhead.export.onnx", str(folder))
+    finally:
+        for name in (ORDER, UNTRAINED):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _write_order(folder: Path, recipe: Recipe, tasks: Mapping[str, Task], rows: dict[str, int]) -> None:
+    order: dict[str, Any] = {"recipe": recipe_values(recipe), "rows": rows, "folders": find_import_folders(recipe)}
+    order["tasks"] = {name: task.model_dump(mode="json") for name, task in tasks.items()}
+    (folder / ORDER).write_text(json.dumps(order), encoding="utf-8")
+
+
+def _read_order(folder: Path) -> tuple[Recipe, dict[str, Task], dict[str, Any]]:
+    """The recipe and the tasks of an order, once what they need is loaded; and the order itself."""
+    order = json.loads((folder / ORDER).read_text(encoding="utf-8"))
+    search_last(order["folders"])
+    load_named_plugins(order["recipe"])
+    tasks = TypeAdapter(dict[str, AnyTask]).validate_python(order["tasks"])
+    return Recipe.model_validate(order["recipe"]), tasks, order
 
 
 def call_child(module: str, *arguments: str) -> str:
@@ -91,11 +122,7 @@ def _export(folder: Path, weights: str) -> float:
     from polyhead.training.diagram import describe_network
     from polyhead.training.network import build_exact, build_network
 
-    order = json.loads((folder / "export.json").read_text(encoding="utf-8"))
-    search_last(order["folders"])
-    load_named_plugins(order["recipe"])
-    tasks = TypeAdapter(dict[str, AnyTask]).validate_python(order["tasks"])
-    recipe = Recipe.model_validate(order["recipe"])
+    recipe, tasks, order = _read_order(folder)
     network = build_network(recipe, tasks, folder=folder.parent)
     network.core.load_weights(folder / weights)
     model = network.answering()
@@ -118,6 +145,23 @@ def _export(folder: Path, weights: str) -> float:
     )
     write_card(path, card)
     return check_agreement(network, path, samples, lambda: build_exact(recipe, tasks, folder / weights))
+
+
+def _try(folder: Path) -> str:
+    """The child's work for a network that is not trained: build, write, check as any model file is checked."""
+    from polyhead.model.graph_check import check_graph
+    from polyhead.model.onnx_bytes import NoModel, read_graph
+    from polyhead.training.network import build_network
+
+    recipe, tasks, _ = _read_order(folder)
+    model = build_network(recipe, tasks, folder=folder.parent).answering()
+    model(np.zeros((1, *recipe.image.size, 3), np.uint8), training=False)
+    write_onnx(model, folder / UNTRAINED)
+    try:
+        check_graph(read_graph((folder / UNTRAINED).read_bytes()), recipe.image.size)
+    except NoModel as error:
+        raise PolyheadError(f"network.backbone: no model file may hold such a network: {error}") from None
+    return "it can be exported"
 
 
 def digest_weights(weights: list[NDArray[np.floating]]) -> str:
@@ -162,6 +206,7 @@ def _write_erfc(graph: Any, node: Any, *_: Any) -> None:
 if __name__ == "__main__":
     end_with_parent()
     try:
-        sys.stdout.write(f"{_export(Path(sys.argv[1]), sys.argv[2])}\n")
+        folder, *weights = sys.argv[1:]
+        sys.stdout.write(f"{_export(Path(folder), *weights) if weights else _try(Path(folder))}\n")
     except PolyheadError as error:
         sys.exit(str(error))

@@ -121,9 +121,10 @@ def read_card(text: bytes, where: str) -> Card:
         reason = f"{'.'.join(keys)}: " if keys else ""
         reason += first["msg"].removeprefix("Value error, ")
         if first["type"] == "union_tag_invalid" and keys[0] == "tasks":
+            kind = str(first.get("ctx", {}).get("tag"))[:LONGEST_NAME]
             reason = (
-                f"{keys[0]}.{keys[1]}: the kind {first['ctx']['tag'][:LONGEST_NAME]!r} is not built in; where an "
-                "installed package brings it, use `polyhead.load_plugins()` first"
+                f"{keys[0]}.{keys[1]}: the kind {kind!r} is not built in; where an installed package brings it, use "
+                "`polyhead.load_plugins()` first"
             )
     except RecursionError:
         reason = "it is nested too deeply"

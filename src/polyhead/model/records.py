@@ -33,7 +33,7 @@ class Record:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], tasks: Mapping[str, Task]) -> Self:
         """The record that `to_dict` was made of, of a model with these tasks."""
-        answers = {name: tasks[name].ANSWER.from_dict(answer) for name, answer in values["answers"].items()}
+        answers = {name: tasks[name].answer_type.from_dict(answer) for name, answer in values["answers"].items()}
         return cls(values["image"], values["error"], answers)
 
 

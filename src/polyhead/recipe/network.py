@@ -2,16 +2,23 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from polyhead.errors import PolyheadError, shorten
-from polyhead.fields import Arguments, DottedPath, Part, PathText, Share
+from polyhead.fields import Arguments, DottedPath, Fraction, Part, PathText
 
 MOST = 1_000_000  # filters or units of a layer: a bound on what is asked, far above what fits (see recipe_size.py)
 Filters = Annotated[int, Field(ge=1, le=MOST)]
 Units = Annotated[list[Filters], Field(max_length=100)]
+
+
+def _former_gray(given: Any) -> Any:
+    return "grayscale" if given == "gray" else given
+
+
+ColorMode = Annotated[Literal["rgb", "grayscale"], BeforeValidator(_former_gray)]
 
 
 class Block(Part):
@@ -22,7 +29,7 @@ class Block(Part):
     )
     kernel: int = Field(3, ge=1, le=4096, description="Height and width of a convolution, in pixels.")
     pool: int = Field(2, ge=1, le=4096, description="Height and width of the maximum pool behind them; 1 for none.")
-    dropout: Share = Field(0.0, description="Share of values dropped behind the pool, in training.")
+    dropout: Fraction = Field(0.0, description="Fraction of values dropped after the pool, in training.")
 
     @property
     def convolutions(self) -> list[int]:
@@ -38,15 +45,17 @@ class DenseLayers(Part):
         "relu", description="What each dense layer ends in. (What the logits end in is the task's own `activation`.)"
     )
     batch_norm: bool = Field(True, description="Whether batch normalisation follows each dense layer.")
-    dropout: Share = Field(
-        0.0, description="Share of values dropped behind each dense layer, or before the logits where there is none."
+    dropout: Fraction = Field(
+        0.0, description="Fraction of values dropped after each dense layer, or before the logits if there is none."
     )
 
 
 class Stack(Part):
     """Blocks one after another, and dense layers behind them."""
 
-    view: Literal["rgb", "gray"] = Field("rgb", description="What it sees of the image.")
+    FORMER_NAMES: ClassVar = {"view": "color_mode"}
+
+    color_mode: ColorMode = Field("rgb", description="Whether it sees colours.")
     blocks: list[Block] = Field(min_length=1, max_length=200, description="The convolutional blocks, in order.")
     end: Literal["flatten", "average"] = Field(
         "flatten",
@@ -54,8 +63,8 @@ class Stack(Part):
         "a shape.",
     )
     dense: Units = Field([], description="Units of the dense layers, each with ReLU, batch normalisation and dropout.")
-    dropout: Share = Field(
-        0.0, description="Share of values dropped behind each dense layer, or behind the end where there is none."
+    dropout: Fraction = Field(
+        0.0, description="Fraction of values dropped after each dense layer, or after the end if there is none."
     )
 
     @property
@@ -135,6 +144,8 @@ SMALLEST = {"InceptionResNetV2": 75}  # pixels a side; 32 for the others
 class Backbone(Part):
     """A network without its top, pooled to a vector: of `keras.applications`, by its `name`; or one of your own."""
 
+    FORMER_NAMES: ClassVar = {"view": "color_mode"}
+
     name: BackboneName | None = Field(
         None, description="Its name in `keras.applications`; its own scaling of the input is inside."
     )
@@ -156,9 +167,10 @@ class Backbone(Part):
         "`none`, or the path of a `.weights.h5` or `.h5` file of this network without its top.",
     )
     width: float = Field(1.0, gt=0, le=10, description="The width multiplier of a MobileNet.")
-    view: Literal["rgb", "gray"] = Field(
+    color_mode: ColorMode = Field(
         "rgb",
-        description="What it sees of the image; of `gray`, three equal channels, which keep its weights of use.",
+        description="Whether it sees colours. With `grayscale` it is given three equal channels, so that pretrained "
+        "weights remain useful.",
     )
     pooling: Literal["average", "max"] = Field("average", description="How its last layer becomes a vector.")
     frozen_batch_norm: bool = Field(
@@ -166,7 +178,7 @@ class Backbone(Part):
         description="Whether its batch normalisation keeps the averages that it came with, also when it is trained. "
         "Where it came with none (`weights: none`), they are learnt. If absent, false for a `builder`.",
     )
-    norm_momentum: Share | None = Field(
+    norm_momentum: Fraction | None = Field(
         None,
         description="How slowly those averages follow the batches where they are learnt. If absent, as Keras built the "
         "network, unless an epoch has few steps and `network.norm_momentum` is absent too: then as that is chosen.",
@@ -174,8 +186,9 @@ class Backbone(Part):
     dense: Units = Field(
         [], description="Units of the dense layers behind it, each with ReLU, batch normalisation and dropout."
     )
-    dropout: Share = Field(
-        0.0, description="Share of values dropped behind each dense layer, or behind the pooling where there is none."
+    dropout: Fraction = Field(
+        0.0,
+        description="Fraction of values dropped after each dense layer, or after the pooling if there is none.",
     )
 
     @property
@@ -261,7 +274,7 @@ class NetworkRecipe(Part):
     heads: dict[str, DenseLayers] = Field(
         {}, description="Layers between a task's vector and its logits, by the task's name; none for the others."
     )
-    norm_momentum: Share | None = Field(
+    norm_momentum: Fraction | None = Field(
         None,
         description="How slowly the averages of batch normalisation follow the batches: momentum m averages over about "
         "1 / (1 - m) steps. If absent, 0.99 where an epoch has 200 steps or more, and less where it has fewer, so that "

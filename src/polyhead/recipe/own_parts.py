@@ -10,7 +10,7 @@ from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import Recipe
 
 if TYPE_CHECKING:
-    from polyhead.recipe.loading import Changes
+    from polyhead.recipe.overrides import Changes
 
 KEPT_BACKBONE = "state/backbone.keras"  # in a run folder: the network that was handed over, as it came
 # What a recipe says in place of its own backbone or trunk where a network is handed over; its other keys stay.
@@ -41,8 +41,8 @@ def list_own_code(recipe: Recipe) -> dict[str, str]:
     for place, layer in enumerate(recipe.training.augment.layers):
         found[f"training.augment.layers.{place}.builder"] = layer.builder
     for name, task in recipe.tasks.items():
-        if is_dotted(loss := getattr(task, "loss", "")):
-            found[f"tasks.{name}.loss"] = loss
+        if is_dotted(task.loss):
+            found[f"tasks.{name}.loss"] = task.loss
     return found
 
 

@@ -1,7 +1,7 @@
-"""How large a recipe's network comes out, told before anything is built: what cannot fit is refused in one line.
+"""How large a recipe's network is, before anything is built: what cannot fit is refused in one line.
 
-All counts are from below, so that nothing is refused that would have worked: only the weights of convolutions and
-dense layers, and of a step's values only those that its backward pass has to read again.
+All counts are lower bounds, so that nothing is refused that would work: only the weights of convolutions and dense
+layers, and only those values of a step that its backward pass reads again.
 """
 
 import os
@@ -21,7 +21,7 @@ CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 @dataclass(frozen=True)
 class Layers:
-    """What stands under one key of the recipe: how many weights, and how many values for one image, and what to do."""
+    """A part of the network: its key in the recipe, its weights, its values for one image, and how to shrink it."""
 
     key: str
     weights: int
@@ -30,22 +30,22 @@ class Layers:
 
 
 def check_size(recipe: Recipe, images: int) -> None:
-    """Refuse a network that no model file or this machine can hold.
+    """Refuse a network that is too large for a model file or for this machine.
 
     Args:
-        recipe: with as many labels as are known by then.
-        images: how many there are; a step shows no more.
+        recipe: with the labels that are known so far.
+        images: how many there are; a step has no more.
 
     Raises:
-        PolyheadError: with the part that is largest, and how large.
+        PolyheadError: with the largest part and its size.
     """
     parts = list(list_layers(recipe))
     bytes_of = {part.key: FLOAT * part.weights for part in parts}
     total, largest = sum(bytes_of.values()), max(parts, key=lambda part: part.weights)
     if total > LARGEST_FILE:
         raise PolyheadError(
-            f"{largest.key}: has {largest.weights:,} weights or more, the network {_show(total)} of them, and a model "
-            f"file holds {_show(LARGEST_FILE)} at most; {largest.advice}"
+            f"{largest.key}: has {largest.weights:,} weights or more, the network {_format_size(total)} of them, and a "
+            f"model file holds {_format_size(LARGEST_FILE)} at most; {largest.advice}"
         )
     memory, step = machine_memory(), min(recipe.training.batch_size, images)
     each = HALF if recipe.training.precision == "bfloat16" else FLOAT
@@ -53,8 +53,9 @@ def check_size(recipe: Recipe, images: int) -> None:
     if memory and needed > memory:
         widest = max(parts, key=lambda part: 2 * bytes_of[part.key] + step * each * part.values)
         raise PolyheadError(
-            f"{widest.key}: a training step of {step:,} images needs {_show(needed)} of memory or more, most of it "
-            f"here; this machine has {_show(memory)}; lower training.batch_size or image.size, or {widest.advice}"
+            f"{widest.key}: a training step of {step:,} images needs {_format_size(needed)} of memory or more, most of "
+            f"it here; this machine has {_format_size(memory)}; lower training.batch_size or image.size, or "
+            f"{widest.advice}"
         )
 
 
@@ -81,17 +82,17 @@ def list_layers(recipe: Recipe) -> Iterator[Layers]:
 
 
 def _list_blocks(key: str, stack: Stack, size: tuple[int, int]) -> tuple[list[Layers], int]:
-    """The blocks of a stack, and the width of the vector behind them."""
-    (height, width), channels = size, 1 if stack.view == "gray" else 3
+    """The blocks of a stack, and the width of the vector after them."""
+    (height, width), channels = size, 1 if stack.color_mode == "grayscale" else 3
     parts = []
-    for place, block in enumerate(stack.blocks):
+    for index, block in enumerate(stack.blocks):
         weights = values = 0
         for filters in block.convolutions:
             weights += block.kernel**2 * channels * filters
             values += height * width * filters
             channels = filters
         advice = "take fewer filters" + (" or a smaller kernel" if block.kernel > 3 else "")
-        parts.append(Layers(f"{key}.blocks.{place}", weights, values, advice))
+        parts.append(Layers(f"{key}.blocks.{index}", weights, values, advice))
         height, width = height // block.pool, width // block.pool
     return parts, channels * (height * width if stack.end == "flatten" else 1)
 
@@ -103,7 +104,7 @@ def _list_dense(key: str, vector: int, units: list[int]) -> Iterator[Layers]:
 
 
 def machine_memory() -> int | None:
-    """The bytes of memory of this machine or of its container; None where the system does not say."""
+    """The bytes of memory of this machine or of its container; None if the system does not tell."""
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -115,5 +116,5 @@ def machine_memory() -> int | None:
     return min(memory, int(limit)) if limit.isdecimal() else memory
 
 
-def _show(size: int) -> str:
+def _format_size(size: int) -> str:
     return f"{size / 1e9:,.1f} GB"

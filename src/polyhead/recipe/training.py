@@ -1,10 +1,10 @@
 """How the network learns: stages, rates, what rows and images it sees, what weighs against what."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polyhead.fields import Arguments, DottedPath, Part, Share
+from polyhead.fields import Arguments, DottedPath, Fraction, Part
 
 MOST = 1_000_000  # epochs, or images a step: a bound on what is asked, far above what anyone can wait for
 Precision = Literal["float32", "bfloat16"]
@@ -26,16 +26,16 @@ class Augment(Part):
 
     flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror half of the images.")
     rotation: float = Field(0.0, ge=0, le=180, description="Rotate by up to so many degrees.")
-    shift: Share = Field(0.0, description="Shift by up to this fraction of height and width.")
-    zoom: Share = Field(0.0, description="Zoom in or out by up to this fraction.")
+    shift: Fraction = Field(0.0, description="Shift by up to this fraction of height and width.")
+    zoom: Fraction = Field(0.0, description="Zoom in or out by up to this fraction.")
     shear: float = Field(0.0, ge=0, lt=90, description="Shear by up to so many degrees.")
-    brightness: Share = Field(0.0, description="Brighten or darken by up to this fraction of full brightness.")
-    contrast: Share = Field(0.0, description="Raise or lower the contrast by up to this fraction.")
-    saturation: Share = Field(0.0, description="Raise or lower the saturation by up to this fraction of its range.")
-    hue: Share = Field(0.0, description="Rotate the hues by up to this fraction of half the colour circle.")
-    grayscale: Share = Field(0.0, description="Turn this fraction of the images grey.")
-    blur: Share = Field(0.0, description="Blur this fraction of the images slightly (a Gaussian of 1 pixel).")
-    erase: Share = Field(
+    brightness: Fraction = Field(0.0, description="Brighten or darken by up to this fraction of full brightness.")
+    contrast: Fraction = Field(0.0, description="Raise or lower the contrast by up to this fraction.")
+    saturation: Fraction = Field(0.0, description="Raise or lower the saturation by up to this fraction of its range.")
+    hue: Fraction = Field(0.0, description="Rotate the hues by up to this fraction of half the colour circle.")
+    grayscale: Fraction = Field(0.0, description="Turn this fraction of the images grey.")
+    blur: Fraction = Field(0.0, description="Blur this fraction of the images slightly (a Gaussian of 1 pixel).")
+    erase: Fraction = Field(
         0.0, description="Cover a random rectangle of this fraction of the images with noise (Zhong et al. 2017)."
     )
     fill: Literal["nearest", "reflect", "constant"] = Field("nearest", description="What fills the edges.")
@@ -59,6 +59,8 @@ class Stage(Part):
 
 class TrainingRecipe(Part):
     """How the network learns."""
+
+    FORMER_NAMES: ClassVar = {"balance": "task_weighting", "ema": "ema_momentum"}
 
     epochs: int = Field(20, ge=1, le=MOST, description="Passes over the training images.")
     batch_size: int = Field(32, ge=1, le=MOST, description="Images a step.")
@@ -115,7 +117,7 @@ class TrainingRecipe(Part):
         description="The task whose labels `sampler: balanced` shows equally often; if absent, all tasks have an equal "
         "say in how often a row is drawn.",
     )
-    balance: Literal["fixed", "uncertainty", "dynamic_average"] = Field(
+    task_weighting: Literal["fixed", "uncertainty", "dynamic_average"] = Field(
         "fixed",
         description="What weighs the tasks' losses against each other, times their `loss_weight`: `fixed`, nothing "
         "else; `uncertainty`, a learnt variance for each, so that a task's weight goes to 1 / (2 x its loss) (Kendall, "
@@ -124,7 +126,7 @@ class TrainingRecipe(Part):
         "task, and so no second pass, and its weights follow from the history alone. Weights of each epoch stand in "
         "the history as TASK.weight. The total losses there, by which the best epoch is chosen, keep to `loss_weight`.",
     )
-    ema: float | None = Field(
+    ema_momentum: float | None = Field(
         None,
         gt=0,
         lt=1,

@@ -45,11 +45,11 @@ def show_count(count: int) -> str:
     return f"{count:,}"
 
 
-def show_metric(key: str, metrics: Mapping[str, Any]) -> str:
+def show_metric(key: str, metrics: Mapping[str, Any], unit: str) -> str:
     """A task's metric `key`: a percentage, an error with its unit, or three decimals."""
     value = metrics.get(key)
     if key in ERRORS:
-        return show_number(value, metrics.get("unit", "levels"))
+        return show_number(value, unit)
     if key in PERCENTAGES:
         return show_percent(value)
     return NOTHING if value is None else f"{value:z.3f}".replace("-", MINUS)

@@ -15,7 +15,8 @@ from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.file import read_model_card, write_card
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress, show_progress
-from polyhead.recipe.loading import Changes, load_run_plugins
+from polyhead.recipe.loading import load_run_plugins
+from polyhead.recipe.overrides import Changes
 from polyhead.report.parts import EvaluatedSplit
 from polyhead.run_folder import RunFolder
 from polyhead.runs.labelled_data import find_labelled_data

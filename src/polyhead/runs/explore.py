@@ -10,7 +10,8 @@ from polyhead.extras import require
 from polyhead.folders import claim_folder
 from polyhead.progress import Progress, show_progress
 from polyhead.recipe.builtin import built_in_names
-from polyhead.recipe.loading import Changes, RecipeLike, recipe_text
+from polyhead.recipe.loading import RecipeLike, recipe_text
+from polyhead.recipe.overrides import Changes
 from polyhead.report.report import PAGE
 from polyhead.runs.report import report_data
 from polyhead.runs.tables import load_recipe_for

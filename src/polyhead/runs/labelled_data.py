@@ -12,7 +12,8 @@ from polyhead.data.table import Table, read_csv
 from polyhead.errors import PolyheadError
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress, warn
-from polyhead.recipe.loading import Changes, check_recipe, load_recipe, override_values
+from polyhead.recipe.loading import check_recipe, load_recipe
+from polyhead.recipe.overrides import Changes, override_values
 from polyhead.recipe.schema import SPLITS, SplitRecipe
 from polyhead.run_folder import RunFolder
 from polyhead.runs.tables import TableFiles
@@ -86,7 +87,7 @@ def _load_others(
         override_values(values, overrides)
         recipe = check_recipe(values, str(predictor.path))
         root = Path(data).resolve()
-    everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "weight": None})
+    everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "sample_weight": None})
     recipe = recipe.model_copy(update={"data": everything, "image": card.image})
     if not described and not overrides:
         recipe, match = match_recipe(recipe, card.tasks, root)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas
 
     from polyhead.data.sources.given import DataLike
-    from polyhead.recipe.loading import Changes
+    from polyhead.recipe.overrides import Changes
     from polyhead.tasks import AnyTask
 
 # One image or any number of them: paths, bytes, Pillow images, arrays; a folder; a table with a column of images.

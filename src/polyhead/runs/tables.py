@@ -14,7 +14,8 @@ from polyhead.data.sources.reading import requested_columns
 from polyhead.data.sources.rows import check_columns
 from polyhead.errors import PolyheadError
 from polyhead.model.card import Card
-from polyhead.recipe.loading import Changes, RecipeLike, check_recipe, load_recipe, read_values
+from polyhead.recipe.loading import RecipeLike, check_recipe, load_recipe, read_values
+from polyhead.recipe.overrides import Changes
 from polyhead.recipe.schema import CsvSource, Recipe
 from polyhead.tasks import Task
 
@@ -119,9 +120,7 @@ def _list_requested(recipe: Recipe) -> dict[str, str]:
 
 
 def _wish(source: Mapping[str, Any], tasks: Mapping[str, Task], columns: list[str]) -> Wish:
-    separators = {
-        column: str(getattr(task, "separator", "|")) for name, task in tasks.items() for column in task.columns(name)
-    }
+    separators = {column: task.cell_separator for name, task in tasks.items() for column in task.columns(name)}
     return Wish(source["image"], {name: separators.get(name, "|") for name in columns}, by_content="long" in source)
 
 

@@ -14,7 +14,8 @@ from polyhead.files import write_text
 from polyhead.folders import clear_beside
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress, show_progress, warn
-from polyhead.recipe.loading import Changes, RecipeLike, load_recipe, write_recipe
+from polyhead.recipe.loading import RecipeLike, load_recipe, write_recipe
+from polyhead.recipe.overrides import Changes
 from polyhead.recipe.own_parts import find_recipe_folder, hand_over
 from polyhead.recipe.schema import SPLITS, Recipe
 from polyhead.run_folder import RunFolder
@@ -189,7 +190,7 @@ def _fit_tasks(dataset: Dataset) -> dict[str, Task]:
     """What the training split teaches of each task."""
     recipe, frame, rows = dataset.recipe, dataset.table.frame, dataset.rows_of("train")
     if WEIGHT in frame and not frame[WEIGHT].iloc[rows].astype(float).any():
-        raise PolyheadError(f"data.weight: {recipe.data.weight} is 0 in every row of the training split")
+        raise PolyheadError(f"data.sample_weight: {recipe.data.sample_weight} is 0 in every row of the training split")
     return {name: task.fit(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
 
 
@@ -211,12 +212,15 @@ def _train_and_export(
     callbacks: "Sequence[KerasCallback]",
 ) -> None:
     from polyhead.export.agreement import TOLERANCE
-    from polyhead.export.onnx import export_network
+    from polyhead.export.onnx import export_network, try_export
     from polyhead.training.batches import TrainingData
     from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
 
     recipe, context = dataset.recipe, RunContext(run.path, progress, callbacks)
+    if recipe.network.backbone and recipe.network.backbone.name is None and not run.has_trained:
+        progress.say("trying whether the network can be exported")
+        try_export(recipe, tasks, run.state)
     train_network(recipe, tasks, TrainingData.from_dataset(dataset, tasks), context)
     _note_divergence(run)
     progress.say("writing model.onnx")

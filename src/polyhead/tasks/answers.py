@@ -1,10 +1,9 @@
 """What a task answers of one image: the dataclasses that the kinds' answers are made of."""
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,53 +13,54 @@ from polyhead.tasks.metrics import Array
 RUNNERS_UP = 5  # how many labels an answer's `top` holds at most
 
 
-class Answer(ABC):
-    """One task's answer to one image.
-
-    Attributes:
-        probability: that it is right, 0 to 1; None for a number.
-        unsure: whether that is below the one that the recipe's `answer_accuracy` needs.
-    """
-
-    __slots__ = ()
-    probability: float | None
-    unsure: bool
+class Answer(Protocol):
+    """One task's answer to one image; each kind has a dataclass of its own."""
 
     @property
-    @abstractmethod
     def label(self) -> str:
         """The answer as a label's text, as it stands in a table of labels."""
+        ...
 
     @property
-    @abstractmethod
     def labels(self) -> tuple[str, ...]:
         """The labels that it says; none where it is a number."""
+        ...
 
     @property
-    @abstractmethod
     def main_label(self) -> str | None:
         """The label that it stands for where one must do; None where it is a number."""
+        ...
 
-    @abstractmethod
+    @property
+    def probability(self) -> float | None:
+        """That it is right, 0 to 1; None for a number."""
+        ...
+
+    @property
+    def unsure(self) -> bool:
+        """Whether its probability is below the one that the recipe's `answer_accuracy` needs."""
+        ...
+
     def to_dict(self) -> dict[str, Any]:
         """The answer as it stands in JSON."""
+        ...
 
     @classmethod
-    @abstractmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The answer that `to_dict` was made of."""
+        ...
 
-    @abstractmethod
     def to_columns(self) -> dict[str, Any]:
         """The answer as the cells of a table: texts, numbers, true or false."""
+        ...
 
-    @abstractmethod
     def differences(self, label: str) -> list[tuple[str, float]]:
         """The labels of several on which it and a true label's text differ, each with its probability."""
+        ...
 
-    @abstractmethod
     def __str__(self) -> str:
         """As a person reads it: `dress (89.04%)`, `dress (41.20%, unsure)`, `27.3 years`."""
+        ...
 
 
 def describe_probability(text: str, probability: float, unsure: bool) -> str:
@@ -69,7 +69,7 @@ def describe_probability(text: str, probability: float, unsure: bool) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelAnswer(Answer):
+class LabelAnswer:
     """One label of several.
 
     Attributes:

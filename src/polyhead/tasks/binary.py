@@ -5,16 +5,17 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError, list_words
 from polyhead.tasks import yes_no
 from polyhead.tasks.answers import LabelAnswer
-from polyhead.tasks.certainty import UNCALIBRATED, keys_for_validation
-from polyhead.tasks.fitted import LabelList, check_thresholds
+from polyhead.tasks.fitted import LabelList, check_thresholds, located
+from polyhead.tasks.label_task import UNCALIBRATED, FittedLabels
+from polyhead.tasks.label_text import TextList
 from polyhead.tasks.metrics import Array, Labels, Numbers, measure_ranking
-from polyhead.tasks.one_label import FittedOneLabel, OneLabel
+from polyhead.tasks.one_label import OneLabel
 
 
 class BinaryAnswer(LabelAnswer):
@@ -23,28 +24,27 @@ class BinaryAnswer(LabelAnswer):
     __slots__ = ()
 
 
-class FittedBinary(FittedOneLabel):
+class FittedBinary(FittedLabels):
     """What training found: the labels, negative first; and validation, from which probability the second is said."""
 
     labels: LabelList
-    thresholds: dict[str, float] = Field({})
+    thresholds: dict[str, float] = Field(default={})
 
-    @field_validator("thresholds")
-    @classmethod
-    def _of_the_second_label(cls, thresholds: dict[str, float], info: ValidationInfo) -> dict[str, float]:
-        check_thresholds(thresholds, info.data.get("labels", thresholds)[1:])
-        return thresholds
+    @model_validator(mode="after")
+    def _of_the_second_label(self) -> Self:
+        with located("thresholds"):
+            check_thresholds(self.thresholds, self.labels[1:])
+        return self
 
 
-class Binary(OneLabel):
+class Binary(OneLabel, frozen=True):
     """Yes or no, or any two labels; the model gives the probability of the second."""
 
-    ANSWER: ClassVar[type[LabelAnswer]] = BinaryAnswer
     UNCALIBRATED: ClassVar[Mapping[str, Any]] = {**UNCALIBRATED, "thresholds": {}}
 
     kind: Literal["binary"] = "binary"
     threshold: yes_no.Threshold = "half"
-    labels: list[str] = Field([], description="The two labels, negative first; those found, sorted, if absent.")
+    labels: TextList = Field(default=[], description="The two labels, negative first; those found, sorted, if absent.")
     fitted: SkipJsonSchema[FittedBinary | None] = None
 
     @model_validator(mode="after")
@@ -59,8 +59,16 @@ class Binary(OneLabel):
         return self.fitted or FittedBinary.model_construct(labels=declared)
 
     @property
+    def answer_type(self) -> type[BinaryAnswer]:
+        return BinaryAnswer
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.state.labels)
+
+    @property
+    def declared_labels(self) -> dict[str, list[str]]:
+        return {"labels": self.labels}
 
     @property
     def width(self) -> int:
@@ -69,10 +77,6 @@ class Binary(OneLabel):
     @property
     def error_unit(self) -> str:
         return ""
-
-    @property
-    def needs_validation(self) -> tuple[str, ...]:
-        return keys_for_validation(self.answer_accuracy, self.threshold)
 
     def _fit(self, name: str, known: Labels) -> FittedBinary:
         counts = self.distribution(known)
@@ -99,6 +103,10 @@ class Binary(OneLabel):
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return yes_no.known_alternatives(self.encode(labels), outputs)
+
+    @property
+    def chosen_thresholds(self) -> tuple[str, ...]:
+        return () if self.threshold == "half" else ("threshold",)
 
     def choose_thresholds(self, labels: Labels, outputs: Array) -> Self:
         if self.threshold == "half":

@@ -1,6 +1,6 @@
 """One class of several."""
 
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,11 @@ from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.tasks.answers import LabelAnswer
 from polyhead.tasks.calibration import temper
-from polyhead.tasks.certainty import keys_for_validation
 from polyhead.tasks.fitted import Counts, LabelList
-from polyhead.tasks.label_text import natural_key
+from polyhead.tasks.label_task import FittedLabels
+from polyhead.tasks.label_text import TextList, natural_key
 from polyhead.tasks.metrics import Array, Labels, Numbers
-from polyhead.tasks.one_label import FittedOneLabel, OneLabel
+from polyhead.tasks.one_label import OneLabel
 from polyhead.tasks.rare_labels import OTHER, MinCount, Rare, RareLabels
 
 FEWEST = 2  # classes that must be left without the rare ones
@@ -25,24 +25,24 @@ class CategoricalAnswer(LabelAnswer):
     __slots__ = ()
 
 
-class FittedCategorical(FittedOneLabel):
+class FittedCategorical(FittedLabels):
     """What training found: the classes that the outputs stand for, in order, and the training rows of rare ones."""
 
     classes: LabelList
-    rare_counts: Counts = Field({})
+    rare_counts: Counts = Field(default={})
 
 
-class Categorical(OneLabel):
+class Categorical(OneLabel, frozen=True):
     """One class of several."""
-
-    ANSWER: ClassVar[type[LabelAnswer]] = CategoricalAnswer
 
     kind: Literal["categorical"] = "categorical"
     min_count: MinCount = 0
     rare: Rare = "other"
-    classes: list[str] = Field([], description="The classes, in order; those of the training split, sorted, if absent.")
+    classes: TextList = Field(
+        default=[], description="The classes, in order; those of the training split, sorted, if absent."
+    )
     activation: Literal["softmax", "sigmoid"] = Field(
-        "softmax",
+        default="softmax",
         description="`softmax` with cross-entropy, or one `sigmoid` a class with binary cross-entropy over them.",
     )
     fitted: SkipJsonSchema[FittedCategorical | None] = None
@@ -58,8 +58,16 @@ class Categorical(OneLabel):
         return self.fitted or FittedCategorical.model_construct(classes=declared)
 
     @property
+    def answer_type(self) -> type[CategoricalAnswer]:
+        return CategoricalAnswer
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.state.classes)
+
+    @property
+    def declared_labels(self) -> dict[str, list[str]]:
+        return {"classes": self.classes}
 
     @property
     def width(self) -> int:
@@ -68,10 +76,6 @@ class Categorical(OneLabel):
     @property
     def error_unit(self) -> str:
         return ""
-
-    @property
-    def needs_validation(self) -> tuple[str, ...]:
-        return keys_for_validation(self.answer_accuracy)
 
     @property
     def _rare_labels(self) -> RareLabels:
@@ -99,6 +103,10 @@ class Categorical(OneLabel):
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return self._known_rows(labels, _normalize(outputs))
+
+    @property
+    def chosen_thresholds(self) -> tuple[str, ...]:
+        return ()
 
     def choose_thresholds(self, labels: Labels, outputs: Array) -> Self:
         return self

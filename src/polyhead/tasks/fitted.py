@@ -3,10 +3,12 @@
 A model file may be anybody's, so every value is checked as it is read. The messages have no key: pydantic knows it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from polyhead.errors import shorten
 from polyhead.tasks.calibration import HOTTEST, NEVER
@@ -62,6 +64,16 @@ def check_thresholds(thresholds: Mapping[str, float], labels: Iterable[str]) -> 
     for label, threshold in thresholds.items():
         if label not in labels or not 0 <= threshold <= 1:
             raise ValueError(f"expected one from 0 to 1 for a label; got {label!r}: {threshold:g}")
+
+
+@contextmanager
+def located(key: str) -> Iterator[None]:
+    """Say of what is refused within that it is wrong at a key."""
+    try:
+        yield
+    except ValueError as error:
+        custom = PydanticCustomError("value_error", "{reason}", {"reason": str(error)})
+        raise ValidationError.from_exception_data(key, [{"type": custom, "loc": (key,), "input": None}]) from None
 
 
 LabelList = Annotated[list[str], AfterValidator(_check_labels)]

@@ -36,8 +36,8 @@ KINDS: dict[str, type[Task]] = {  # another package may add to it; what is check
 
 @cache
 def _adapter(kinds: tuple[type[Task], ...]) -> TypeAdapter[Task]:
-    union: Any = reduce(or_, kinds)
-    return TypeAdapter(Annotated[union, Field(discriminator="kind")])
+    annotated: Any = Annotated
+    return TypeAdapter(annotated[reduce(or_, kinds), Field(discriminator="kind")])
 
 
 class _ByKind:

@@ -1,7 +1,9 @@
 """Labels as text: what YAML makes of them, how they are ordered, and how they are read from a source."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from polyhead.errors import list_words, shorten
 from polyhead.fields import check_name
@@ -30,8 +32,23 @@ def keys_as_text(values: Mapping[Any, Any]) -> dict[Any, Any]:
     """
     found = {number_as_text(key): value for key, value in values.items()}
     if len(found) < len(values):
-        raise ValueError("values: two of its keys are the same text; take one out")
+        raise ValueError("two of its keys are the same text; take one out")
     return found
+
+
+def _list_as_text(given: Any) -> Any:
+    return [number_as_text(value) for value in given] if isinstance(given, list) else given
+
+
+def _values_as_text(given: Any) -> Any:
+    if not isinstance(given, dict):
+        return given
+    return keys_as_text({key: number_as_text(value) for key, value in given.items()})
+
+
+# YAML reads `0: male` with a number for a key, and a class called 12 as a number.
+TextList = Annotated[list[str], BeforeValidator(_list_as_text)]
+TextValues = Annotated[dict[str, str], BeforeValidator(_values_as_text)]
 
 
 def read_cell(cell: str, blank: Sequence[str], values: Mapping[str, str]) -> str:

@@ -28,15 +28,15 @@ def measure_classes(truth: Sequence[str], answers: Sequence[str], order: Sequenc
         order: classes in the order to show them; labels that are not among them follow, sorted.
     """
     require("evaluation", "report")
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+    from sklearn.metrics import confusion_matrix
 
     present = set(truth) | set(answers)
     labels = [label for label in order if label in present] + sorted(present - set(order))
     found: Numbers = {"accuracy": float(np.mean(np.asarray(truth, object) == np.asarray(answers, object)))}
     for average in AVERAGES:
-        scores = precision_recall_fscore_support(truth, answers, labels=labels, average=average, zero_division=0)
+        scores = _score(truth, answers, labels=labels, average=average)
         found |= {f"{average}_{name}": float(scores[i]) for i, name in enumerate(("precision", "recall", "f1"))}
-    columns = precision_recall_fscore_support(truth, answers, labels=labels, average=None, zero_division=0)
+    columns = _score(truth, answers, labels=labels, average=None)
     found["per_class"] = {
         label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
         for label, p, r, f, s in zip(labels, *columns, strict=True)
@@ -45,6 +45,15 @@ def measure_classes(truth: Sequence[str], answers: Sequence[str], order: Sequenc
     alone = len(labels) == 1
     matrix = [[len(truth)]] if alone else confusion_matrix(truth, answers, labels=labels).tolist()
     return found | {"confusion": {"labels": labels, "matrix": matrix}}
+
+
+def _score(truth: Any, answers: Any, **options: Any) -> Any:
+    """scikit-learn's precision, recall, F1 and support; 0 where there is no case."""
+    require("evaluation", "report")
+    from sklearn.metrics import precision_recall_fscore_support
+
+    options["zero_division"] = 0
+    return precision_recall_fscore_support(truth, answers, **options)
 
 
 def measure_ranking(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> Numbers:
@@ -71,9 +80,6 @@ def measure_labels(
         names: the labels, in the order of the columns.
         cuts: (labels,) from which probability on each is a yes.
     """
-    require("evaluation", "report")
-    from sklearn.metrics import precision_recall_fscore_support
-
     per_label: Numbers = {}
     for name, column, score, cut in zip(names, truth.T, scores.T, cuts, strict=True):
         known = ~np.isnan(column)
@@ -81,7 +87,7 @@ def measure_labels(
             per_label[name] = {"n": 0}
             continue
         yes, said = column[known] == 1, score[known] >= cut
-        precision, recall, f1, _ = precision_recall_fscore_support(yes, said, average="binary", zero_division=0)
+        precision, recall, f1, _ = _score(yes, said, average="binary")
         per_label[name] = {"n": int(known.sum()), "rate": float(yes.mean()), "accuracy": float(np.mean(yes == said))}
         per_label[name] |= {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
         per_label[name] |= measure_ranking(yes, score[known])

@@ -7,43 +7,24 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from polyhead.errors import PolyheadError, shorten
+from polyhead.errors import PolyheadError
 from polyhead.fields import DottedPath
-from polyhead.tasks import certainty, label_loss, yes_no
-from polyhead.tasks.answers import Answer, describe_probability
-from polyhead.tasks.fitted import (
-    CalibratedOn,
-    Counts,
-    Fitted,
-    LabelList,
-    Temperature,
-    UnsureBelow,
-    check_among,
-    check_thresholds,
-)
-from polyhead.tasks.label_sets import (
-    NONE,
-    check_plain,
-    count_labels,
-    encode_labels,
-    read_flags,
-    rename_labels,
-    write_labels,
-)
-from polyhead.tasks.label_text import check_label, fraction_of_rows, natural_key
+from polyhead.tasks import label_sets, yes_no
+from polyhead.tasks.answers import describe_probability
+from polyhead.tasks.fitted import Counts, LabelList, check_among, check_thresholds, located
+from polyhead.tasks.label_loss import weigh_labels
+from polyhead.tasks.label_task import UNCALIBRATED, USED_WITH, FittedLabels, LabelTask
+from polyhead.tasks.label_text import TextList, fraction_of_rows, natural_key
 from polyhead.tasks.metrics import Array, Labels, Numbers, measure_labels
 from polyhead.tasks.published import Published
 from polyhead.tasks.rare_labels import MinCount, Rare, RareLabels
-from polyhead.tasks.task import Task
-
-USED_WITH = label_loss.USED_WITH | dict.fromkeys(("focusing_yes", "focusing_no", "margin"), ("loss", "asymmetric"))
 
 
 @dataclass(frozen=True, slots=True)
-class MultiLabelAnswer(Answer):
+class MultiLabelAnswer:
     """Any number of labels.
 
     Attributes:
@@ -60,7 +41,7 @@ class MultiLabelAnswer(Answer):
 
     @property
     def label(self) -> str:
-        return "|".join(self.answer) or NONE
+        return "|".join(self.answer) or label_sets.NONE
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -72,12 +53,8 @@ class MultiLabelAnswer(Answer):
         return max(self.answer or self.probabilities, key=lambda label: self.probabilities[label])
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "answer": list(self.answer),
-            "probability": self.probability,
-            "unsure": self.unsure,
-            "probabilities": dict(self.probabilities),
-        }
+        found = {"answer": list(self.answer), "probability": self.probability, "unsure": self.unsure}
+        return found | {"probabilities": dict(self.probabilities)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -88,97 +65,92 @@ class MultiLabelAnswer(Answer):
         return found | {f"probabilities.{label}": number for label, number in self.probabilities.items()}
 
     def differences(self, label: str) -> list[tuple[str, float]]:
-        words = label.split("|")
-        return [
-            (name, probability)
-            for name, probability in self.probabilities.items()
-            if f"?{name}" not in words and (name in self.answer) != (name in words)
-        ]
+        wrong = label_sets.differences(label, self.answer, self.probabilities)
+        return [(name, self.probabilities[name]) for name in wrong]
 
     def __str__(self) -> str:
-        return describe_probability(", ".join(self.answer) or NONE, self.probability, self.unsure)
+        return describe_probability(", ".join(self.answer) or label_sets.NONE, self.probability, self.unsure)
 
 
-class FittedMultiLabel(Fitted):
+class FittedMultiLabel(FittedLabels):
     """What training and validation found.
 
     Attributes:
         labels: what the outputs stand for, in order.
-        counts: training rows in which each label is yes.
-        known: training rows in which each label is known, yes or no.
+        known: training rows in which each label is known, yes or no; `counts`, in which it is yes.
         rare_counts: training rows of each rare label.
         thresholds: from which calibrated probability on each label is a yes; one half if absent.
     """
 
     labels: LabelList
-    counts: Counts = Field({})
-    known: Counts = Field({})
-    rare_counts: Counts = Field({})
-    calibrated_on: CalibratedOn = 0
-    temperature: Temperature = 1.0
-    unsure_below: UnsureBelow = 0.0
-    thresholds: dict[str, float] = Field({})
+    known: Counts = Field(default={})
+    rare_counts: Counts = Field(default={})
+    thresholds: dict[str, float] = Field(default={})
 
-    @field_validator("counts", "known")
-    @classmethod
-    def _of_its_labels(cls, counts: dict[str, int], info: ValidationInfo) -> dict[str, int]:
-        check_among(counts, info.data.get("labels", counts))
-        return counts
-
-    @field_validator("thresholds")
-    @classmethod
-    def _for_its_labels(cls, thresholds: dict[str, float], info: ValidationInfo) -> dict[str, float]:
-        check_thresholds(thresholds, info.data.get("labels", thresholds))
-        return thresholds
+    @model_validator(mode="after")
+    def _of_its_labels(self) -> Self:
+        for key, counts in (("counts", self.counts), ("known", self.known)):
+            with located(key):
+                check_among(counts, self.labels)
+        with located("thresholds"):
+            check_thresholds(self.thresholds, self.labels)
+        return self
 
 
-class MultiLabel(Task):
+class MultiLabel(LabelTask, frozen=True):
     """Any number of labels at once, each yes or no.
 
     A label text is `a|b` (yes to both, no to the others), `none`, or blank; `a|?c` leaves c alone unknown.
     """
 
-    ANSWER: ClassVar[type[Answer]] = MultiLabelAnswer
-    UNCALIBRATED: ClassVar[Mapping[str, Any]] = {**certainty.UNCALIBRATED, "thresholds": {}}
+    USED_WITH: ClassVar[Mapping[str, tuple[str, str]]] = USED_WITH | dict.fromkeys(
+        ("focusing_yes", "focusing_no", "margin"), ("loss", "asymmetric")
+    )
+    UNCALIBRATED: ClassVar[Mapping[str, Any]] = {**UNCALIBRATED, "thresholds": {}}
     several: ClassVar[bool] = True
 
     kind: Literal["multilabel"] = "multilabel"
-    calibration: certainty.Calibration = "temperature"
-    answer_accuracy: certainty.AnswerAccuracy = None
     threshold: yes_no.Threshold = "half"
     loss: Literal["cross_entropy", "focal", "asymmetric", "cosine"] | DottedPath = Field(
-        "cross_entropy",
+        default="cross_entropy",
         description="`cross_entropy` of each label; `focal`, times (1 - probability)^focusing (Lin et al. 2017); "
         "`asymmetric`, focal with an exponent for yes and another for no, and nothing for a no whose probability of "
         "yes is below `margin` (Ridnik et al. 2021); `cosine`, 1 less the cosine similarity between a row's known "
         "labels and their probabilities, which learns as cosine proximity (its negative) does; or a function of your "
         "own, `package.module:function`: see [own parts](own_parts.md).",
     )
-    focusing: label_loss.Focusing = 2.0
-    focusing_yes: float = Field(0.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is yes.")
-    focusing_no: float = Field(4.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is no.")
-    margin: float = Field(
-        0.05, ge=0, lt=1, description="With `loss: asymmetric`, what is taken off the probability where a label is no."
+    focusing_yes: float = Field(
+        default=0.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is yes."
     )
-    label_smoothing: label_loss.LabelSmoothing = 0.0
-    class_weight: label_loss.ClassWeight = "none"
-    beta: label_loss.Beta = 0.999
+    focusing_no: float = Field(
+        default=4.0, ge=0, description="With `loss: asymmetric`, the exponent where a label is no."
+    )
+    margin: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="With `loss: asymmetric`, what is taken off the probability where a label is no.",
+    )
     min_count: MinCount = 0
     rare: Rare = "other"
-    labels: list[str] = Field([], description="The labels, in order; those of the training split, sorted, if absent.")
-    separator: str = Field("|", min_length=1, description="What stands between the labels of one cell.")
-    from_columns: list[str] = Field(
-        [], description="Columns that hold one label each, named after it, as 1/0, 1/-1 or yes/no; instead of `column`."
+    labels: TextList = Field(
+        default=[], description="The labels, in order; those of the training split, sorted, if absent."
     )
-    published: Published | None = Field(None, description="Published figures, to stand beside those of the model.")
+    separator: str = Field(default="|", min_length=1, description="What stands between the labels of one cell.")
+    from_columns: TextList = Field(
+        default=[],
+        description="Columns that hold one label each, named after it, as 1/0, 1/-1 or yes/no; instead of `column`.",
+    )
+    published: Published | None = Field(
+        default=None, description="Published figures, to stand beside those of the model."
+    )
     fitted: SkipJsonSchema[FittedMultiLabel | None] = None
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        label_loss.check_effect(self, USED_WITH, type(self).model_fields)
         self._rare_labels.check()
         for label in self.names:
-            check_plain(label)
+            label_sets.check_label(label)
         if self.class_weight != "none" and self.loss == "cosine":
             raise ValueError("class_weight has no effect with `loss: cosine`, which sees a row as a whole; take it out")
         if not self.fitted and self.labels and self.from_columns and set(self.labels) != set(self.from_columns):
@@ -190,12 +162,16 @@ class MultiLabel(Task):
         return self.fitted or FittedMultiLabel.model_construct(labels=self.labels or self.from_columns)
 
     @property
-    def counts(self) -> dict[str, int]:
-        return self.state.counts
+    def answer_type(self) -> type[MultiLabelAnswer]:
+        return MultiLabelAnswer
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.state.labels)
+
+    @property
+    def declared_labels(self) -> dict[str, list[str]]:
+        return {"labels": self.labels, "from_columns": self.from_columns}
 
     @property
     def width(self) -> int:
@@ -206,12 +182,12 @@ class MultiLabel(Task):
         return ""
 
     @property
-    def needs_validation(self) -> tuple[str, ...]:
-        return certainty.keys_for_validation(self.answer_accuracy, self.threshold)
-
-    @property
     def published_labels(self) -> tuple[str, ...]:
         return tuple(self.published.accuracy) if self.published else ()
+
+    @property
+    def _thresholds(self) -> Array:
+        return yes_no.list_thresholds(self.names, self.state.thresholds)
 
     @property
     def _rare_labels(self) -> RareLabels:
@@ -220,64 +196,54 @@ class MultiLabel(Task):
     def columns(self, name: str) -> list[str]:
         return self.from_columns or [self.column or name]
 
+    @property
+    def cell_separator(self) -> str:
+        return self.separator
+
     def complete_from_source(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """Its columns: those of the labels that it declares, or all."""
         return {} if self.column or self.from_columns else {"from_columns": self.labels or list(texts)}
 
     def recognize(self, texts: Mapping[str, int]) -> tuple[float, dict[str, Any]]:
         """See `Task.recognize`: a row is read where each of its words is one of the labels."""
-
-        def is_readable(text: str) -> bool:
-            words = [] if text == NONE else [word.strip().lstrip("?") for word in text.split(self.separator)]
-            return all(self.values.get(word, word) in self.names for word in words)
-
-        return fraction_of_rows(texts, set(filter(is_readable, texts))), {"from_columns": []}
+        words = {text: [word.lstrip("?") for word in label_sets.split(text, self.separator)] for text in texts}
+        readable = {text for text in texts if all(self.values.get(word, word) in self.names for word in words[text])}
+        return fraction_of_rows(texts, readable), {"from_columns": []}
 
     def read(self, *cells: str) -> str:
         if self.from_columns:
-            states = read_flags(cells, self.from_columns, self.blank)
+            states = label_sets.read_flags(cells, self.from_columns, self.blank)
             unknown = len(states) == len(self.from_columns) and not any(states.values())
-            return "" if unknown else write_labels(states, self.names)
+            return "" if unknown else label_sets.write(states, self.names)
         text = cells[0].strip()
         if text in ("", *self.blank):
             return ""
-        states = {}
-        for word in [] if text == NONE else [word.strip() for word in text.split(self.separator) if word.strip()]:
-            name = word.lstrip("?")
-            label = check_label(self.values.get(name, name), self.names)
-            if "|" in label or label == NONE:
-                raise ValueError(f"a label may not hold `|` or be `none`; got {shorten(label, 60)!r}")
-            states[label] = not word.startswith("?")
-        return write_labels(states, self.names)
+        return label_sets.write(label_sets.read(text, self.separator, self.values, self.names), self.names)
 
     def _fit(self, name: str, known: Labels) -> FittedMultiLabel:
-        found = {word.lstrip("?") for text in known for word in text.split("|")} - {NONE}
+        found = {word.lstrip("?") for text in known for word in text.split("|")} - {label_sets.NONE}
         labels = list(self.names) or sorted(found, key=natural_key)
         if not labels:
             raise PolyheadError(f"tasks.{name}: no row of the training split has any label but none; declare `labels`")
-        counts, _ = count_labels(labels, encode_labels(known, labels))
+        counts, _ = label_sets.count(labels, label_sets.encode(known, labels))
         kept, rare = self._rare_labels.set_aside(name, counts, fewest=1)
-        counts, rows = count_labels(kept, encode_labels(self._rename(known, kept), kept))
+        counts, rows = label_sets.count(kept, label_sets.encode(self._rename(known, kept), kept))
         return FittedMultiLabel(labels=kept, counts=counts, known=rows, rare_counts=rare)
 
     def class_weights(self) -> Array:
         """How much each label counts in the loss (2, labels): where it is no, and where it is yes."""
         known, counts = self.state.known, self.counts
         rows = [(known[name] - counts[name], counts[name]) for name in self.names]
-        return np.array([label_loss.weigh_labels(pair, self.class_weight, self.beta) for pair in rows]).T
-
-    def calibrate(self, labels: Labels, outputs: Array) -> Self:
-        return certainty.calibrate(self, labels, outputs)
-
-    def uncalibrated(self) -> Self:
-        return self.refitted(**self.UNCALIBRATED)
+        return np.array([weigh_labels(pair, self.class_weight, self.beta) for pair in rows]).T
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
-        """See `ProbabilityTask.alternatives`: no and yes of each known label."""
         return yes_no.known_alternatives(self.encode(labels), outputs)
 
+    @property
+    def chosen_thresholds(self) -> tuple[str, ...]:
+        return () if self.threshold == "half" else ("threshold",)
+
     def choose_thresholds(self, labels: Labels, outputs: Array) -> Self:
-        """See `ProbabilityTask.choose_thresholds`."""
         if self.threshold == "half":
             return self
         found = yes_no.choose_thresholds(self.names, self.encode(labels), self.probabilities(outputs))
@@ -288,11 +254,11 @@ class MultiLabel(Task):
 
     def _rename(self, labels: Labels, kept: Labels) -> list[str]:
         own, merges = set(kept), self._rare_labels.merges
-        return self._rare_labels.rename(labels, own, lambda text: rename_labels(text, own, merges))
+        return self._rare_labels.rename(labels, own, lambda text: label_sets.rename(text, own, merges))
 
     def encode(self, labels: Labels) -> NDArray[np.float32]:
         """Targets (n, labels): 1 yes, 0 no, NaN unknown."""
-        return encode_labels(self.regroup(labels), self.names)
+        return label_sets.encode(self.regroup(labels), self.names)
 
     def strata(self, labels: Labels) -> NDArray[np.float32]:
         """The yes and no of each label."""
@@ -309,7 +275,7 @@ class MultiLabel(Task):
     def decode(self, outputs: Array) -> list[MultiLabelAnswer]:
         """Every label from its threshold on; the answer's own probability is that of its least certain label."""
         yes, names, below = self.probabilities(outputs), self.names, self.state.unsure_below
-        said, sure = self._say(yes)
+        said, sure = yes_no.say(yes, self._thresholds)
         rows = zip(said.tolist(), sure.min(axis=1).tolist(), yes.tolist(), strict=True)
         return [
             MultiLabelAnswer(
@@ -321,15 +287,6 @@ class MultiLabel(Task):
             for answered, least, numbers in rows
         ]
 
-    def _say(self, yes: Array) -> tuple[NDArray[np.bool_], Array]:
-        """To which labels the probabilities (n, labels) say yes, and the probability of what is said."""
-        said = yes >= self._thresholds
-        return said, np.where(said, yes, 1 - yes)
-
-    @property
-    def _thresholds(self) -> Array:
-        return yes_no.list_thresholds(self.names, self.state.thresholds)
-
     def evidence(self, outputs: Array, label: str | None) -> Array:
         return yes_no.yes_log_odds(self.probabilities(outputs)[:, self.names.index(label or "")], True)
 
@@ -338,12 +295,9 @@ class MultiLabel(Task):
 
     def decisions(self, labels: Labels, outputs: Array) -> tuple[Array, Array]:
         """A decision a label."""
-        said, sure = self._say(self.probabilities(outputs))
+        said, sure = yes_no.say(self.probabilities(outputs), self._thresholds)
         truth = self.encode(labels)
         return sure, np.where(np.isnan(truth), np.nan, (truth == 1) == said)
-
-    def mistakes(self, labels: Labels, outputs: Array) -> Array:
-        return certainty.size_mistakes(*self.decisions(labels, outputs))
 
     def baseline_outputs(self) -> Array:
         """1 for a label that is yes in half or more of the rows where it is known, else 0."""
@@ -351,8 +305,8 @@ class MultiLabel(Task):
         return np.array([float(2 * counts.get(name, 0) >= known.get(name, 0)) for name in self.names])
 
     def distribution(self, labels: Labels) -> dict[str, int]:
-        texts = [text for text in self.regroup(labels) if text]
-        found = Counter(word for text in texts for word in text.split("|") if not word.startswith("?"))
+        words = "|".join(self.regroup(labels)).split("|")
+        found = Counter(word for word in words if word and not word.startswith("?"))
         return {name: found[name] for name in (self.names or sorted(found)) if found[name]}
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
@@ -360,6 +314,3 @@ class MultiLabel(Task):
         found = measure_labels(self.encode(labels), self.probabilities(outputs), self.names, self._thresholds)
         published = self.published.place_beside(found["per_label"]) if self.published else {}
         return found | self._rare_labels.describe(self.state.rare_counts) | published
-
-    def _measure_certainty(self, labels: Labels, outputs: Array) -> Numbers:
-        return certainty.measure_certainty(self, labels, outputs)

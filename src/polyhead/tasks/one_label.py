@@ -3,67 +3,32 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
-from polyhead.tasks import calibration, certainty, label_loss, metrics
+from polyhead.tasks import metrics
 from polyhead.tasks.answers import LabelAnswer, answer_labels
-from polyhead.tasks.fitted import CalibratedOn, Counts, Fitted, Temperature, UnsureBelow
+from polyhead.tasks.calibration import log_odds
+from polyhead.tasks.label_loss import EntropyLoss, weigh_labels
+from polyhead.tasks.label_task import LabelTask
 from polyhead.tasks.label_text import check_label, match_labels, read_cell, values_from_column
 from polyhead.tasks.metrics import Array, Labels, Numbers
-from polyhead.tasks.task import Task
 
 
-class FittedOneLabel(Fitted):
-    """What training (`counts`) and validation found of such a task."""
-
-    counts: Counts = Field({})
-    calibrated_on: CalibratedOn = 0
-    temperature: Temperature = 1.0
-    unsure_below: UnsureBelow = 0.0
-
-
-class OneLabel(Task, ABC):
+class OneLabel(LabelTask, ABC, frozen=True):
     """A task whose answer is one label of several."""
 
-    ANSWER: ClassVar[type[LabelAnswer]]
-    UNCALIBRATED: ClassVar[Mapping[str, Any]] = certainty.UNCALIBRATED
-
-    calibration: certainty.Calibration = "temperature"
-    answer_accuracy: certainty.AnswerAccuracy = None
-    loss: label_loss.EntropyLoss = "cross_entropy"
-    focusing: label_loss.Focusing = 2.0
-    label_smoothing: label_loss.LabelSmoothing = 0.0
-    class_weight: label_loss.ClassWeight = "none"
-    beta: label_loss.Beta = 0.999
-
-    @model_validator(mode="after")
-    def _every_key_has_an_effect(self) -> Self:
-        label_loss.check_effect(self, label_loss.USED_WITH, type(self).model_fields)
-        return self
+    loss: EntropyLoss = "cross_entropy"
 
     @property
     @abstractmethod
-    def state(self) -> FittedOneLabel: ...
+    def answer_type(self) -> type[LabelAnswer]: ...
 
     @abstractmethod
     def choose(self, outputs: Array) -> NDArray[np.intp]:
         """The index among `names` of each answer (n,)."""
-
-    @abstractmethod
-    def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
-        """See `ProbabilityTask.alternatives`."""
-
-    @abstractmethod
-    def choose_thresholds(self, labels: Labels, outputs: Array) -> Self:
-        """See `ProbabilityTask.choose_thresholds`."""
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return self.state.counts
 
     @property
     def published_labels(self) -> tuple[str, ...]:
@@ -71,6 +36,10 @@ class OneLabel(Task, ABC):
 
     def columns(self, name: str) -> list[str]:
         return [self.column or name]
+
+    @property
+    def cell_separator(self) -> str:
+        return "|"
 
     def complete_from_source(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """What the texts of its column mean, where the recipe does not say."""
@@ -88,13 +57,7 @@ class OneLabel(Task, ABC):
 
     def class_weights(self) -> Array:
         """How much each label counts in the loss (labels,), in the order of `names`."""
-        return label_loss.weigh_labels([self.counts.get(name, 0) for name in self.names], self.class_weight, self.beta)
-
-    def calibrate(self, labels: Labels, outputs: Array) -> Self:
-        return certainty.calibrate(self, labels, outputs)
-
-    def uncalibrated(self) -> Self:
-        return self.refitted(**self.UNCALIBRATED)
+        return weigh_labels([self.counts.get(name, 0) for name in self.names], self.class_weight, self.beta)
 
     def encode(self, labels: Labels) -> NDArray[np.float32]:
         """Targets (n, 1): the label's index among `names`; NaN where unknown or never seen in training."""
@@ -106,7 +69,7 @@ class OneLabel(Task, ABC):
 
     def decode(self, outputs: Array) -> list[LabelAnswer]:
         chosen, below = self.choose(outputs), self.state.unsure_below
-        return answer_labels(self.ANSWER, self.names, self.probabilities(outputs), chosen, below)
+        return answer_labels(self.answer_type, self.names, self.probabilities(outputs), chosen, below)
 
     def decisions(self, labels: Labels, outputs: Array) -> tuple[Array, Array]:
         """One for each image: its answer."""
@@ -116,18 +79,12 @@ class OneLabel(Task, ABC):
         sure = np.take_along_axis(self.probabilities(outputs), chosen[:, np.newaxis], axis=1).astype(float)
         return sure, right[:, np.newaxis]
 
-    def mistakes(self, labels: Labels, outputs: Array) -> Array:
-        return certainty.size_mistakes(*self.decisions(labels, outputs))
-
     def show_label(self, label: str) -> str:
         return label
 
     def distribution(self, labels: Labels) -> dict[str, int]:
         found = Counter(label for label in self.regroup(labels) if label)
         return {name: found[name] for name in (*self.names, *sorted(set(found) - set(self.names))) if found[name]}
-
-    def _measure_certainty(self, labels: Labels, outputs: Array) -> Numbers:
-        return certainty.measure_certainty(self, labels, outputs)
 
     def _measure_classes(self, labels: Labels, outputs: Array) -> Numbers:
         """See `metrics.measure_classes`."""
@@ -156,4 +113,4 @@ class OneLabel(Task, ABC):
         """The log-odds (n,) of a label whose probability is one of several."""
         probabilities, index = self.probabilities(outputs), self.names.index(label or "")
         rest = np.delete(probabilities, index, axis=1).sum(axis=1)
-        return calibration.log_odds(probabilities[:, index], rest)
+        return log_odds(probabilities[:, index], rest)

@@ -1,6 +1,6 @@
 """One level of several that stand in an order."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,11 @@ from pydantic.json_schema import SkipJsonSchema
 from polyhead.errors import PolyheadError, list_words
 from polyhead.tasks.answers import LabelAnswer
 from polyhead.tasks.calibration import temper
-from polyhead.tasks.certainty import keys_for_validation
 from polyhead.tasks.fitted import LabelList
-from polyhead.tasks.label_text import natural_key
+from polyhead.tasks.label_task import FittedLabels
+from polyhead.tasks.label_text import TextList, natural_key
 from polyhead.tasks.metrics import Array, Labels, Numbers
-from polyhead.tasks.one_label import FittedOneLabel, OneLabel
+from polyhead.tasks.one_label import OneLabel
 
 
 class OrdinalAnswer(LabelAnswer):
@@ -29,19 +29,19 @@ def _check_levels(levels: list[str]) -> list[str]:
     return levels
 
 
-class FittedOrdinal(FittedOneLabel):
+class FittedOrdinal(FittedLabels):
     """What training found: the levels, lowest first."""
 
     levels: Annotated[LabelList, AfterValidator(_check_levels)]
 
 
-class Ordinal(OneLabel):
+class Ordinal(OneLabel, frozen=True):
     """One level of several that stand in an order."""
 
-    ANSWER: ClassVar[type[LabelAnswer]] = OrdinalAnswer
-
     kind: Literal["ordinal"] = "ordinal"
-    levels: list[str] = Field([], description="The levels, lowest first; those found, ascending, if they are numbers.")
+    levels: TextList = Field(
+        default=[], description="The levels, lowest first; those found, ascending, if they are numbers."
+    )
     fitted: SkipJsonSchema[FittedOrdinal | None] = None
 
     @property
@@ -50,8 +50,16 @@ class Ordinal(OneLabel):
         return self.fitted or FittedOrdinal.model_construct(levels=declared)
 
     @property
+    def answer_type(self) -> type[OrdinalAnswer]:
+        return OrdinalAnswer
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.state.levels)
+
+    @property
+    def declared_labels(self) -> dict[str, list[str]]:
+        return {"levels": self.levels}
 
     @property
     def width(self) -> int:
@@ -60,10 +68,6 @@ class Ordinal(OneLabel):
     @property
     def error_unit(self) -> str:
         return "levels"
-
-    @property
-    def needs_validation(self) -> tuple[str, ...]:
-        return keys_for_validation(self.answer_accuracy)
 
     def _fit(self, name: str, known: Labels) -> FittedOrdinal:
         found = sorted(set(known), key=natural_key)
@@ -91,6 +95,10 @@ class Ordinal(OneLabel):
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return self._known_rows(labels, outputs)
+
+    @property
+    def chosen_thresholds(self) -> tuple[str, ...]:
+        return ()
 
     def choose_thresholds(self, labels: Labels, outputs: Array) -> Self:
         return self

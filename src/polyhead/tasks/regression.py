@@ -16,7 +16,6 @@ from pydantic.json_schema import SkipJsonSchema
 from polyhead.errors import PolyheadError, list_words, shorten
 from polyhead.fields import DottedPath
 from polyhead.tasks import metrics
-from polyhead.tasks.answers import Answer
 from polyhead.tasks.fitted import Counts, Fitted
 from polyhead.tasks.label_text import fraction_of_rows, read_cell, values_from_column
 from polyhead.tasks.metrics import Array, Labels, Numbers
@@ -28,7 +27,7 @@ Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 @dataclass(frozen=True, slots=True)
-class RegressionAnswer(Answer):
+class RegressionAnswer:
     """A number, without a probability.
 
     Attributes:
@@ -86,35 +85,38 @@ def _check_edges(edges: list[float]) -> list[float]:
 class FittedRegression(Fitted):
     """What training found: label = network output x factor + offset; the median; the edges between ranges."""
 
-    counts: Counts = Field({})
+    counts: Counts = Field(default={})
     factor: Annotated[float, AfterValidator(_check_factor)] = 1.0
     offset: float = 0.0
     median: float = 0.0
-    edges: Annotated[list[float], AfterValidator(_check_edges)] = Field([])
+    edges: Annotated[list[float], AfterValidator(_check_edges)] = Field(default=[])
 
 
-class Regression(Task):
+class Regression(Task, frozen=True):
     """A number. It comes without a probability, and so is never unsure."""
 
-    ANSWER: ClassVar[type[Answer]] = RegressionAnswer
     numeric: ClassVar[bool] = True
 
     kind: Literal["regression"] = "regression"
-    unit: str = Field("", description="The unit that answers and errors are given in, such as `years`.")
+    unit: str = Field(default="", description="The unit that answers and errors are given in, such as `years`.")
     scale: Literal["standard", "max", "none"] = Field(
-        "standard",
+        default="standard",
         description="What the network learns: the label less its mean, over its standard deviation; the label over its "
         "maximum; or the label itself. Mean, deviation and maximum are the training split's.",
     )
     loss: Literal["mse", "mae", "huber"] | DottedPath = Field(
-        "mse",
+        default="mse",
         description="The loss, over the scaled label; or a function of your own, `package.module:function`: see "
         "[own parts](own_parts.md).",
     )
-    minimum: Number | None = Field(None, description="A label below it is no label; an answer is never below it.")
-    maximum: Number | None = Field(None, description="A label above it is no label; an answer is never above it.")
+    minimum: Number | None = Field(
+        default=None, description="A label below it is no label; an answer is never below it."
+    )
+    maximum: Number | None = Field(
+        default=None, description="A label above it is no label; an answer is never above it."
+    )
     ranges: list[Number] = Field(
-        [],
+        default=[],
         max_length=1000,
         description="Edges between the ranges to report apart, such as [10, 20, 40]; quintiles if absent.",
     )
@@ -139,8 +141,16 @@ class Regression(Task):
         return self.state.counts
 
     @property
+    def answer_type(self) -> type[RegressionAnswer]:
+        return RegressionAnswer
+
+    @property
     def names(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def declared_labels(self) -> dict[str, list[str]]:
+        return {}
 
     @property
     def width(self) -> int:
@@ -160,6 +170,10 @@ class Regression(Task):
 
     def columns(self, name: str) -> list[str]:
         return [self.column or name]
+
+    @property
+    def cell_separator(self) -> str:
+        return "|"
 
     def complete_from_source(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """What the texts of its column mean, where the recipe does not say: the numbers that they are."""

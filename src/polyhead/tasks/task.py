@@ -6,52 +6,38 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError
 from polyhead.tasks.answers import Answer
 from polyhead.tasks.fitted import Fitted
-from polyhead.tasks.label_text import keys_as_text, number_as_text
+from polyhead.tasks.label_text import TextList, TextValues
 from polyhead.tasks.metrics import Array, Labels, Numbers
 
 
-class Task(BaseModel, ABC):
+class Task(BaseModel, ABC, extra="forbid", frozen=True, allow_inf_nan=False):
     """One question that an image answers: what the recipe says of it and, in `fitted`, what training found.
 
     A label is text, "" where it is unknown. Targets are float32, NaN where unknown. Outputs (n, width) are the model's.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    ANSWER: ClassVar[type[Answer]]  # what it answers
     HEAD: ClassVar[str] = ""  # `package.module:Head` of a kind of another package: what learns it
     numeric: ClassVar[bool] = False  # whether its answers are numbers, which have no probability
     several: ClassVar[bool] = False  # whether an answer is any number of labels at once
 
     column: str | None = Field(
-        None, description="The source's column or pattern field to read; the task's name if absent."
+        default=None, description="The source's column or pattern field to read; the task's name if absent."
     )
-    values: dict[str, str] = Field(
-        {}, description="What the source's text means, such as `{0: male, 1: female}`; any other text is no label."
+    values: TextValues = Field(
+        default={},
+        description="What the source's text means, such as `{0: male, 1: female}`; any other text is no label.",
     )
-    blank: list[str] = Field([], description="Texts that mean unknown, besides an empty one.")
-    loss_weight: float = Field(1.0, ge=0, description="The weight of this task's loss in the total.")
+    blank: TextList = Field(default=[], description="Texts that mean unknown, besides an empty one.")
+    loss_weight: float = Field(default=1.0, ge=0, description="The weight of this task's loss in the total.")
     kind: str
     loss: str
-    fitted: SkipJsonSchema[Fitted | None] = Field(None, description="What training and validation found.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keys_as_text(cls, given: Any) -> Any:
-        """YAML reads `0: male` with a number for a key, and a class called 12 as a number."""
-        if isinstance(given, dict):
-            for name in ("classes", "labels", "levels", "blank"):
-                if isinstance(given.get(name), list):
-                    given = given | {name: [number_as_text(value) for value in given[name]]}
-            if isinstance(given.get("values"), dict):
-                values = {key: number_as_text(value) for key, value in given["values"].items()}
-                given = given | {"values": keys_as_text(values)}
-        return given
+    fitted: SkipJsonSchema[Fitted | None] = Field(default=None, description="What training and validation found.")
 
     # --- What is known of it
 
@@ -67,8 +53,18 @@ class Task(BaseModel, ABC):
 
     @property
     @abstractmethod
+    def answer_type(self) -> type[Answer]:
+        """What it answers."""
+
+    @property
+    @abstractmethod
     def names(self) -> tuple[str, ...]:
         """The labels it can answer, in the order of its outputs; empty for a number."""
+
+    @property
+    @abstractmethod
+    def declared_labels(self) -> dict[str, list[str]]:
+        """The lists of labels that the recipe declares, by key."""
 
     @property
     @abstractmethod
@@ -105,6 +101,11 @@ class Task(BaseModel, ABC):
     @abstractmethod
     def columns(self, name: str) -> list[str]:
         """The source's columns that `read` wants, for the task called `name`."""
+
+    @property
+    @abstractmethod
+    def cell_separator(self) -> str:
+        """What stands between several labels in one cell."""
 
     @abstractmethod
     def complete_from_source(self, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -31,6 +31,16 @@ def list_thresholds(names: Sequence[str], thresholds: Mapping[str, float]) -> Ar
     return np.array([thresholds.get(name, 0.5) for name in names])
 
 
+def say(yes: Array, thresholds: Array) -> tuple[NDArray[np.bool_], Array]:
+    """To which of k labels the probabilities of yes (n, k) say yes, and the probability of what is said; (n, k) both.
+
+    Args:
+        thresholds: (k,) from which probability on each is a yes.
+    """
+    said = yes >= thresholds
+    return said, np.where(said, yes, 1 - yes)
+
+
 def choose_thresholds(names: Sequence[str], targets: Array, yes: Array) -> dict[str, float]:
     """For each of k labels the threshold of the best F1, where a row of it is known.
 

@@ -75,7 +75,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         self.own = OneTraining(list(context.callbacks), model=model)
         self.advance: Callable[[int], None] = lambda done: None
         self.restored = False
-        self.averages = keras.callbacks.SwapEMAWeights() if recipe.training.ema else None
+        self.averages = keras.callbacks.SwapEMAWeights() if recipe.training.ema_momentum else None
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """What `fit` calls: what puts averaged weights in place, where there are any; this one; the user's own.

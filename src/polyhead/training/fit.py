@@ -125,7 +125,7 @@ def _list_stages(recipe: Recipe) -> list[tuple[Stage, int, int]]:
 
 def _compile(model: MultiTaskModel, recipe: Recipe, stage: Stage, steps: int) -> None:
     """Give the model an optimiser of the stage's own."""
-    averages = {"use_ema": True, "ema_momentum": recipe.training.ema} if recipe.training.ema else {}
+    averages = {"use_ema": True, "ema_momentum": recipe.training.ema_momentum} if recipe.training.ema_momentum else {}
     optimizer = OPTIMIZERS[recipe.training.optimizer](learning_rate=_schedule(stage, steps), **averages)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer)

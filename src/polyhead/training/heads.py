@@ -109,7 +109,9 @@ class BinaryHead(Head):
 
     task: Binary | MultiLabel
 
-    output = "sigmoid"
+    @property
+    def output(self) -> str:
+        return "sigmoid"
 
     @property
     def units(self) -> int:
@@ -140,8 +142,13 @@ class RegressionHead(Head):
 
     task: Regression
 
-    output = "linear"
-    units = 1
+    @property
+    def output(self) -> str:
+        return "linear"
+
+    @property
+    def units(self) -> int:
+        return 1
 
     def activate(self, logits: Tensor) -> Tensor:
         numbers = logits * self.task.state.factor + self.task.state.offset
@@ -173,21 +180,27 @@ class OrdinalHead(Head):
 
     task: Ordinal
 
-    output = "CORN"
+    @property
+    def output(self) -> str:
+        return "CORN"
 
     @property
     def units(self) -> int:
         return self.task.width - 1
 
+    def passed(self, logits: Tensor) -> Tensor:
+        """The probability of each level but the highest to be passed (n, units)."""
+        # It is the product of the conditional probabilities up to the level; as a sum of logarithms it stays exact.
+        return ops.exp(ops.cumsum(ops.log_sigmoid(logits), axis=1))
+
     def activate(self, logits: Tensor) -> Tensor:
-        # P(above k) is the product of the conditional probabilities up to k; as a sum of logarithms it stays exact.
-        above = ops.exp(ops.cumsum(ops.log_sigmoid(logits), axis=1))
+        above = self.passed(logits)
         one = ops.ones_like(above[:, :1])
         return ops.concatenate([one, above], axis=1) - ops.concatenate([above, ops.zeros_like(one)], axis=1)
 
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
         ranks, known = _known(targets)
-        levels = ops.arange(self.units, dtype="float32")[None, :]
+        levels = ops.reshape(ops.arange(self.units, dtype="float32"), (1, -1))
         reached = _as_numbers(ranks >= levels) * known  # a level that was never reached teaches nothing of passing it
         return self.values(yes_no_loss, _as_numbers(ranks > levels), logits), reached
 
@@ -196,10 +209,9 @@ class OrdinalHead(Head):
 
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         ranks, known = _known(targets)
-        above = ops.exp(ops.cumsum(ops.log_sigmoid(logits), axis=1))
-        answers = ops.sum(_as_numbers(above > 0.5), axis=1, keepdims=True)
+        answers = ops.sum(_as_numbers(self.passed(logits) > 0.5), axis=1, keepdims=True)
         errors = ops.abs(answers - ranks)
-        return {"accuracy": (_as_numbers(errors < 0.5), known), "mae": (errors, known)}
+        return {"accuracy": (_as_numbers(ops.less(errors, 0.5)), known), "mae": (errors, known)}
 
 
 HEADS: dict[str, type[Head]] = {

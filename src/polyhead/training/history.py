@@ -93,7 +93,7 @@ def explain_divergence(recipe: Recipe, tasks: Sequence[str], place: tuple[int, i
     tries = [f"a lower learning rate ({_rate(recipe, place[0])})"]
     tries += [f"a lower tasks.{name}.loss_weight" for name in tasks if recipe.tasks[name].loss_weight > 1]
     checks = [f"the labels of {names}"] if some else []
-    checks += [f"the numbers in {recipe.data.weight} (data.weight)"] if recipe.data.weight else []
+    checks += [f"the numbers in {recipe.data.sample_weight} (data.sample_weight)"] if recipe.data.sample_weight else []
     advice = " or ".join(tries) + (f", and check {' and '.join(checks)}" if checks else "")
     return Divergence(f"training diverged in epoch {place[0]}, step {place[1]}: {spoilt} not finite", advice, kept)
 

@@ -43,7 +43,7 @@ class MultiTaskModel(keras.Model):
         if self.augment is not None and recipe.training.augment.layers:
             check_own_layers(self.augment, recipe.image.size)
         weights = {name: head.task.loss_weight for name, head in self.heads.items()}
-        self.balance = BALANCES[recipe.training.balance](weights)
+        self.balance = BALANCES[recipe.training.task_weighting](weights)
         self.means = {
             name: {key: metrics.Mean(name=key) for key in ("loss", *self._scores_of(name))} for name in self.heads
         }

@@ -128,7 +128,7 @@ def _add_backbone(
 
 def _add_stack(x: Tensor, stack: Stack, momentum: float) -> list[Section]:
     ends = [x]
-    if stack.view == "gray":
+    if stack.color_mode == "grayscale":
         ends.append(ops.image.rgb_to_grayscale(x))
     for block in stack.blocks:
         ends.append(_add_block(ends[-1], block, momentum))
@@ -139,7 +139,7 @@ def _add_stack(x: Tensor, stack: Stack, momentum: float) -> list[Section]:
 
 def _see(pixels: Tensor, given: Backbone) -> Tensor:
     # A backbone takes three channels, whatever they show.
-    return ops.repeat(ops.image.rgb_to_grayscale(pixels), 3, axis=-1) if given.view == "gray" else pixels
+    return ops.repeat(ops.image.rgb_to_grayscale(pixels), 3, axis=-1) if given.color_mode == "grayscale" else pixels
 
 
 def _pool(x: Tensor, given: Backbone) -> Tensor:

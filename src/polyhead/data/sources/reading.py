@@ -87,6 +87,6 @@ def requested_columns(recipe: Recipe) -> dict[str, str]:
     for key in ("column", "group"):
         if named := getattr(recipe.data.split, key):
             requested.setdefault(named, f"data.split.{key}")
-    if recipe.data.weight:
-        requested.setdefault(recipe.data.weight, "data.weight")
+    if recipe.data.sample_weight:
+        requested.setdefault(recipe.data.sample_weight, "data.sample_weight")
     return requested

@@ -50,7 +50,7 @@ def describe_results(part: ResultPart, album: Album) -> Context:
 
 
 def _describe_card(task: Task, name: str, metrics: Numbers) -> Context:
-    card: Context = {"name": name, "rows": _list_metrics(metrics)}
+    card: Context = {"name": name, "rows": _list_metrics(task, metrics)}
     if card["rows"]:
         main = present_metrics(metrics)[0]
         card |= {"main": card["rows"][0], "answer": task.show_label(task.baseline().label)}
@@ -60,16 +60,11 @@ def _describe_card(task: Task, name: str, metrics: Numbers) -> Context:
     return card
 
 
-def _baseline(metrics: Numbers) -> Numbers:
-    """The baseline's metrics, with the task's unit."""
-    return {**metrics.get("baseline", {}), "unit": metrics.get("unit", "levels")}
-
-
-def _list_metrics(metrics: Numbers) -> list[Context]:
+def _list_metrics(task: Task, metrics: Numbers) -> list[Context]:
     """Each metric by its name, beside the baseline's."""
-    baseline = _baseline(metrics)
+    pair = {"value": metrics, "baseline": metrics.get("baseline", {})}
     return [
-        {"name": METRICS[key], "value": show_metric(key, metrics), "baseline": show_metric(key, baseline)}
+        {"name": METRICS[key]} | {word: show_metric(key, found, task.error_unit) for word, found in pair.items()}
         for key in present_metrics(metrics)
     ]
 
@@ -118,12 +113,12 @@ def _describe_combinations(part: ResultPart) -> Context | None:
 def _compare_splits(part: ResultPart, splits: Sequence[str], main: str) -> Context:
     """A row for each metric, the first of a task with its name; a column for each split, and the baseline of `main`."""
     rows = []
-    for name in part.tasks:
+    for name, task in part.tasks.items():
         found = [part.evaluation[split]["tasks"][name] for split in splits]
-        found.append(_baseline(part.evaluation[main]["tasks"][name]))
+        found.append(part.evaluation[main]["tasks"][name].get("baseline", {}))
         keys = dict.fromkeys(key for metrics in found for key in present_metrics(metrics))
         for index, key in enumerate(keys):
-            values = [show_metric(key, metrics) if key in metrics else NOTHING for metrics in found]
+            values = [show_metric(key, metrics, task.error_unit) if key in metrics else NOTHING for metrics in found]
             rows.append(("" if index else name, METRICS[key], values))
     joint = [part.evaluation[split]["joint"]["all_correct"] for split in splits]
     if any(fraction is not None for fraction in joint):
@@ -153,7 +148,7 @@ def _describe_task(task: Task, evaluated: EvaluatedSplit, name: str, metrics: Nu
     shown |= {"name": name, "kind": task.kind, "n": show_count(metrics["n"])}
     if not metrics["n"]:
         return shown
-    shown |= {"rows": _list_metrics(metrics), "answer": task.show_label(task.baseline().label)}
+    shown |= {"rows": _list_metrics(task, metrics), "answer": task.show_label(task.baseline().label)}
     shown |= {"not_in_training": metrics.get("not_in_training", []), "rare": metrics.get("rare")}
     shown["certainty"] = describe_certainty(task, evaluated.rows[name].tolist(), evaluated.outputs[name], metrics)
     thresholds = metrics.get("calibration", {}).get("thresholds") or {}
@@ -166,11 +161,11 @@ def _describe_task(task: Task, evaluated: EvaluatedSplit, name: str, metrics: Nu
     if "per_label" in metrics:
         shown["per_label"] = list_labels(task, metrics)
     if "by_range" in metrics and metrics["mae"] is not None:
-        shown["ranges"] = draw_ranges(metrics["by_range"], metrics["unit"])
+        shown["ranges"] = draw_ranges(metrics["by_range"], task.error_unit)
         known = np.flatnonzero(evaluated.rows[name].to_numpy(object) != "")
         truth = task.encode(evaluated.rows[name].iloc[known].tolist())[:, 0]
         answers = evaluated.outputs[name][known, 0].astype(float)
-        shown["scatter"] = draw_scatter(truth, answers, metrics["unit"])
+        shown["scatter"] = draw_scatter(truth, answers, task.error_unit)
         shown["sampled"] = show_count(POINTS) if len(known) > POINTS else ""
     return shown
 

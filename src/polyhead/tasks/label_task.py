@@ -1,0 +1,170 @@
+"""What the kinds have in common whose answers are labels: how they are learnt, and how far to trust an answer.
+
+The model's outputs are probabilities as training left them. An answer comes about in this order: a temperature, which
+changes how sure an answer is and never the answer; then thresholds, where labels are each a yes or a no; and then the
+probability below which an answer is unsure. All three are found on the validation split.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from polyhead.tasks import calibration
+from polyhead.tasks.fitted import CalibratedOn, Counts, Fitted, Temperature, UnsureBelow
+from polyhead.tasks.metrics import Array, Labels, Numbers
+from polyhead.tasks.task import Task
+
+USED_WITH = {"focusing": ("loss", "focal"), "beta": ("class_weight", "effective_number")}
+UNCALIBRATED = {"calibrated_on": 0, "temperature": 1.0, "unsure_below": 0.0}
+
+
+class FittedLabels(Fitted):
+    """What training (`counts`) and validation (the others) found of such a task."""
+
+    counts: Counts = Field(default={})
+    calibrated_on: CalibratedOn = 0
+    temperature: Temperature = 1.0
+    unsure_below: UnsureBelow = 0.0
+
+
+class LabelTask(Task, ABC, frozen=True):
+    """A task whose answers are labels, each with its probability."""
+
+    # A key -> the key and the word without which it has no effect.
+    USED_WITH: ClassVar[Mapping[str, tuple[str, str]]] = USED_WITH
+    # What validation finds, and its value without one.
+    UNCALIBRATED: ClassVar[Mapping[str, Any]] = UNCALIBRATED
+
+    calibration: Literal["temperature", "none"] = Field(
+        default="temperature",
+        description="`temperature` finds on the validation images how far to trust the probabilities, and brings them "
+        "there; no answer changes by it. `none` leaves them as training did.",
+    )
+    answer_accuracy: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="The accuracy wanted of what is answered, such as .95: answers below the probability that gives it "
+        "on the validation images are marked unsure, and all of them where none gives it. If absent, none is unsure.",
+    )
+    focusing: float = Field(default=2.0, ge=0, description="With `loss: focal`, its gamma; 0 makes it cross-entropy.")
+    label_smoothing: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="The share of every target that is spread evenly over the classes (over yes and no, where a "
+        "sigmoid learns them), so that the network is never taught to be certain.",
+    )
+    class_weight: Literal["none", "balanced", "effective_number"] = Field(
+        default="none",
+        description="How much each label counts in the loss, by its rows n in the training split alone: `balanced`, "
+        "1 / n; `effective_number`, (1 - beta) / (1 - beta^n), so that labels of many more than 1 / (1 - beta) rows "
+        "count alike (Cui et al. 2019); in a multilabel task the yes and no of each label apart. The loss is the "
+        "weighted mean, so its scale stays. What is logged, and what the best epoch is chosen by, is not weighed: a "
+        "few rare labels would decide it. `balanced` gets more of the rare labels right at the cost of more false "
+        "ones, and asks much of labels of a few rows: see `min_count`.",
+    )
+    beta: float = Field(
+        default=0.999,
+        ge=0,
+        lt=1,
+        description="With `class_weight: effective_number`: the nearer to 1, the nearer to `balanced`; 0 is `none`.",
+    )
+
+    @model_validator(mode="after")
+    def _every_key_has_an_effect(self) -> Self:
+        for key, (owner, word) in self.USED_WITH.items():
+            if getattr(self, key) != type(self).model_fields[key].default and getattr(self, owner) != word:
+                raise ValueError(f"{key} has an effect with `{owner}: {word}` only; set that too, or take it out")
+        if self.label_smoothing and ":" in self.loss:
+            raise ValueError("label_smoothing has no effect with a loss of your own; take it out")
+        return self
+
+    @property
+    @abstractmethod
+    def state(self) -> FittedLabels: ...
+
+    @abstractmethod
+    def class_weights(self) -> Array:
+        """How much each label counts in the loss, in the order of `names`."""
+
+    @abstractmethod
+    def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
+        """Between what the model's outputs decide for m known labels: its probabilities (m, k), and which is true (m,).
+
+        A label that training never saw is not among them, and so is left out.
+        """
+
+    @property
+    @abstractmethod
+    def chosen_thresholds(self) -> tuple[str, ...]:
+        """The recipe's keys that ask for thresholds which validation chooses."""
+
+    @abstractmethod
+    def choose_thresholds(self, labels: Labels, outputs: Array) -> Self:
+        """A copy with the thresholds that known labels ask for, once the temperature is found."""
+
+    @abstractmethod
+    def decisions(self, labels: Labels, outputs: Array) -> tuple[Array, Array]: ...
+
+    @property
+    def needs_validation(self) -> tuple[str, ...]:
+        return (*(() if self.answer_accuracy is None else ("answer_accuracy",)), *self.chosen_thresholds)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return self.state.counts
+
+    def calibrate(self, labels: Labels, outputs: Array) -> Self:
+        plain, labels = self.uncalibrated(), self.regroup(labels)
+        rows = [row for row, label in enumerate(labels) if label]
+        known, seen = [labels[row] for row in rows], outputs[rows]
+        probabilities, truth = plain.alternatives(known, seen)
+        if not len(truth) or not np.isfinite(seen).all():
+            return plain
+        found = plain.refitted(calibrated_on=len(rows))
+        if self.calibration == "temperature":
+            found = found.refitted(temperature=calibration.fit_temperature(probabilities, truth))
+        found = found.choose_thresholds(known, seen)
+        if self.answer_accuracy is None:
+            return found
+        images = calibration.known_images(*found.decisions(known, seen))
+        return found.refitted(unsure_below=calibration.choose_unsure(*images, wanted=self.answer_accuracy))
+
+    def uncalibrated(self) -> Self:
+        return self.refitted(**self.UNCALIBRATED)
+
+    def mistakes(self, labels: Labels, outputs: Array) -> Array:
+        """0 for a right answer, or the probability of its surest mistake."""
+        certainty, right = self.decisions(labels, outputs)
+        sizes = np.where(np.isnan(right), -1.0, np.where(right == 1, 0.0, certainty)).max(axis=1)
+        return np.where(sizes < 0, np.nan, sizes)
+
+    def _measure_certainty(self, labels: Labels, outputs: Array) -> Numbers:
+        """How far the probabilities can be trusted; empty where nothing was calibrated.
+
+        Returns:
+            `calibration`: what validation found, and of the temperature alone, before and after, the expected
+            calibration error and the reliability diagram. Where the recipe asks for an accuracy, the fraction
+            `answered` and its `answered_accuracy`, None where nothing is answered.
+        """
+        certainty, hits, known = calibration.known_images(*self.decisions(labels, outputs))
+        if not self.state.calibrated_on or not len(known):
+            return {}
+        found: Numbers = {"answer_accuracy": self.answer_accuracy}
+        found |= {key: getattr(self.state, key) for key in self.UNCALIBRATED}
+        plain = self.uncalibrated()  # so that nothing but the temperature differs
+        tempered = plain.refitted(temperature=self.state.temperature)
+        for word, task in (("before", plain), ("after", tempered)):
+            pair = calibration.known_labels(*task.decisions(labels, outputs))
+            found[f"ece_{word}"] = calibration.expected_calibration_error(*pair)
+            found[f"reliability_{word}"] = calibration.measure_reliability(*pair)
+        if self.answer_accuracy is None:
+            return {"calibration": found}
+        sure = certainty >= self.state.unsure_below
+        accuracy = float(hits[sure].sum() / known[sure].sum()) if sure.any() else None
+        return {"calibration": found, "answered": float(sure.mean()), "answered_accuracy": accuracy}

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ ROUNDS, IMAGES = 7, 1024
 def main() -> None:
     for run in map(Path, sys.argv[1:]):
         with tempfile.TemporaryDirectory() as folder:
-            made = export(run, "onnx-int8", out=Path(folder) / "model.onnx")
+            made: Any = export(run, "onnx-int8", out=Path(folder) / "model.onnx")
             predictors = [Predictor(run), Predictor(made["path"])]
             shape = (IMAGES, *predictors[0].card.image.size, 3)
             pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

@@ -45,7 +45,7 @@ def lead_links(markdown: str, folder: str, repository: str) -> str:
 
 def describe_commands() -> str:
     """Every command with its arguments and options, as `polyhead COMMAND --help` says it."""
-    from polyhead.cli.train import app
+    from polyhead.cli.app import app
 
     command = get_command(app)
     text = get_docs_for_click(obj=command, ctx=Context(command), name="polyhead")

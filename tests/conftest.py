@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import polyhead.data.sources.rows  # noqa: F401  (sets how pandas keeps text, as in every run)
-from polyhead.cli.train import main
+from polyhead.cli.app import main
 from polyhead.training import choose_backend
 
 choose_backend()

@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 import polyhead
-from polyhead.cli.train import app
+from polyhead.cli.app import app
 
 ROOT = Path(polyhead.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -19,7 +19,7 @@ from typer.main import get_command
 
 import polyhead
 from conftest import call
-from polyhead.cli.train import app
+from polyhead.cli.app import app
 from polyhead.data.drawn.synthetic import draw_garments
 from polyhead.progress import SILENT
 from polyhead.recipe.builtin import built_in_names

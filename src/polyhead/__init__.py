@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from polyhead.clustering.grouping import Grouping
     from polyhead.errors import PolyheadError
     from polyhead.evaluation.results import Evaluation, SplitEvaluation, TaskEvaluation
+    from polyhead.model.records import Prediction
     from polyhead.progress import Progress
     from polyhead.recipe.loading import load_recipe
     from polyhead.recipe.plugins import load_plugins
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from polyhead.runs.evaluate import evaluate
     from polyhead.runs.explore import explore
     from polyhead.runs.export import export
-    from polyhead.runs.model import Model, Record, load_model
+    from polyhead.runs.model import Model, load_model
     from polyhead.runs.run import Run, load_run
     from polyhead.runs.train import resume, train
 
@@ -34,9 +35,9 @@ _MODULES = {
     "Grouping": "clustering.grouping",
     "Model": "runs.model",
     "PolyheadError": "errors",
+    "Prediction": "model.records",
     "Progress": "progress",
     "Recipe": "recipe.schema",
-    "Record": "runs.model",
     "Run": "runs.run",
     "SplitEvaluation": "evaluation.results",
     "TaskEvaluation": "evaluation.results",
@@ -57,9 +58,9 @@ __all__ = [
     "Grouping",
     "Model",
     "PolyheadError",
+    "Prediction",
     "Progress",
     "Recipe",
-    "Record",
     "Run",
     "SplitEvaluation",
     "TaskEvaluation",
@@ -76,13 +77,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
+def _find_public(name: str) -> object:
     """Import what is asked for, and nothing before: who wants a word of help must not wait for pandas."""
     from importlib import import_module
 
     if name not in _MODULES:
         raise AttributeError(f"module 'polyhead' has no attribute {name!r}")
     return getattr(import_module(f"polyhead.{_MODULES[name]}"), name)
+
+
+if not TYPE_CHECKING:  # or a type checker would take any name for one that is there
+    __getattr__ = _find_public
 
 
 def __dir__() -> list[str]:
@@ -94,7 +99,7 @@ class _Package(type(sys)):  # type: ignore[misc]  # a module's class
 
     @property
     def export(self) -> object:
-        return __getattr__("export")
+        return _find_public("export")
 
     @export.setter
     def export(self, room: object) -> None:

@@ -21,7 +21,7 @@ from PIL import Image
 from typer.main import get_command
 
 from attack.campaign import Campaign
-from polyhead.cli.train import app, main
+from polyhead.cli.app import app, main
 from polyhead.data.sources.reading import complete_recipe
 from polyhead.errors import PolyheadError
 from polyhead.recipe.builtin import built_in_names

@@ -66,7 +66,7 @@ def test_a_mistake_is_one_line(
     [
         (OSError(36, "File name too long", "abc"), "polyhead: abc: File name too long"),
         (MemoryError(), "polyhead: there is not enough memory for this"),
-        (RecursionError(), "polyhead: something given is nested too deeply"),
+        (RecursionError(), "polyhead: an input is nested too deeply"),
     ],
 )
 def test_what_no_check_foresaw_is_one_line(
@@ -81,7 +81,7 @@ def test_what_no_check_foresaw_is_one_line(
 
 
 def test_a_reader_that_has_enough_is_no_mistake() -> None:
-    code = "from polyhead.cli.train import main; import sys; sys.argv = ['polyhead', 'recipes', '--schema']; main()"
+    code = "from polyhead.cli.app import main; import sys; sys.argv = ['polyhead', 'recipes', '--schema']; main()"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout
     process.stdout.close()

@@ -101,7 +101,7 @@ def test_features_come_down_to_their_leading_components() -> None:
         ("colour", "the model has no task 'colour'; it has color, marks, size, price \\(did you mean 'color'\\?\\)"),
         ("marks=dott", "marks has no label 'dott'; its labels are dot, bar \\(did you mean 'dot'\\?\\)"),
         ("price=3", "price has no label '3'; its answer is a number"),
-        ("size=S", "size is a scale, and is taken whole"),
+        ("size=S", "size is a scale; its labels cannot be chosen"),
     ],
 )
 def test_a_task_or_label_that_is_not_there_is_one_line(wanted: str, message: str, answers: dict[str, Answers]) -> None:
@@ -113,7 +113,7 @@ def test_a_task_or_label_that_is_not_there_is_one_line(wanted: str, message: str
     ("weight", "message"),
     [
         ("rarest", "expected rare, common or NAME=NUMBER; got 'rarest'"),
-        ("dots=2", "nothing is grouped by 'dots'; there is .*dot.* \\(did you mean 'dot'\\?\\)"),
+        ("dots=2", "'dots' is not grouped by; expected .*dot.* \\(did you mean 'dot'\\?\\)"),
         ("dot=-1", "expected a number from 0 to 1,000,000; got '-1'"),
     ],
 )

@@ -241,7 +241,7 @@ def test_the_feature_vector_groups_as_well(place: Path, hues: list[str], tmp_pat
 def test_noise_is_a_group_of_its_own(place: Path, tmp_path: Path) -> None:
     settings = {"eps": 0.12, "min_samples": 12}  # as many as there are of the rarest hue, or more
     grouping = polyhead.Grouping(methods=["dbscan"], settings=settings)
-    found = polyhead.cluster(place / "model.onnx", [place / "images"], tmp_path / "out", grouping)
+    found: Any = polyhead.cluster(place / "model.onnx", [place / "images"], tmp_path / "out", grouping)
     assert found["groups"][-1]["noise"]
     assert found["groups"][-1]["images"] == read_groups(tmp_path / "out").count("0") > 0
     assert "Noise" in Page(tmp_path / "out/index.html").text

@@ -234,7 +234,7 @@ def test_a_file_that_is_no_model_of_ours_gets_one_line(
 def test_one_image_is_answered_without_the_libraries_of_training(model: Path, tmp_path: Path) -> None:
     shutil.copy(write(tmp_path / "red.png", paint("red")), tmp_path / "one.png")
     code = (
-        "import sys; from polyhead.cli.train import main; sys.argv[0] = 'polyhead'\n"
+        "import sys; from polyhead.cli.app import main; sys.argv[0] = 'polyhead'\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "sys.exit(', '.join({'keras', 'pandas', 'sklearn', 'scipy', 'onnx', 'pyarrow', 'plotly'} & set(sys.modules)))"

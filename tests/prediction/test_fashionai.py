@@ -332,7 +332,7 @@ def test_images_lie_beside_the_question_file_or_beside_its_folder(
         (b"1.png,coat_labels,nny\n", "line 1: expected an image, an attribute and an empty third column; got"),
         (b"1.png\n", "line 1: expected an image, an attribute and an empty third column; got"),
         (b"\xff.png,coat_labels,\n", "line 1: is not CSV in UTF-8"),
-        (b"\n", "question.csv: expected rows such as Images/collar/1.jpg,collar, and there is none"),
+        (b"\n", "question.csv: expected rows such as Images/collar/1.jpg,collar; there are none"),
     ],
 )
 def test_a_bad_question_file_is_one_clear_line_and_leaves_no_answers(

@@ -96,7 +96,7 @@ import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.argv[1:] = sys.argv[2:]
-from polyhead.cli.train import main
+from polyhead.cli.app import main
 main()
 """
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import pytest
@@ -65,7 +66,7 @@ def test_a_run_of_own_parts_is_trained_resumed_elsewhere_and_exported(site: Path
     assert "imports my_parts (from " in done.stderr
     polyhead.train(recipe, site / "whole", data=site / "shapes", overrides=OWN)
     assert (run / "model.onnx").read_bytes() == (site / "whole/model.onnx").read_bytes()
-    found = polyhead.export(run, "saved_model")
+    found: Any = polyhead.export(run, "saved_model")
     assert found["difference"] < 1e-4
     text = (run / "recipe.yaml").read_text(encoding="utf-8")
     (run / "recipe.yaml").write_text(text.replace("filters: 4", "filters: 8"), encoding="utf-8")
@@ -90,7 +91,8 @@ def test_a_model_that_is_handed_over_survives_resuming_and_the_export(site: Path
     assert recipe.network.backbone
     assert recipe.network.backbone.model == "state/backbone.keras"
     assert recipe.network.trunk is None
-    assert polyhead.export(site / "run", "saved_model")["difference"] < 1e-4
+    found: Any = polyhead.export(site / "run", "saved_model")
+    assert found["difference"] < 1e-4
     # The run's recipe stands for itself: another run by it takes the network from beside it.
     polyhead.train(site / "run/recipe.yaml", site / "again")
     assert (site / "again/state/backbone.keras").exists()

@@ -356,7 +356,7 @@ def test_ctrl_c_says_how_to_go_on_and_ends_in_130(
     with monkeypatch.context() as patch:
         patch.setattr(training, "train_network", interrupt)
         assert call("train", shapes.parent / "tiny.yaml", "--data", shapes, "--out", out) == 130
-    assert f"stopped; to go on: polyhead resume {out}" in capsys.readouterr().err
+    assert f"stopped; to continue: polyhead resume {out}" in capsys.readouterr().err
     assert call("resume", out) == 0
     assert (out / "report/index.html").exists()
 

@@ -86,7 +86,7 @@ def test_images_are_answered_however_they_come(page: Browser, tmp_path: Path, wa
     assert texts(page, "article .name") == ["red.png", "lime.png"]
     assert texts(page, "[aria-label=color] .answer") == ["red", "green"]
     assert texts(page, "[aria-label=light] .answer") == ["33.3%", "33.3%"]
-    assert texts(page, "[aria-label=light] .faint")[0] == "On test images it is off by 1.5 % on average."
+    assert texts(page, "[aria-label=light] .faint")[0] == "On test images, the mean error is 1.5 %."
     bars = texts(page, "article:first-child [aria-label=color] .bars li")
     assert [bar.split() for bar in bars] == [["red", ">", "99.9%"], ["green", "<", "0.1%"], ["blue", "<", "0.1%"]]
 
@@ -135,7 +135,9 @@ def test_a_heat_map_lies_over_the_image_until_it_is_pressed_again(page: Browser,
     page.wait("document.querySelector('canvas')")
     assert page.run(f"{button}.getAttribute('aria-pressed')") == "true"
     said = texts(page, "figcaption p")[0]
-    assert said.startswith("“red” rests on what is orange; blue speaks against it. Without the strongest part it falls")
+    assert said.startswith(
+        "Orange areas support “red”, blue areas contradict it. With the strongest area covered, it falls"
+    )
     left, right = (
         page.run(f"[...document.querySelector('canvas').getContext('2d').getImageData({across}, 240, 1, 1).data]")
         for across in (120, 400)

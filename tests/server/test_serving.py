@@ -233,7 +233,7 @@ def test_a_wrong_request_is_refused_with_a_sentence(predictor: Predictor, case: 
         ("", "task: field required"),
         ("?task=colour", "did you mean 'color'?"),
         ("?task=color&label=rde", "expected red, green, blue; got 'rde' (did you mean 'red'?)"),
-        ("?task=light&label=red", "none, as light is a number"),
+        ("?task=light&label=red", "none, since light is a number"),
     ],
 )
 def test_a_wrong_question_about_an_answer_is_told(client: TestClient, query: str, words: str) -> None:
@@ -528,21 +528,21 @@ def test_a_charset_of_the_clients_choosing_decodes_nothing(client: TestClient, c
     sent = PART.replace(b"a.png", name) % RED
     answer = client.post("/predict", content=sent, headers={b"Content-Type": kind})
     assert answer.status_code == 400
-    assert "UTF-8 alone" in answer.json()["detail"]
+    assert "only UTF-8" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
     ("content", "status", "words"),
     [
         ((PART % RED)[:-8], 422, "cut off"),
-        (b"--x\r\n" + PART % RED, 400, "no multipart form"),
+        (b"--x\r\n" + PART % RED, 400, "not a multipart form"),
         (b"--x\r\n\r\n" + b"y" * 9000 + (PART % RED)[5:], 400, "name"),
-        (b"--xyz\r\n\r\n--x--", 400, "no multipart form"),
-        (b"before\r\n" + PART % RED, 400, "no multipart form"),
+        (b"--xyz\r\n\r\n--x--", 400, "not a multipart form"),
+        (b"before\r\n" + PART % RED, 400, "not a multipart form"),
         (PART % RED + b"after", 200, ""),
         ((PART % RED).replace(b'filename="a.png"', b"filename*=UTF-8''a.png"), 422, "not a file"),  # by RFC 7578
         ((PART % RED).replace(b'filename="a.png"', b'filename=""'), 200, "null"),
-        (b"--x\r\n" * 100_000, 400, "no multipart form"),
+        (b"--x\r\n" * 100_000, 400, "not a multipart form"),
         (b"--x\r\na: b\r\n\r\n\r\n" * 100_000, 413, "more than 32"),
     ],
 )

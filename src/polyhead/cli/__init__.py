@@ -1,5 +1,5 @@
-"""Arguments in, one call each; the only place that prints or exits."""
+"""The command line: each command makes one call; the only room that prints or exits."""
 
-from polyhead.cli.train import main
+from polyhead.cli.app import main
 
 __all__ = ["main"]

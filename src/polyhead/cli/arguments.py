@@ -1,26 +1,26 @@
-"""How arguments are read, and how mistakes in them are told: in one line, in the words of all other messages."""
+"""Arguments that commands share, and usage errors as one line."""
 
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from polyhead.errors import PolyheadError, shorten
+from polyhead.errors import PolyheadError, nearest, shorten
 from polyhead.files import find_path_fault
 
-# Newer typers carry a click of their own, older ones use the package: either way this is the base of its errors.
+# Newer versions of typer contain click, older ones depend on it; this is the base of its errors in either case.
 ClickException: Any = typer.BadParameter.__mro__[2]
 
 
 class Commands(TyperGroup):
-    """Commands that tell the library's mistakes in the words of whoever types: `force` as --force."""
+    """Commands that translate the library's errors for the command line: `force` becomes --force."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except PolyheadError as error:
@@ -44,10 +44,10 @@ def name_options(words: str, options: Mapping[str, str], commands: Iterable[str]
 
 
 def read_text(text: str) -> str:
-    """The path of a file or a folder, or a pattern of such, as it stands.
+    """The path of a file or a folder, or a pattern of paths.
 
     Raises:
-        typer.BadParameter: no file can be called so.
+        typer.BadParameter: no file can have this path.
     """
     if fault := find_path_fault(text):
         raise typer.BadParameter(f"the path {fault}")
@@ -65,7 +65,7 @@ def read_new_file(text: str) -> Path:
     """The path of a file to write.
 
     Raises:
-        typer.BadParameter: it is a folder, or no file can be called so.
+        typer.BadParameter: it is a folder, or no file can have this path.
     """
     path = read_path(text)
     if os.path.isdir(path):
@@ -73,18 +73,22 @@ def read_new_file(text: str) -> Path:
     return path
 
 
-def path_option(name: str, words: str, metavar: str = "PATH", parser: Callable[[str], Any] = read_path) -> Any:
-    """An option that takes a path; `words` are its help."""
-    return typer.Option(name, metavar=metavar, parser=parser, help=words)
+def path_option(name: str, help_text: str, metavar: str = "PATH", parser: Callable[[str], Any] = read_path) -> Any:
+    """An option that takes a path."""
+    return typer.Option(name, metavar=metavar, parser=parser, help=help_text)
 
 
-def images_argument(words: str) -> Any:
-    """An argument that takes images, and what holds, matches or lists them."""
-    return typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", parser=read_text, help=words)
+def images_argument(help_text: str) -> Any:
+    """An argument that takes images, folders, patterns and CSV files."""
+    return typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", parser=read_text, help=help_text)
 
 
-def tell_usage(error: Any) -> str:
-    """A mistake in the arguments, as click found it, in one line that says which, and what was expected."""
+Model = Annotated[Path, typer.Argument(metavar="RUN|MODEL", parser=read_path, help="A run folder or a model.onnx.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+
+
+def describe_usage_error(error: Any) -> str:
+    """Click's usage error as one line that says which argument is wrong, and what was expected."""
     context, parameter = error.ctx, getattr(error, "param", None)
     command = context.command_path.partition(" ")[2] if context else ""
     message = " ".join(error.format_message().split()).rstrip(".")
@@ -102,14 +106,12 @@ def tell_usage(error: Any) -> str:
     else:
         words = re.sub("^Input should be ", "expected ", error.message if parameter else message)
     name = _name(parameter) + ("" if words == "is missing" else ":") if parameter else ""
-    told = " ".join(filter(None, [f"{command}:" if command else "", name, words]))
-    return f"{told} (see `{' '.join(filter(None, ['polyhead', command, '--help']))}`)"
+    line = " ".join(filter(None, [f"{command}:" if command else "", name, words]))
+    return f"{line} (see `{' '.join(filter(None, ['polyhead', command, '--help']))}`)"
 
 
 def _show(word: str, words: Iterable[str]) -> str:
-    """A word that is wrong, and the nearest of those that are right."""
-    from polyhead.errors import nearest
-
+    """A wrong word, and the nearest right one."""
     return f"{shorten(word, 60)!r}{nearest(word, words)}"
 
 

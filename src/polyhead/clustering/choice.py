@@ -8,7 +8,6 @@ silhouette, so that leaving points out does not raise it.
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ SAMPLE = 2000  # points, at most, that trials are made and measured on
 TIE = 0.01  # silhouettes that differ by less are equally good
 MAX_SHARE = 0.8  # if one group, or noise, holds more than this fraction of all points, the grouping shows nothing
 
-Settings = Mapping[str, Mapping[str, Any]]  # parameters by method
+Settings = Mapping[str, Mapping[str, object]]  # parameters by method
 
 
 @dataclass(frozen=True)

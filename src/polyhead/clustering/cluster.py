@@ -15,13 +15,14 @@ from polyhead.errors import show_text
 from polyhead.evaluation.answers import read_answers
 from polyhead.evaluation.features import reduce_features
 from polyhead.extras import require
+from polyhead.fields import Plain
 from polyhead.files import write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.card import Card
 from polyhead.model.predictor import Predictor
 from polyhead.prediction.gather import gather_files
-from polyhead.prediction.image_set import ImageSet, answer_images
-from polyhead.progress import SILENT, Progress
+from polyhead.prediction.image_set import ImageSet, predict_images
+from polyhead.progress import SILENT, Progress, show_progress
 from polyhead.report.gallery.gallery import FOLDER, Gallery, GroupPart, write_gallery, write_gallery_files
 from polyhead.report.gallery.image_map import map_points
 from polyhead.report.report import PAGE, PLOTLY
@@ -29,14 +30,14 @@ from polyhead.report.words import show_count
 
 
 def cluster(
-    model: str | Path,
+    model: str | os.PathLike[str],
     images: Sequence[str | Path],
-    out: str | Path,
+    out: str | os.PathLike[str],
     grouping: Grouping | None = None,
     *,
     force: bool = False,
-    progress: Progress = SILENT,
-) -> dict[str, Any]:
+    progress: Progress | bool = True,
+) -> dict[str, Plain]:
     """Group images by a model's answers to them, and write a page that shows what each group is.
 
     Args:
@@ -54,14 +55,15 @@ def cluster(
     """
     require("clustering", "report")
     grouping = grouping or Grouping()
-    restore_replaced(Path(model), progress)
-    predictor = Predictor(model)
-    chosen = choose_tasks(predictor.card.tasks, grouping.tasks)
-    files = gather_files(images).paths
-    with claim_folder(Path(out), "clusters.json", force, progress) as folder:
-        image_set = answer_images(predictor, files, folder, progress)
-        clustering = group_images(predictor.card, image_set, chosen, grouping, progress)
-        return _write(folder, predictor.card, image_set, clustering, progress)
+    with show_progress(progress) as shown:
+        restore_replaced(Path(model), shown)
+        predictor = Predictor(model)
+        chosen = choose_tasks(predictor.card.tasks, grouping.tasks)
+        files = gather_files(images).paths
+        with claim_folder(Path(out), "clusters.json", force, shown) as folder:
+            image_set = predict_images(predictor, files, folder, shown)
+            clustering = group_images(predictor.card, image_set, chosen, grouping, shown)
+            return _write(folder, predictor.card, image_set, clustering, shown)
 
 
 def predict_to_gallery(
@@ -73,7 +75,7 @@ def predict_to_gallery(
     predictor = Predictor(model)
     files = gather_files(images).paths
     with claim_folder(Path(out), PAGE, force=False, progress=progress) as folder:
-        image_set = answer_images(predictor, files, folder, progress)
+        image_set = predict_images(predictor, files, folder, progress)
         for image, error in image_set.unreadable:
             progress.say(f"{image}: {error}")
         gallery = _make_gallery(predictor.card, image_set, f"Answers of {predictor.card.name}")

@@ -34,7 +34,7 @@ class Grouping:
     methods: Sequence[str] = ()
     k: str | int | None = None
     weights: Sequence[str] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -91,13 +91,13 @@ class Grouping:
         able = [name for name in names if self.methods or (METHODS[name].max_points or count) >= count]
         return {name: range(low, high + 1) if METHODS[name].takes_k or self.k is not None else () for name in able}
 
-    def settings_by_method(self, tried: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def settings_by_method(self, tried: Sequence[str]) -> dict[str, dict[str, object]]:
         """The parameters of each method that is tried.
 
         Raises:
             PolyheadError: one belongs to a method that is not tried, or it is not clear to which.
         """
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, dict[str, object]] = {}
         for key, value in self.settings.items():
             method, dot, name = key.rpartition(".")
             if not dot and len(tried) > 1:

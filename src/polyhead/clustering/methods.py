@@ -97,7 +97,7 @@ def count_different(points: Array) -> int:
     return len(np.unique(np.round(points / SAME_POINT), axis=0))
 
 
-def find_groups(points: Array, method: str, k: int | None, settings: Mapping[str, Any], seed: int) -> Labels:
+def find_groups(points: Array, method: str, k: int | None, settings: Mapping[str, object], seed: int) -> Labels:
     """Group points; equal arguments give equal groups.
 
     Args:
@@ -154,7 +154,7 @@ def default_settings(method: str, count: int) -> dict[str, Any]:
     return settings.get(method, {})
 
 
-def _build(method: str, k: int | None, settings: Mapping[str, Any], size_and_seed: tuple[int, int]) -> Any:
+def _build(method: str, k: int | None, settings: Mapping[str, object], size_and_seed: tuple[int, int]) -> Any:
     require("clustering", "report")
     from sklearn import cluster
 

@@ -1,4 +1,4 @@
-"""Answers of several tasks as points on one scale: what differs wholly is 1 apart, times its weight."""
+"""Answers of several tasks as points on one scale: completely different answers are 1 apart, times their weight."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,19 +15,19 @@ RULES = ("rare", "common")
 
 
 class Column(NamedTuple):
-    """What a column of points stands for: a label of a task, or (None) the place of its answer on its scale."""
+    """What a column of points stands for: a label of a task, or (None) the position of its answer on a scale."""
 
     task: str
     label: str | None
 
     @property
     def words(self) -> str:
-        """As a user names it."""
+        """As users name it."""
         return self.task if self.label is None else f"{self.task}={self.label}"
 
 
 class Scale(NamedTuple):
-    """Points (n, columns), what the columns stand for, and the weight of each, which the points have in them."""
+    """Points (n, columns), weighted, the meaning of each column, and its weight."""
 
     points: Array
     columns: Sequence[Column]
@@ -35,14 +35,14 @@ class Scale(NamedTuple):
 
 
 def choose_tasks(tasks: Mapping[str, Task], wanted: Sequence[str]) -> dict[str, list[str]]:
-    """The labels to group by of each task that is wanted, none for a task that is taken whole.
+    """The labels to group by for each task chosen; none for a task of which all are used.
 
     Args:
-        tasks: all that the model answers.
-        wanted: `TASK` or `TASK=LABEL,LABEL`; all tasks, if there is none.
+        tasks: of the model, by name.
+        wanted: `TASK` or `TASK=LABEL,LABEL`; if empty, all tasks.
 
     Raises:
-        PolyheadError: the model has no such task, the task no such label.
+        PolyheadError: the model has no such task, or the task no such label.
     """
     chosen: dict[str, list[str]] = {}
     for text in wanted or tasks:
@@ -55,10 +55,10 @@ def choose_tasks(tasks: Mapping[str, Task], wanted: Sequence[str]) -> dict[str, 
         for label in names:
             if label not in tasks[name].names:
                 known = tasks[name].names
-                there = (
+                hint = (
                     f"its labels are {', '.join(known)}{nearest(label, known)}" if known else "its answer is a number"
                 )
-                raise PolyheadError(f"`tasks`: {name} has no label {label!r}; {there}")
+                raise PolyheadError(f"`tasks`: {name} has no label {label!r}; {hint}")
         chosen.setdefault(name, []).extend(names)
     return chosen
 
@@ -71,39 +71,41 @@ def make_points(
     Args:
         tasks: by name.
         answers: of n images, by task.
-        chosen: the labels of each task to take, all if none.
-        hard: whether to take what is said (yes or no) for its probability.
+        chosen: the labels to use of each task; if none, all.
+        hard: whether to use the answers (0 or 1) instead of probabilities.
     """
     points, columns = [], []
     for name, labels in chosen.items():
         task, found = tasks[name], answers[name]
         values = found.numbers[:, None] if found.numbers is not None else found.said if hard else found.probabilities
-        places = task.positions(values.astype(float))
-        if places.shape[1] != len(task.names):
+        positions = task.positions(values.astype(float))
+        if positions.shape[1] != len(task.names):
             if labels:
-                raise PolyheadError(f"`tasks` {name}={','.join(labels)}: {name} is a scale, and is taken whole")
+                raise PolyheadError(
+                    f"`tasks` {name}={','.join(labels)}: {name} is a scale; its labels cannot be chosen"
+                )
             columns.append(Column(name, None))
         else:
-            kept = [place for place, label in enumerate(task.names) if not labels or label in labels]
-            places = places[:, kept]
-            columns += [Column(name, task.names[place]) for place in kept]
-        points.append(places)
+            kept = [index for index, label in enumerate(task.names) if not labels or label in labels]
+            positions = positions[:, kept]
+            columns += [Column(name, task.names[index]) for index in kept]
+        points.append(positions)
     return Scale(np.concatenate(points, axis=1), columns, [1.0] * len(columns))
 
 
 def apply_weights(scale: Scale, answers: Mapping[str, Answers], weights: Iterable[str]) -> Scale:
-    """The same points with weights in them.
+    """The same points, weighted.
 
-    Under `rare` a label counts by the information of a yes, -log2 of how often it is said (Spärck Jones 1972), under
-    `common` by that of a no; both over their mean. A place on a scale counts 1. `NAME=NUMBER` multiplies.
+    With `rare`, a label's weight is the information of a yes, -log2 of its frequency (Spärck Jones 1972); with
+    `common`, that of a no; both are over their mean. A position on a scale has weight 1. `NAME=NUMBER` multiplies.
 
     Args:
-        scale: points without weights.
+        scale: unweighted points.
         answers: of the same images, by task.
         weights: `rare`, `common`, and `NAME=NUMBER` for a task or a label.
 
     Raises:
-        PolyheadError: a weight is none, or of nothing that is grouped by.
+        PolyheadError: a weight is invalid, or for a name that is not grouped by.
     """
     factors = np.ones(len(scale.columns))
     for text in weights:
@@ -117,7 +119,7 @@ def apply_weights(scale: Scale, answers: Mapping[str, Answers], weights: Iterabl
         if not matches.any():
             known = dict.fromkeys(part for column in scale.columns for part in column if part)
             raise PolyheadError(
-                f"`weights` {text}: nothing is grouped by {name!r}; there is {', '.join(known)}{nearest(name, known)}"
+                f"`weights` {text}: {name!r} is not grouped by; expected {', '.join(known)}{nearest(name, known)}"
             )
         check_weight(text)
         factors[matches] *= float(number)
@@ -126,10 +128,10 @@ def apply_weights(scale: Scale, answers: Mapping[str, Answers], weights: Iterabl
 
 def _weigh_by_rule(columns: Sequence[Column], answers: Mapping[str, Answers], rare: bool) -> Array:
     information = np.full(len(columns), np.nan)
-    for place, (task, label) in enumerate(columns):
+    for index, (task, label) in enumerate(columns):
         if label is not None:
             said = answers[task].said[:, answers[task].labels.index(label)]
-            share = (said.sum() + 1) / (len(said) + 2)  # never 0 and never 1
-            information[place] = -math.log2(share if rare else 1 - share)
+            frequency = (said.sum() + 1) / (len(said) + 2)  # never 0 or 1
+            information[index] = -math.log2(frequency if rare else 1 - frequency)
     known = ~np.isnan(information)
     return np.where(known, information / (information[known].mean() if known.any() else 1), 1.0)

@@ -45,7 +45,7 @@ def write_card(path: Path, card: Card) -> None:
         onnx.save(model, str(beside))
 
 
-def find_model(path: str | Path) -> Path:
+def find_model(path: str | os.PathLike[str]) -> Path:
     """The model file that `path` is, or that lies in the run folder `path`.
 
     Raises:

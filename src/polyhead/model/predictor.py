@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import chain, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 from polyhead.data.images.decode import ImageError
 from polyhead.errors import PolyheadError
 from polyhead.model.file import find_model, open_model
-from polyhead.model.inputs import Given, Images, name_image, read_pixels, split_images
+from polyhead.model.inputs import ImageLike, ImagesLike, name_image, read_pixels, split_images
 from polyhead.model.ordered_map import map_ordered
-from polyhead.model.records import Record, flat_columns, flatten_record
+from polyhead.model.records import Prediction, Record, flat_columns, flatten_record
+from polyhead.progress import warn
 
 if TYPE_CHECKING:
     import pandas
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     are 0.
     """
 
-    images: Sequence[Given]
+    images: Sequence[ImageLike]
     errors: list[str | None]
     pixels: NDArray[np.uint8]
     outputs: Outputs
@@ -50,7 +50,7 @@ class Predictor:
         PolyheadError: there is no such file, or it is not one of Polyhead's.
     """
 
-    def __init__(self, path: str | Path, cores: int | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], cores: int | None = None) -> None:
         self.path = find_model(path)
         self._cores = cores or count_cores()
         self._session, self.card = open_model(self.path, threads=cores or 0)
@@ -71,7 +71,7 @@ class Predictor:
         """The same for `count` images, fetched in batches by their numbers, by several threads."""
         return self._join(pixels, count)
 
-    def run_files(self, images: Images) -> Iterator[Batch]:
+    def run_files(self, images: "ImagesLike") -> Iterator[Batch]:
         """The graph's outputs for images (see `predict`), batch after batch, in order.
 
         Each thread reads, decodes and works out a batch of its own, so that none waits for another.
@@ -85,30 +85,57 @@ class Predictor:
             # One more than there are cores: while a thread waits for Python's lock, another has its core.
             yield from map_ordered(run, chain(begun, portions), self._cores + 1)
 
-    def predict(self, images: Images) -> Iterator[dict[str, Any]]:
-        """One record for each image, in order, ready for JSON.
-
-        A record is `{"image": name, "error": None, "answers": {task: answer}}`; an image that cannot be answered for
-        has the reason under `error`, and no answers; `name` is the path, and None for what has none.
+    def predict(self, images: "ImagesLike") -> Iterator[Prediction]:
+        """The answers to images, one for each, in order, worked out as they are asked for; ready for JSON.
 
         Args:
             images: paths, bytes of image files, Pillow images, or uint8 arrays (height, width), (height, width, 3),
-                (height, width, 4); one, or any iterable of them, which is drawn from as answers are asked for.
+                (height, width, 4) from 0 to 255; one of them, or any iterable of them; a folder; or a DataFrame or
+                Hugging Face Dataset with a column of images.
+
+        Returns:
+            See `Prediction`. An image that cannot be read has the reason as its `error`, and no answers.
+
+        Raises:
+            PolyheadError: there is no image in a folder, no column of images in a table, or the model is damaged.
         """
         return (record.to_dict() for record in self.answer(images))
 
-    def answer(self, images: Images) -> Iterator[Record]:
+    def answer(self, images: "ImagesLike") -> Iterator[Record]:
         """The same with typed answers."""
         for batch in self.run_files(images):
             yield from self._answer(batch)
 
-    def predict_table(self, images: Images) -> "pandas.DataFrame":
-        """The same as a data frame: one row an image, with the columns of predictions.csv."""
+    def predict_table(self, images: "ImagesLike") -> "pandas.DataFrame":
+        """The same as a DataFrame: one row an image, with the index of the DataFrame that was given, if it was one.
+
+        Columns: `image`, `error`, and for each task `TASK.answer`, `TASK.probability`, `TASK.unsure` and the rest of
+        its answer, as in predictions.csv. Several labels stand in one cell with `|` between them, `none` for none.
+        """
         import pandas
 
         rows = [flatten_record(record) for record in self.answer(images)]
+        index = images.index if isinstance(images, pandas.DataFrame) else None
         with pandas.option_context("mode.string_storage", "python"):  # a file's name may be no Unicode
-            return pandas.DataFrame(rows, columns=flat_columns(self.card.tasks))
+            return pandas.DataFrame(rows, columns=flat_columns(self.card.tasks), index=index)
+
+    def embed(self, images: "ImagesLike") -> NDArray[np.float32]:
+        """The vectors that the network's heads read, one an image: images that look alike lie near each other.
+
+        Args:
+            images: as in `predict`.
+
+        Returns:
+            float32 (n, width); NaN for an image that cannot be read, of which a warning is logged.
+        """
+        parts, failed = [], 0
+        for batch in self.run_files(images):
+            void = np.array([error is not None for error in batch.errors])
+            parts.append(np.where(void[:, np.newaxis], np.float32(np.nan), batch.outputs["features"]))
+            failed += int(void.sum())
+        if failed:
+            warn(f"{failed:,} images could not be read: their features are NaN")
+        return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
     @cached_property
     def _stream(self) -> Any:
@@ -160,7 +187,7 @@ class Predictor:
             raise PolyheadError(f"{self.path}: cannot be judged or used: for some images {reason}; train it again")
         return outputs
 
-    def _run_portion(self, session: Any, images: list[Given]) -> Batch:
+    def _run_portion(self, session: Any, images: list[ImageLike]) -> Batch:
         size, resize = self.card.image.size, self.card.image.resize
         pixels = np.zeros((len(images), *size, 3), np.uint8)
         errors: list[str | None] = [None] * len(images)

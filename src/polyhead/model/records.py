@@ -3,12 +3,26 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 from polyhead.errors import PolyheadError, show_text
+from polyhead.fields import Plain
 from polyhead.tasks import Answer, Task
 
 Flat = dict[str, Any]
+
+
+class Prediction(TypedDict):
+    """One image and its answers, ready for JSON.
+
+    `image` is its path, None for what has none; `error` the reason why there are no answers, None where there are;
+    `answers` holds by task `answer` (a label, a list of labels, or a number), `unsure`, and, as the kind has them,
+    `probability` (0 to 1), `top` or `probabilities`, `unit`.
+    """
+
+    image: str | None
+    error: str | None
+    answers: dict[str, dict[str, Plain]]
 
 
 @dataclass(frozen=True)
@@ -25,8 +39,8 @@ class Record:
     error: str | None
     answers: Mapping[str, Answer]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The record as it stands in JSON, see `Predictor.predict`."""
+    def to_dict(self) -> Prediction:
+        """The record as it stands in JSON."""
         answers = {name: answer.to_dict() for name, answer in self.answers.items()}
         return {"image": self.image, "error": self.error, "answers": answers}
 

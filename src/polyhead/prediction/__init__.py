@@ -1,1 +1,1 @@
-"""Many image files in, answers out: gathered, in parallel, as CSV, Parquet, or drawn on the images."""
+"""Predictions for many image files: finding the files, and answers as CSV, Parquet, or drawn on the images."""

@@ -1,4 +1,4 @@
-"""Answers drawn onto the images that they are about."""
+"""Answers drawn on their images."""
 
 import io
 import os
@@ -16,19 +16,19 @@ from polyhead.model.records import Record, tell_answer
 from polyhead.progress import Progress
 
 SURE, UNSURE, BACKGROUND = (60, 255, 90), (255, 200, 40), (0, 0, 0, 180)
-SMALLEST_TEXT = 14  # pixels; below, letters run into each other
-LINES = 20  # of text that the smaller side of a picture has room for
-ENLARGED = 320  # the longer side, in pixels, that a smaller picture is brought to
-LINE_LETTERS = 26  # the least that a line has room for
+SMALLEST_TEXT = 14  # pixels; smaller text is not legible
+LINES = 20  # of text that fit along the smaller side of a picture
+ENLARGED = 320  # pixels: smaller pictures are enlarged to about this longer side
+LINE_LETTERS = 26  # that fit in a line, at least
 
 Line = tuple[str, tuple[int, int, int]]
 
 
 def draw_answers(picture: Image.Image, record: Record) -> Image.Image:
-    """An RGB picture with a line a task on it, such as `category: dress (89.04%)`; amber where it is unsure.
+    """An RGB picture with a line of text for each task, such as `category: dress (89.04%)`; amber if it is unsure.
 
-    The lines stand at the top left, on a dark and see-through box, with a black outline. Small pictures are enlarged
-    a whole number of times; where lines need more room still, black is added to the right and below.
+    The lines are at the top left, outlined, on a dark, translucent box. Small pictures are enlarged by a whole number;
+    if the lines need even more room, the picture is extended in black to the right and below.
     """
     times = max(1, ENLARGED // max(picture.size))
     picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.LANCZOS)
@@ -48,17 +48,17 @@ def draw_answers(picture: Image.Image, record: Record) -> Image.Image:
 
 
 def annotate_images(records: Iterable[Record], root: Path, out: Path, progress: Progress) -> Iterator[Record]:
-    """Pass records of files on, and write each one's image with its answers to `out`, as it lies relative to `root`.
+    """Pass records of files on, and write each image with its answers to `out`, at its path relative to `root`.
 
-    The file keeps its format. An image that cannot be read is left out; one that cannot be drawn on is told of; one
-    that is given several times is drawn on once.
+    The file keeps its format. Images that cannot be read are left out, and those that cannot be drawn on are
+    reported; one that is given several times is drawn on once.
 
     Raises:
         PolyheadError: `out` cannot be written to.
     """
     drawn: set[str] = set()
 
-    def place(record: Record) -> tuple[Record, Path | None]:
+    def choose_target(record: Record) -> tuple[Record, Path | None]:
         path = os.path.abspath(str(record.image))
         if record.error is not None or path in drawn:
             return record, None
@@ -72,11 +72,11 @@ def annotate_images(records: Iterable[Record], root: Path, out: Path, progress: 
                 _write(record, target)
             except PolyheadError:
                 raise
-            except Exception as error:  # the format's own: too wide for it, for one; Pillow's writers raise nearly any
+            except Exception as error:  # of the format, such as too wide for it; Pillow's writers raise nearly any type
                 progress.say(f"{record.image}: cannot be drawn on: {describe_error(error)}")
         return record
 
-    return map_ordered(write, map(place, records), count_cores())
+    return map_ordered(write, map(choose_target, records), count_cores())
 
 
 def _write(record: Record, target: Path) -> None:
@@ -93,7 +93,7 @@ def _write(record: Record, target: Path) -> None:
 def _encode(picture: Image.Image, form: str) -> bytes:
     file = io.BytesIO()
     if form == "HEIF":
-        from pillow_heif import from_pillow  # it is there: the image has been read with it
+        from pillow_heif import from_pillow  # installed, since the image was read with it
 
         from_pillow(picture).save(file, quality=90)
     else:
@@ -102,7 +102,7 @@ def _encode(picture: Image.Image, form: str) -> bytes:
 
 
 def _wrap(record: Record, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> Sequence[Line]:
-    """The answers' lines, broken between words where they are wider than `width` pixels."""
+    """The lines of the answers, broken between words at `width` pixels."""
     lines: list[Line] = []
     for name, answer in record.answers.items():
         color = UNSURE if answer.unsure else SURE

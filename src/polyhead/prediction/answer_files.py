@@ -1,4 +1,4 @@
-"""Answers in files: CSV that is gone on with after a stop, and Parquet. Both are there whole, or not at all."""
+"""Answers in files: CSV, which can be continued after a stop, and Parquet. Both appear complete, or not at all."""
 
 import csv
 import glob
@@ -17,17 +17,17 @@ from polyhead.model.card import Card
 from polyhead.model.records import Record, flat_columns, flat_form, flatten_record
 from polyhead.tasks import Task
 
-ROW_GROUP = 10_000  # rows of a Parquet file, as many as are in memory at a time
+ROW_GROUP = 10_000  # rows of a Parquet file that are in memory at a time
 LONGEST_ROW = 2**20  # bytes of a CSV
 ROW_END = b"\r\n"
 DIGEST = 16  # letters of a model's digest
 
 
-class CsvAnswers:
-    """A CSV of answers in the making: `FILE.MODEL.part` beside it, MODEL being the model's digest.
+class CsvWriter:
+    """Writes answers as CSV: at first to `FILE.MODEL.part` beside it, where MODEL is the model's digest.
 
-    A row is in the file as soon as it is written, and what a killed process left is gone on with. A link stays, and
-    what it points to is replaced. A device or a pipe is written to as it is, and cannot be gone on with.
+    Each row is written at once, and a file that a killed process left is continued. A link stays, and its target is
+    replaced. A device or a pipe is written to directly, and cannot be continued.
 
     Raises:
         PolyheadError: the path is a folder.
@@ -37,63 +37,63 @@ class CsvAnswers:
         self.path = Path(os.path.realpath(path))
         if not path.name or os.path.isdir(path):
             raise PolyheadError(f"{path}: is a folder; name a file in it")
-        # /dev/stdout may lead to a file that others write to as well: to be added to, not replaced
-        lent = os.path.abspath(path).startswith(("/dev/", "/proc/"))
-        self._through = os.path.exists(path) and (lent or not os.path.isfile(self.path))
-        self.path = path if self._through else self.path
-        self._begun = self._name_part("*")
+        # /dev/stdout may be a file that others write to as well: it is appended to, not replaced
+        is_shared = os.path.abspath(path).startswith(("/dev/", "/proc/"))
+        self._direct = os.path.exists(path) and (is_shared or not os.path.isfile(self.path))
+        self.path = path if self._direct else self.path
+        self._pattern = self._name_part("*")
         self.part = self.path.with_name(self._name_part(card.digest))
         self._columns = flat_columns(card.tasks)
         self._failed = 0
 
-    def still_open(self, images: Sequence[Path]) -> list[Path]:
+    def list_remaining(self, images: Sequence[Path]) -> list[Path]:
         """Those of the images that have no row yet.
 
         Raises:
-            PolyheadError: what was begun is another model's, or about other images, or damaged.
+            PolyheadError: the unfinished file is of another model, of other images, or damaged.
         """
-        if self._through:
+        if self._direct:
             return list(images)
-        for other in sorted(self.path.parent.glob(self._begun)):
+        for other in sorted(self.path.parent.glob(self._pattern)):
             if other != self.part:
-                raise PolyheadError(f"{other}: was begun with another model; delete it, or give another `csv`")
+                raise PolyheadError(f"{other}: was started with another model; delete it, or give another `csv`")
         if not os.path.lexists(self.part):
             return list(images)
         if not self.part.is_file():
-            raise PolyheadError(f"{self.part}: is not a regular file; delete it to begin anew")
-        with _telling(self.part):
+            raise PolyheadError(f"{self.part}: is not a regular file; delete it to start again")
+        with _report_failures(self.part):
             _drop_broken_row(self.part)
             done = Counter(self._read_rows())
-        left = []
+        remaining = []
         for image in images:
             if done[show_text(str(image))]:
                 done[show_text(str(image))] -= 1
             else:
-                left.append(image)
-        if unasked := +done:
+                remaining.append(image)
+        if unknown := +done:
             raise PolyheadError(
-                f"{self.part}: was begun with other images, such as {next(iter(unasked))}; "
+                f"{self.part}: was started with other images, such as {next(iter(unknown))}; "
                 "delete it, or give another `csv`"
             )
-        return left
+        return remaining
 
     def write(self, records: Iterable[Record]) -> int:
-        """Add the records' rows and finish the file; how many of all its rows hold an error."""
-        target = self.path if self._through else self.part
-        with _telling(self.path):
+        """Add the records' rows and finish the file; returns how many of all its rows have an error."""
+        target = self.path if self._direct else self.part
+        with _report_failures(self.path):
             with target.open("a", encoding="utf-8", errors="backslashreplace", newline="", buffering=1) as file:
                 writer = csv.DictWriter(file, self._columns)
-                if self._through or not file.tell():
+                if self._direct or not file.tell():
                     writer.writeheader()
                 for record in records:
                     self._failed += record.error is not None
                     writer.writerow(flatten_record(record))
-            if not self._through:
+            if not self._direct:
                 os.replace(self.part, self.path)
         return self._failed
 
     def _name_part(self, digest: str) -> str:
-        """The name of what is begun with the model of that digest, or for `*` a pattern of all; never too long."""
+        """The name of the unfinished file for a model's digest; for `*`, a pattern for all models. Never too long."""
         name = self.path.name
         if len(os.fsencode(name)) + len(".part") + DIGEST + 1 > LONGEST_NAME:
             name = hashlib.blake2b(os.fsencode(name), digest_size=16).hexdigest()
@@ -112,11 +112,11 @@ class CsvAnswers:
                     self._failed += bool(error)
                     yield image
             except (csv.Error, ValueError):
-                raise PolyheadError(f"{self.part}: is damaged; delete it to begin anew") from None
+                raise PolyheadError(f"{self.part}: is damaged; delete it to start again") from None
 
 
 def write_parquet(records: Iterable[Record], tasks: Mapping[str, Task], path: Path) -> int:
-    """Write records as Parquet, with the columns of the CSV, typed; how many of them hold an error.
+    """Write records as Parquet, with the columns of the CSV, typed; returns how many of them have an error.
 
     Raises:
         PolyheadError: pyarrow is not installed, or the file cannot be written.
@@ -137,7 +137,7 @@ def write_parquet(records: Iterable[Record], tasks: Mapping[str, Task], path: Pa
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
+def _report_failures(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -145,7 +145,7 @@ def _telling(path: Path) -> Iterator[None]:
 
 
 def _drop_broken_row(path: Path) -> None:
-    """Cut off what stands after the last row's end."""
+    """Cut off an incomplete last row."""
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - LONGEST_ROW))

@@ -16,7 +16,7 @@ from polyhead.tasks import Array, Task
 
 
 class Question(NamedTuple):
-    """A row of the question file: its first two columns as they stand there, its line's end, its image, its task."""
+    """A row of the question file: the bytes of its first two columns, its line ending, its image, its task."""
 
     start: bytes
     end: bytes
@@ -25,7 +25,7 @@ class Question(NamedTuple):
 
 
 def write_fashionai_answers(question: Path, predictor: Predictor, out: Path, progress: Progress = SILENT) -> int:
-    """Write what `answer_questions` gives, whole or not at all; how many rows have no answer."""
+    """Write the rows of `answer_questions`, completely or not at all; returns how many have no answer."""
     unanswered = 0
     rows = answer_questions(question, predictor, progress)
     with write_beside(out) as beside, beside.open("wb") as file:
@@ -38,13 +38,13 @@ def write_fashionai_answers(question: Path, predictor: Predictor, out: Path, pro
 def answer_questions(question: Path, predictor: Predictor, progress: Progress = SILENT) -> Iterator[tuple[bytes, bool]]:
     """The rows of the answer file, in order.
 
-    The question file has no header: image, attribute, and an empty third column. The first two columns are passed on
+    The question file has no header: image, attribute, and an empty third column. The first two columns are kept
     byte for byte; the third becomes the probabilities of all classes of the attribute, in the order of the letters in
-    `label.csv`, with 8 decimals and `;` between. A task answers for the attribute that its `column` names, or that is
-    called like it. Images are looked for from the file's folder and from the one above.
+    `label.csv`, with 8 decimals, separated by `;`. A task answers the attribute of its `column` or name.
+    Images are looked up relative to the file's folder and to its parent.
 
     Returns:
-        Each row, and whether it has an answer: where the image cannot be read, the third column stays empty.
+        Each row, and whether it has an answer; if the image cannot be read, the third column stays empty.
 
     Raises:
         PolyheadError: the file cannot be read, a row is malformed, or the model has no classes for its attribute.
@@ -55,13 +55,13 @@ def answer_questions(question: Path, predictor: Predictor, progress: Progress = 
 
 def _answer(questions: Sequence[Question], predictor: Predictor, progress: Progress) -> Iterator[tuple[bytes, bool]]:
     tasks = {name: task for name, task in predictor.card.tasks.items() if task.names}
-    advance = progress.track("Answering", len(questions))
-    left = iter(questions)
+    advance = progress.track("PredictionJob", len(questions))
+    remaining = iter(questions)
     for batch in predictor.run_files([question.image for question in questions]):
-        shares = {name: _order_classes(task, batch.outputs[name]) for name, task in tasks.items()}
+        probabilities = {name: _order_classes(task, batch.outputs[name]) for name, task in tasks.items()}
         for row, error in enumerate(batch.errors):
-            question = next(left)
-            third = "" if error else ";".join(f"{share:.8f}" for share in shares[question.task][row])
+            question = next(remaining)
+            third = "" if error else ";".join(f"{p:.8f}" for p in probabilities[question.task][row])
             if error:
                 progress.say(f"{question.image}: {error}")
             yield question.start + b"," + third.encode() + question.end, not error
@@ -69,7 +69,7 @@ def _answer(questions: Sequence[Question], predictor: Predictor, progress: Progr
 
 
 def _order_classes(task: Task, outputs: Array) -> Array:
-    """Probabilities (n, classes) by the classes' places in the source, where the task maps those; 0 if unlearnt."""
+    """Probabilities (n, classes) in the order of the source's indices, if the task maps those; 0 for unknown ones."""
     probabilities = dict(zip(task.names, task.probabilities(outputs).T, strict=True))
     indices = [str(index) for index in range(len(task.values))]
     order = [task.values[index] for index in indices] if indices and set(indices) == set(task.values) else task.names
@@ -100,7 +100,7 @@ def _read_questions(file: Path, tasks: Mapping[str, Task]) -> list[Question]:
         path = (folder if inside else folder.parent) / image
         questions.append(Question(start, line[len(text) :], path, answering[attribute]))
     if not questions:
-        raise PolyheadError(f"{file}: expected rows such as Images/collar/1.jpg,collar, and there is none")
+        raise PolyheadError(f"{file}: expected rows such as Images/collar/1.jpg,collar; there are none")
     return questions
 
 

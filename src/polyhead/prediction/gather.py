@@ -1,4 +1,4 @@
-"""Which image files are meant: by files, folders, patterns, and CSV files that list them."""
+"""Finds image files: from files, folders, patterns, and CSV files that list them."""
 
 import csv
 import glob
@@ -11,21 +11,21 @@ from typing import NamedTuple
 from polyhead.data.images.decode import find_images, looks_like_image
 from polyhead.errors import PolyheadError
 
-COLUMNS = ("image", "path", "file")  # what a CSV's column of images may be called
+COLUMNS = ("image", "path", "file")  # possible names of a CSV's column of images
 
 
 class Files(NamedTuple):
-    """Image files, and the folder that all of them lie below: their names relative to it are all different."""
+    """Image files, and a folder that contains all of them."""
 
     paths: list[Path]
     root: Path
 
 
 def gather_files(given: Sequence[str | Path]) -> Files:
-    """The image files that are meant, in the order given; those of a folder sorted.
+    """The image files, in the order given; those of a folder are sorted.
 
     Args:
-        given: files; folders, for all images below them; patterns such as `photos/**/*.jpg`, for the images that match;
+        given: files; folders, for all images in and below them; patterns such as `photos/**/*.jpg`;
             CSV files with a column `image`, `path` or `file`, whose paths are relative to the CSV's folder.
 
     Raises:
@@ -60,7 +60,7 @@ def _expand(pattern: str) -> list[str]:
     try:
         return glob.glob(pattern, recursive=True)
     except (OSError, ValueError, re.error) as error:
-        raise PolyheadError(f"{pattern}: is no pattern of files: {error}") from None
+        raise PolyheadError(f"{pattern}: is not a valid pattern: {error}") from None
 
 
 def _is_image(name: str) -> bool:

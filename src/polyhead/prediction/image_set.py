@@ -1,4 +1,4 @@
-"""A set of images answered once: every output, and a small picture of each, kept on the disk and not in memory."""
+"""A set of predicted images: all outputs, and thumbnails, which are kept on disk, not in memory."""
 
 import tempfile
 from collections.abc import Sequence
@@ -13,37 +13,37 @@ from polyhead.errors import PolyheadError
 from polyhead.model.predictor import Outputs, Predictor
 from polyhead.progress import Progress
 
-LONGEST = 96  # pixels of a small picture's longer side
+LONGEST = 96  # pixels of a thumbnail's longer side
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """n images that could be answered.
+    """n images that could be read.
 
     Attributes:
         images: their paths, as given.
-        unreadable: the other images, and why each cannot be read.
+        unreadable: the other images, and why each could not be read.
         outputs: (n, width) a task, and `features`.
-        pictures: (n, height, width, 3), 0 to 255, 96 pixels on the longer side at most; mapped from the disk.
+        thumbnails: (n, height, width, 3), 0 to 255, at most 96 pixels on the longer side; memory-mapped.
     """
 
     images: list[str]
     unreadable: list[tuple[str, str]]
     outputs: Outputs
-    pictures: NDArray[np.uint8]
+    thumbnails: NDArray[np.uint8]
 
     def pixels(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
-        """The small pictures of k rows: (k, height, width, 3)."""
-        return self.pictures[rows]
+        """The thumbnails of k rows: (k, height, width, 3)."""
+        return self.thumbnails[rows]
 
 
-def answer_images(predictor: Predictor, images: Sequence[Path], folder: Path, progress: Progress) -> ImageSet:
-    """Answer for images; the pictures lie in a file of `folder` that has no name, and is gone with the set.
+def predict_images(predictor: Predictor, images: Sequence[Path], folder: Path, progress: Progress) -> ImageSet:
+    """Predict images. The thumbnails are in an unnamed temporary file in `folder`, which is deleted with the set.
 
     Raises:
-        PolyheadError: none of the images can be read, or the pictures cannot be kept.
+        PolyheadError: none of the images can be read, or the thumbnails cannot be written.
     """
-    advance = progress.track("Answering", len(images))
+    advance = progress.track("PredictionJob", len(images))
     height, width = predictor.card.image.size
     factor = min(1.0, LONGEST / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -56,19 +56,19 @@ def answer_images(predictor: Predictor, images: Sequence[Path], folder: Path, pr
                 (str(image), error) for image, error in zip(batch.images, batch.errors, strict=True) if error
             ]
             parts.append({name: values[kept] for name, values in batch.outputs.items()})
-            # Written, not mapped: a full disk is then an error, where a mapping would be killed.
+            # Written, not mapped: a full disk is then an error, where a mapping would kill the process.
             try:
                 file.write(b"".join(_shrink(image, size).tobytes() for image in batch.pixels[kept]))
                 file.flush()
             except OSError as error:
-                raise PolyheadError(f"{folder}: the pictures cannot be kept: {error.strerror}") from None
+                raise PolyheadError(f"{folder}: the thumbnails cannot be written: {error.strerror}") from None
             advance(len(batch.errors))
         if not names:
             first = f", such as {unreadable[0][0]}: {unreadable[0][1]}" if unreadable else ""
             raise PolyheadError(f"none of the {len(images)} images can be read{first}")
-        pictures = np.memmap(file, np.uint8, "r", shape=(len(names), size[1], size[0], 3))
+        thumbnails = np.memmap(file, np.uint8, "r", shape=(len(names), size[1], size[0], 3))
     return ImageSet(
-        names, unreadable, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, pictures
+        names, unreadable, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, thumbnails
     )
 
 

@@ -1,4 +1,4 @@
-"""Answers of many machines: `predict` as a job of Ray Data."""
+"""Prediction on several machines, as a job of Ray Data."""
 
 import json
 import logging
@@ -13,20 +13,20 @@ from polyhead.model.predictor import Predictor
 from polyhead.model.records import Record
 from polyhead.processes import SAFE_IMPORTS, safe_imports
 
-PORTION = 64  # images that a worker is handed at a time: what is done again where one is lost
-SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what Ray sets for a job's own program
+PORTION = 64  # images that a worker gets at a time, and that are repeated if it is lost
+SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # which Ray sets for the program of a submitted job
 
 
 class Worker:
-    """A process with a core of its own, somewhere in the cluster, that opens the model once."""
+    """A process on one core, somewhere in the cluster, that opens the model once."""
 
     def __init__(self, model: str) -> None:
         self._predictor = Predictor(model, cores=1)
 
     def __call__(self, portion: dict[str, Any]) -> dict[str, list[str]]:
-        """Records of images; both are JSON, because a file's name need not be text, which Ray's tables ask for."""
+        """Records of images; both as JSON, since file names need not be Unicode, as Ray's tables require."""
         pairs = [json.loads(pair) for pair in portion["image"]]
-        records = self._predictor.predict([place for _, place in pairs])
+        records = self._predictor.predict([path for _, path in pairs])
         named = [record | {"image": given} for (given, _), record in zip(pairs, records, strict=True)]
         return {"record": [json.dumps(record) for record in named]}
 
@@ -34,9 +34,8 @@ class Worker:
 def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Record]:
     """The records of `Predictor.answer`, in the order of completion.
 
-    The cluster is the one that `RAY_ADDRESS` names or that this program has joined; without one, all cores of this
-    machine. Model and images must lie where every machine of it finds them. What a lost worker had in hand is given to
-    another.
+    The cluster is that of `RAY_ADDRESS`, or one that this program has joined; otherwise all cores of this machine. All
+    machines must find the model and the images under the same paths. The work of a lost worker is repeated by another.
 
     Raises:
         PolyheadError: Ray is not installed.
@@ -47,8 +46,8 @@ def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Rec
 
     if not ray.is_initialized():
         with TemporaryDirectory() as empty, safe_imports():
-            # Ray lets workers import what lies in the current folder, unless they are given another one to work in.
-            # (Of a job that was submitted to a cluster, the cluster has decided that.)
+            # Workers could import files of the current folder, unless they are given another working folder.
+            # (For a submitted job, the cluster has decided that.)
             own = {"working_dir": empty, "env_vars": SAFE_IMPORTS} if SUBMITTED not in os.environ else None
             ray.init(logging_level=logging.ERROR, log_to_driver=False, runtime_env=own)
     context = ray.data.DataContext.get_current()

@@ -59,7 +59,7 @@ def evaluate(
     with show_progress(progress) as shown, ExitStack() as held:
         restore_replaced(Path(model), shown)
         load_run_plugins(model)
-        predictor = Predictor(Path(model))
+        predictor = Predictor(model)
         place = held.enter_context(locate_data(data, predictor.card))
         dataset = find_labelled_data(predictor, place, split, shown, overrides)
         split = split or ("all" if "all" in set(dataset.table.frame["split"]) else "test")

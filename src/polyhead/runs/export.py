@@ -1,9 +1,10 @@
 """Exporting: another file of the same model, and how far that one is from it on real images."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,12 @@ from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.export.comparison import compare_outputs
 from polyhead.extras import require
+from polyhead.fields import Plain
 from polyhead.folders import clear_beside, put_in_place, restore_replaced, tell_failures, work_beside
 from polyhead.model.onnx_bytes import read_graph
 from polyhead.model.predictor import Outputs, Predictor
 from polyhead.prediction.gather import gather_files
-from polyhead.progress import SILENT, Progress
+from polyhead.progress import Progress, show_progress
 from polyhead.recipe.loading import load_run_plugins
 from polyhead.run_folder import RunFolder
 from polyhead.runs.evaluate import record_metrics
@@ -51,15 +53,15 @@ class Sample:
 
 
 def export(
-    model: str | Path,
+    model: str | os.PathLike[str],
     kind: Format,
     images: Sequence[str | Path] = (),
     *,
-    data: str | Path | None = None,
-    out: str | Path | None = None,
+    data: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
     force: bool = False,
-    progress: Progress = SILENT,
-) -> dict[str, Any]:
+    progress: Progress | bool = True,
+) -> dict[str, Plain]:
     """Write a model for another runtime, and compare it with the original on real images.
 
     Args:
@@ -72,6 +74,7 @@ def export(
         data: labelled images; for a run, where they are now, for a model file, what `images` are for.
         out: where to write it; beside the model, if absent.
         force: whether to replace what is there.
+        progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
 
     Returns:
         `path`, `bytes`, `original_bytes`, `images` (on how many both were compared), and what `compare_outputs` gives.
@@ -79,29 +82,30 @@ def export(
     Raises:
         PolyheadError: something given is wrong, or the new file answers otherwise; nothing is written then.
     """
-    restore_replaced(Path(model), progress)
-    load_run_plugins(model)
-    predictor = Predictor(model)
-    target = Path(out) if out else predictor.path.parent / NAMES[kind]
-    with tell_failures(target):
-        restore_replaced(target, progress)
-        clear_beside(target)
-        _check(kind, target, predictor.path, force)
-    ranges, sample = _choose_images(predictor, images, data, kind == "onnx-int8", progress)
-    if ranges:
-        if not len(ranges.pixels):
-            raise PolyheadError(f"{kind}: give at least two images: some to find ranges on, others to compare on")
-        progress.say(f"finding ranges on {ranges.words}")
-    with tell_failures(target), work_beside(target) as folder:
-        made = folder / NAMES[kind]
-        outputs = _write(predictor, kind, made, ranges, sample)
-        progress.say(f"comparing on {sample.words}")
-        found = compare_outputs(predictor.card.tasks, predictor.run(sample.pixels), outputs, sample.labels)
-        if not ranges and not found["difference"] <= TOLERANCE:
-            raise PolyheadError(f"{kind}: not written: its outputs are {found['difference']:.2g} off the model's")
-        put_in_place(made, target)
+    with show_progress(progress) as shown:
+        restore_replaced(Path(model), shown)
+        load_run_plugins(model)
+        predictor = Predictor(model)
+        target = Path(out) if out else predictor.path.parent / NAMES[kind]
+        with tell_failures(target):
+            restore_replaced(target, shown)
+            clear_beside(target)
+            _check(kind, target, predictor.path, force)
+        ranges, sample = _choose_images(predictor, images, data, kind == "onnx-int8", shown)
+        if ranges:
+            if not len(ranges.pixels):
+                raise PolyheadError(f"{kind}: give at least two images: some to find ranges on, others to compare on")
+            shown.say(f"finding ranges on {ranges.words}")
+        with tell_failures(target), work_beside(target) as folder:
+            made = folder / NAMES[kind]
+            outputs = _write(predictor, kind, made, ranges, sample)
+            shown.say(f"comparing on {sample.words}")
+            found = compare_outputs(predictor.card.tasks, predictor.run(sample.pixels), outputs, sample.labels)
+            if not ranges and not found["difference"] <= TOLERANCE:
+                raise PolyheadError(f"{kind}: not written: its outputs are {found['difference']:.2g} off the model's")
+            put_in_place(made, target)
     sizes = {"bytes": _size(target), "original_bytes": _size(predictor.path)}
-    return {"path": str(target), **sizes, "images": len(sample.pixels)} | found
+    return {"path": str(target), **sizes, "images": len(sample.pixels), **found}
 
 
 def _check(kind: Format, target: Path, model: Path, force: bool) -> None:
@@ -120,7 +124,11 @@ def _check(kind: Format, target: Path, model: Path, force: bool) -> None:
 
 
 def _choose_images(
-    predictor: Predictor, images: Sequence[str | Path], data: str | Path | None, calibrates: bool, progress: Progress
+    predictor: Predictor,
+    images: Sequence[str | Path],
+    data: str | os.PathLike[str] | None,
+    calibrates: bool,
+    progress: Progress,
 ) -> tuple[Sample | None, Sample]:
     """Images to find ranges on, if it `calibrates`, and others to compare on."""
     given = _read_images(predictor, images, progress) if images else None

@@ -2,45 +2,18 @@
 
 import html
 import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from polyhead.data.sources.given import read_memory
 from polyhead.errors import list_words, show_text
 from polyhead.evaluation.results import SHOWN, Evaluation
-from polyhead.fields import Plain
-from polyhead.model.inputs import Given as ImageLike
 from polyhead.model.predictor import Predictor
-from polyhead.prediction.gather import gather_files
-from polyhead.progress import Progress, warn
+from polyhead.progress import Progress
 
 if TYPE_CHECKING:
-    import datasets
-    import pandas
-
     from polyhead.data.sources.given import DataLike
     from polyhead.recipe.overrides import Changes
     from polyhead.tasks import AnyTask
-
-# One image or any number of them: paths, bytes, Pillow images, arrays; a folder; a table with a column of images.
-ImagesLike: TypeAlias = "ImageLike | Iterable[ImageLike] | pandas.DataFrame | datasets.Dataset"
-
-
-class Record(TypedDict):
-    """The answers to one image.
-
-    `image` is its path, None for what has none; `error` the reason why there are no answers, None where there are;
-    `answers` holds by task `answer` (a label, a list of labels, or a number), `unsure`, and, as the kind has them,
-    `probability` (0 to 1), `top` or `probabilities`, `unit`.
-    """
-
-    image: str | None
-    error: str | None
-    answers: dict[str, dict[str, Plain]]
 
 
 class Model(Predictor):
@@ -53,50 +26,6 @@ class Model(Predictor):
     def tasks(self) -> "dict[str, AnyTask]":
         """The questions that it answers, by name, with their labels and units."""
         return self.card.tasks
-
-    def predict(self, images: "ImagesLike") -> Iterator[Record]:  # type: ignore[override]
-        """The answers to images, one record each, in order, worked out as they are asked for.
-
-        Args:
-            images: paths, bytes of image files, Pillow images, or uint8 arrays (height, width), (height, width, 3),
-                (height, width, 4) from 0 to 255; one of them, or any iterable of them; a folder; or a DataFrame or
-                Hugging Face Dataset with a column of images.
-
-        Returns:
-            See `Record`. An image that cannot be read has the reason as its `error`.
-
-        Raises:
-            PolyheadError: there is no image in a folder, no column of images in a table, or the model is damaged.
-        """
-        return super().predict(_list_images(images))  # type: ignore[return-value]
-
-    def predict_table(self, images: "ImagesLike") -> "pandas.DataFrame":
-        """The same as a DataFrame: one row an image, with the index of the DataFrame that was given, if it was one.
-
-        Columns: `image`, `error`, and for each task `TASK.answer`, `TASK.probability`, `TASK.unsure` and the rest of
-        its answer, as in predictions.csv. Several labels stand in one cell with `|` between them, `none` for none.
-        """
-        table = super().predict_table(_list_images(images))
-        index = getattr(images, "index", None)
-        return table.set_axis(index, axis=0) if hasattr(images, "columns") and index is not None else table
-
-    def embed(self, images: "ImagesLike") -> NDArray[np.float32]:
-        """The vectors that the network's heads read, one an image: images that look alike lie near each other.
-
-        Args:
-            images: as in `predict`.
-
-        Returns:
-            float32 (n, width); NaN for an image that cannot be read, of which a warning is logged.
-        """
-        parts, failed = [], 0
-        for batch in self.run_files(_list_images(images)):
-            void = np.array([error is not None for error in batch.errors])
-            parts.append(np.where(void[:, np.newaxis], np.float32(np.nan), batch.outputs["features"]))
-            failed += int(void.sum())
-        if failed:
-            warn(f"{failed:,} images could not be read: their features are NaN")
-        return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
     def evaluate(
         self,
@@ -138,7 +67,7 @@ def load_model(path: str | os.PathLike[str], cores: int | None = None) -> Model:
     Raises:
         PolyheadError: there is no such file, or it is not one of Polyhead's.
     """
-    return Model(Path(path), cores)
+    return Model(path, cores)
 
 
 def draw_html(title: str, about: Iterable[str], heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -161,11 +90,3 @@ def _tell_figures(figures: dict[str, float], baseline: dict[str, float]) -> tupl
             base = baseline.get(metric)
             return f"{metric} {figures[metric]:.3f}", "" if base is None else f"{base:.3f}"
     return "", ""
-
-
-def _list_images(images: Any) -> Any:
-    """What a predictor takes of what a program gives."""
-    if isinstance(images, str | os.PathLike):
-        return gather_files([Path(images)]).paths if os.path.isdir(images) else images
-    table = read_memory(images) if hasattr(images, "columns") or hasattr(images, "column_names") else None
-    return images if table is None else table.list_images()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from polyhead.errors import PolyheadError, show_text
 from polyhead.evaluation.results import Evaluation
-from polyhead.recipe.loading import load_recipe
+from polyhead.recipe.loading import load_recipe, load_run_plugins
 from polyhead.recipe.schema import Recipe
 from polyhead.report.report import PAGE
 from polyhead.run_folder import RunFolder
@@ -45,6 +45,7 @@ class Run(os.PathLike[str]):
         Raises:
             PolyheadError: the run is not finished.
         """
+        load_run_plugins(self.path)
         return load_model(self.path)
 
     def keras_model(self) -> "KerasModel":

@@ -1,4 +1,4 @@
-"""What is answered at which address."""
+"""The endpoints of the server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
@@ -20,10 +20,10 @@ from polyhead.data.images.decode import ImageError
 from polyhead.errors import nearest, show_text
 from polyhead.files import open_regular
 from polyhead.model.predictor import Predictor
-from polyhead.server import forms
+from polyhead.server import schemas
 from polyhead.server.browsers import BrowserSafety
 from polyhead.server.limits import Gate, Limits, refuse
-from polyhead.server.metering import Meter, Metering
+from polyhead.server.metering import MetricsMiddleware, ServerMetrics
 from polyhead.server.service import Service
 from polyhead.server.uploads import Upload, discard_body, read_body, split_uploads
 
@@ -37,26 +37,26 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": forms.Problem, "description": "The request is malformed."},
-    408: {"model": forms.Problem, "description": "The request came too slowly."},
-    413: {"model": forms.Problem, "description": "The request is too large, or holds too many images."},
+    400: {"model": schemas.Problem, "description": "The request is malformed."},
+    408: {"model": schemas.Problem, "description": "The request arrived too slowly."},
+    413: {"model": schemas.Problem, "description": "The request is too large, or holds too many images."},
     422: {
-        "model": forms.Problem,
-        "description": "No image of the request can be read, or it asks for what is not there.",
+        "model": schemas.Problem,
+        "description": "No image of the request can be read, or its parameters are wrong.",
     },
-    503: {"model": forms.Problem, "description": "Too many requests are under way; try again after `Retry-After`."},
+    503: {"model": schemas.Problem, "description": "Too many requests are in progress; try again after `Retry-After`."},
 }
-Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What every route may need."""
+class AppState:
+    """What the endpoints need."""
 
     service: Service
     limits: Limits
     gate: Gate
-    meter: Meter
+    meter: ServerMetrics
     examples: Sequence[Path]
 
 
@@ -70,18 +70,18 @@ def create_app(
 
     Args:
         predictor: the model file.
-        limits: what a request may ask for; the defaults of `Limits`, if absent.
+        limits: of requests; by default those of `Limits`.
         examples: image files that the page offers to try.
-        hosts: the names that it answers to; any, if absent. See `BrowserSafety`.
+        hosts: the names that it answers to; any, if None. See `BrowserSafety`.
     """
     limits = limits or Limits()
     gate = Gate(limits.queue)
-    meter = Meter(gate)
-    desk = Desk(Service(predictor, limits, meter), limits, gate, meter, tuple(examples))
+    meter = ServerMetrics(gate)
+    state = AppState(Service(predictor, limits, meter), limits, gate, meter, tuple(examples))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with desk.service.running():
+        async with state.service.running():
             yield
 
     # FastAPI's own pages of documentation load scripts from elsewhere; the OpenAPI document itself does not.
@@ -89,14 +89,14 @@ def create_app(
     app = FastAPI(
         title=title, version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan
     )
-    app.state.desk = desk
+    app.state.state = state
     app.add_middleware(BrowserSafety, hosts=hosts)
-    app.add_middleware(Metering, meter=meter)
+    app.add_middleware(MetricsMiddleware, meter=meter)
     app.add_exception_handler(HTTPException, _tell_refusal)
     app.add_exception_handler(RequestValidationError, _tell_wrong_parameter)
     app.add_exception_handler(ClientDisconnect, _tell_nobody)
     app.add_exception_handler(Exception, _tell_fault)
-    # FastAPI's routes describe themselves; Starlette's own, and no router within a router, take half the time.
+    # FastAPI's routes give the OpenAPI document; Starlette's own, without nested routers, take half the time.
     app.router.routes.append(Route("/predict", predict, methods=["POST"]))
     app.router.routes.extend(router.routes)
     app.openapi()["paths"]["/heatmap"]["post"]["parameters"][0]["schema"]["enum"] = list(predictor.card.tasks)
@@ -108,19 +108,19 @@ router = APIRouter()
 
 @router.post(
     "/predict",
-    response_model=list[forms.RecordForm],
+    response_model=list[schemas.RecordSchema],
     responses=REFUSALS,
-    openapi_extra={"requestBody": forms.IMAGES_BODY},
+    openapi_extra={"requestBody": schemas.IMAGES_BODY},
 )
 async def predict(request: Request) -> Response:
-    """Answer for one image or several: the files of a multipart form, or one image as the whole body.
+    """Predict one image or several: the files of a multipart form, or one image as the body.
 
-    One record an image, in order. An image that cannot be read has its reason under `error`; where that is so of every
-    image, the request is refused.
+    Returns a record for each image, in order. If an image cannot be read, its `error` says why; if none can be read,
+    the request is refused.
     """
-    desk = _desk(request)
+    state = _state(request)
     async with _uploads(request) as uploads:
-        records = await _answer(desk, desk.service.answer(uploads))
+        records = await _answer(state, state.service.answer(uploads))
     problems = [f"{record['image'] or 'the image'}: {record['error']}" for record in records if record["error"]]
     if len(problems) == len(records):
         refuse(422, "; ".join(problems))
@@ -128,30 +128,33 @@ async def predict(request: Request) -> Response:
 
 
 @router.post(
-    "/heatmap", response_model=forms.HeatForm, responses=REFUSALS, openapi_extra={"requestBody": forms.IMAGE_BODY}
+    "/heatmap",
+    response_model=schemas.HeatmapSchema,
+    responses=REFUSALS,
+    openapi_extra={"requestBody": schemas.IMAGE_BODY},
 )
 async def heatmap(
     request: Request,
-    task: Annotated[str, Query(description="Whose answer is looked into.")],
-    label: Annotated[str | None, Query(description="A label of the task; the one answered, if absent.")] = None,
+    task: Annotated[str, Query(description="The task whose answer to explain.")],
+    label: Annotated[str | None, Query(description="A label of the task; by default the one answered.")] = None,
 ) -> Response:
-    """What an answer rests on: parts of the image are covered one after another, and the answer watched."""
-    desk = _desk(request)
+    """Explain an answer: how it changes when parts of the image are covered, one after another."""
+    state = _state(request)
     async with _uploads(request) as uploads:
-        _check_question(desk, task, label)
+        _check_question(state, task, label)
         if len(uploads) > 1:
-            refuse(413, "a heat map is of one image; the request holds several")
+            refuse(413, "a heat map is for one image; the request holds several")
         try:
-            return JSONResponse(await _answer(desk, desk.service.explain(uploads[0], task, label)))
+            return JSONResponse(await _answer(state, state.service.explain(uploads[0], task, label)))
         except ImageError as error:
             refuse(422, f"{uploads[0].name or 'the image'}: {error}")
 
 
-@router.get("/model", response_model=forms.ModelForm)
+@router.get("/model", response_model=schemas.ModelSchema)
 async def model(request: Request) -> Response:
-    """What the model answers, what it was trained on, and how good it is on test images."""
-    desk = _desk(request)
-    card = desk.service.card
+    """The model: its tasks, what it was trained on, and its metrics on test images."""
+    state = _state(request)
+    card = state.service.card
     tasks = {
         name: {
             "kind": task.kind,
@@ -164,23 +167,23 @@ async def model(request: Request) -> Response:
         for name, task in card.tasks.items()
     }
     said = card.model_dump(include={"name", "description", "note", "version", "fingerprint", "parameters", "rows"})
-    limits = asdict(desk.limits)
+    limits = asdict(state.limits)
     del limits["queue"]
-    examples = [f"examples/{number}" for number in range(len(desk.examples))]
+    examples = [f"examples/{number}" for number in range(len(state.examples))]
     image = card.image.model_dump(include={"size", "resize"})
     return JSONResponse(said | {"image": image, "tasks": tasks, "limits": limits, "examples": examples})
 
 
-@router.get("/health", response_model=forms.HealthForm)
+@router.get("/health", response_model=schemas.HealthSchema)
 async def health() -> Response:
-    """That the server is there."""
+    """Whether the server is running."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
-    """Figures for Prometheus."""
-    return Response(_desk(request).meter.write(), media_type="text/plain; version=0.0.4")
+    """Metrics in Prometheus's format."""
+    return Response(_state(request).meter.write(), media_type="text/plain; version=0.0.4")
 
 
 @router.get("/", include_in_schema=False)
@@ -191,51 +194,51 @@ async def page() -> Response:
 
 @router.get("/page/{name}", include_in_schema=False)
 async def page_file(name: str) -> Response:
-    """A file that belongs to the page."""
+    """A file of the page."""
     return _page_file(name)
 
 
 @router.get("/examples/{number}", include_in_schema=False)
 async def example(request: Request, number: int) -> Response:
-    """An image to try."""
-    examples = _desk(request).examples
+    """An example image."""
+    examples = _state(request).examples
     if not 0 <= number < len(examples):
         raise HTTPException(404)
     try:
         content = await asyncio.to_thread(_read_example, examples[number])
-    except OSError:  # the run has been moved, or made anew
+    except OSError:  # the run was moved or replaced
         raise HTTPException(404) from None
     return Response(content, headers=HEADERS, media_type="image/jpeg")
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+def _state(request: Request) -> AppState:
+    state: AppState = request.app.state.state
+    return state
 
 
 @asynccontextmanager
 async def _uploads(request: Request) -> AsyncIterator[list[Upload]]:
-    """The request's images; from when they are there until the block ends, it counts as under way."""
-    desk = _desk(request)
-    seconds, limit = desk.limits.seconds, desk.limits.bytes
+    """The request's images; once they have arrived, it counts as in progress until the block ends."""
+    state = _state(request)
+    seconds, limit = state.limits.seconds, state.limits.bytes
     late = (408, f"the request did not arrive within {seconds:g} seconds")
-    if desk.gate.full:
+    if state.gate.full:
         await _within(seconds, discard_body(request, limit), late)
-        desk.gate.refuse()
+        state.gate.refuse()
     body = await _within(seconds, read_body(request, limit), late)
-    with desk.gate.enter():
-        uploads = split_uploads(request.headers.get("content-type", ""), body, desk.limits)
-        del body  # the files of a form are copies
+    with state.gate.enter():
+        uploads = split_uploads(request.headers.get("content-type", ""), body, state.limits)
+        del body  # the form's files are copies
         yield uploads
 
 
-async def _answer(desk: Desk, work: Awaitable[Given]) -> Given:
-    seconds = desk.limits.seconds
-    late = f"the answer took longer than {seconds:g} seconds; try again when less is asked"
+async def _answer(state: AppState, work: Awaitable[Result]) -> Result:
+    seconds = state.limits.seconds
+    late = f"the answer took longer than {seconds:g} seconds; try again when the server is less busy"
     return await _within(seconds, work, (503, late))
 
 
-async def _within(seconds: float, work: Awaitable[Given], refusal: tuple[int, str]) -> Given:
+async def _within(seconds: float, work: Awaitable[Result], refusal: tuple[int, str]) -> Result:
     try:
         async with asyncio.timeout(seconds):
             return await work
@@ -243,13 +246,13 @@ async def _within(seconds: float, work: Awaitable[Given], refusal: tuple[int, st
         refuse(*refusal)
 
 
-def _check_question(desk: Desk, task: str, label: str | None) -> None:
-    tasks = desk.service.card.tasks
+def _check_question(state: AppState, task: str, label: str | None) -> None:
+    tasks = state.service.card.tasks
     if task not in tasks:
         refuse(422, f"task: expected {', '.join(tasks)}; got {task!r}{nearest(task, tasks)}")
     names = tasks[task].names
     if label is not None and label not in names:
-        expected = ", ".join(names) or f"none, as {task} is a number"
+        expected = ", ".join(names) or f"none, since {task} is a number"
         refuse(422, f"label: expected {expected}; got {label!r}{nearest(label, names)}")
 
 
@@ -272,10 +275,10 @@ def _read_example(path: Path) -> bytes:
 
 async def _tell_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    path = show_text(request.scope["path"][:100])  # of the whole URL, the host may be anything
+    path = show_text(request.scope["path"][:100])  # not the whole URL, whose host may be anything
     words = {
-        404: f"there is nothing at {path}; /openapi.json says what there is",
-        405: f"{request.method} is not answered at {path}; /openapi.json says what is",
+        404: f"there is nothing at {path}; see /openapi.json",
+        405: f"{request.method} is not supported at {path}; see /openapi.json",
     }
     detail = words.get(error.status_code, error.detail)
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
@@ -288,11 +291,11 @@ async def _tell_wrong_parameter(_: Request, error: Exception) -> Response:
 
 
 async def _tell_nobody(*_: object) -> Response:
-    """To a client that went away."""
+    """For a client that has disconnected."""
     return Response(status_code=400)
 
 
 async def _tell_fault(*_: object) -> Response:
-    """To a request that met a mistake in this program; uvicorn logs the traceback."""
-    detail = {"detail": "the server made a mistake; its log says more"}
+    """For a bug in this program; uvicorn logs the traceback."""
+    detail = {"detail": "internal error; see the server's log"}
     return JSONResponse(detail, 500, {"X-Content-Type-Options": "nosniff"})

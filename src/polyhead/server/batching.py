@@ -1,4 +1,4 @@
-"""Requests that arrive together are worked on together."""
+"""Batches of requests that arrive together."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,13 +11,13 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Collects items into batches, `workers` of which are under way at once.
+    """Collects items into batches, of which `workers` run at once.
 
-    While those are worked on, the next one gathers: batches grow with the load, a lone item never waits, and no item
-    waits longer than for the batches before it.
+    Meanwhile the next one fills up: batches grow with the load, a single item never waits, and no item waits for longer
+    than the batches before it take.
 
     Args:
-        work: gives one result for each item, in order; called in `executor`.
+        work: returns one result for each item, in order; runs in `executor`.
         executor: of `workers` threads.
         size: items in a batch, at most.
     """
@@ -30,16 +30,16 @@ class Batcher(Generic[Item, Result]):
         self.under_way = 0
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
-        """The result for an item, to be awaited; what the work raises is raised there."""
+        """A future of the item's result, or of what `work` raises."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         if not self._waiting:
-            loop.call_soon(self._start)  # not at once: what arrives at the same time belongs together
+            loop.call_soon(self._start)  # not at once: items that arrive at the same time belong together
         self._waiting.append((item, future))
         return future
 
     def _start(self) -> None:
-        """Begin as many batches as may be under way."""
+        """Start as many batches as may run."""
         while self._waiting and self.under_way < self._workers:
             batch = [(item, future) for item, future in self._waiting[: self._size] if not future.done()]
             del self._waiting[: self._size]
@@ -51,12 +51,12 @@ class Batcher(Generic[Item, Result]):
 
     def _deliver(self, futures: Sequence[asyncio.Future[Result]], done: asyncio.Future[Sequence[Result]]) -> None:
         self.under_way -= 1
-        # After those who now get their results have been answered, and may have asked again.
+        # After those who now get their results were answered, and may have sent the next item.
         asyncio.get_running_loop().call_soon(self._start)
         if done.cancelled():
             for future in futures:
                 future.cancel()
-        elif error := done.exception():  # whatever it is, it belongs to these requests, and the next batch is another
+        elif error := done.exception():  # whatever it is, it concerns only this batch
             for future in futures:
                 if not future.done():
                     future.set_exception(error)

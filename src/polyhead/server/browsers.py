@@ -1,4 +1,4 @@
-"""What keeps strangers' pages, open in a browser beside this server's, from using the server."""
+"""Keeps other websites, open in the same browser, from using the server."""
 
 import ipaddress
 import re
@@ -17,9 +17,9 @@ HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:\d{0,5})?")
 
 
 def name_hosts(host: str, allowed: Iterable[str]) -> set[str]:
-    """The names that a server answers to, beside addresses and localhost: where it listens, and what is allowed.
+    """The names that a server answers to besides IP addresses and localhost: its host, and those allowed.
 
-    One that listens to other machines answers to this machine's own name, too.
+    If it listens to other machines, it also answers to this machine's name.
 
     Raises:
         PolyheadError: one of `allowed` is neither a name nor `*`.
@@ -30,7 +30,7 @@ def name_hosts(host: str, allowed: Iterable[str]) -> set[str]:
     for name in allowed:
         if name != ANY and not NAME.fullmatch(name.lower()):
             raise PolyheadError(
-                f"host to be allowed: expected a name without port, such as images.example.org, or {ANY} for any; "
+                f"`allow_hosts`: expected a name without port, such as images.example.org, or {ANY} for any; "
                 f"got {name!r}"
             )
         names.add(name.lower())
@@ -38,13 +38,13 @@ def name_hosts(host: str, allowed: Iterable[str]) -> set[str]:
 
 
 class BrowserSafety:
-    """ASGI middleware: refuses requests to names that are not the server's, and has answers taken for what they are.
+    """ASGI middleware: refuses requests for other host names, and forbids browsers to guess content types.
 
-    A page of evil.example can have its name lead to this machine, and is then, for the browser, of one origin with the
-    server (DNS rebinding); but the browser says which name it asked for. An address cannot be turned that way.
+    The owner of evil.example can point its name at this machine; for the browser, its pages and the server are then of
+    one origin (DNS rebinding). But the browser sends the name that it used. IP addresses cannot be abused that way.
 
     Args:
-        hosts: the names, in lower case; any, if absent, or if `*` is among them.
+        hosts: the names, in lower case; any, if None or if `*` is among them.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] | None = None) -> None:
@@ -68,7 +68,7 @@ class BrowserSafety:
             await self._app(scope, receive, send_on)
 
     def _find_problem(self, hosts: list[str]) -> str | None:
-        if self._hosts is None or not hosts:  # every browser says it
+        if self._hosts is None or not hosts:  # every browser sends it
             return None
         found = HOST.fullmatch(hosts[0].strip().lower())
         if len(hosts) > 1 or not found:

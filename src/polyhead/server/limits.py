@@ -1,4 +1,4 @@
-"""How much one request may ask for, and how much may be under way at once."""
+"""Limits of single requests, and of requests in progress at once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +15,11 @@ LONGEST = 86_400.0  # seconds
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused: a request's body above `bytes`, an image above `pixels`, a request of more than `images`, one
-    that takes longer than `seconds` to arrive or to be answered, and any while `queue` requests are under way.
+    """What is refused: bodies of more than `bytes`, images of more than `pixels`, requests of more than `images`, those
+    that take longer than `seconds` to arrive or to be answered, and any while `queue` requests are in progress.
 
     Raises:
-        PolyheadError: none could be let in, or some could stay for ever.
+        PolyheadError: a limit would refuse every request, or allow requests that never end.
     """
 
     bytes: int = 20_000_000
@@ -37,9 +37,9 @@ class Limits:
 
 
 class Gate:
-    """Counts the requests under way, of which `queue` may be at once.
+    """Counts the requests in progress, at most `queue` at once.
 
-    Those that are still arriving are not among them: who sends slowly keeps nobody out.
+    Requests that are still arriving do not count: slow clients keep nobody out.
     """
 
     def __init__(self, queue: int) -> None:
@@ -48,19 +48,19 @@ class Gate:
 
     @property
     def full(self) -> bool:
-        """Whether the next one is to be refused."""
+        """Whether the next request will be refused."""
         return self.inside >= self._queue
 
     def refuse(self) -> NoReturn:
-        """End a request for which there is no room."""
-        refuse(503, f"{self._queue} requests are under way, as many as are let in; try again in a second")
+        """Refuse a request for lack of room."""
+        refuse(503, f"{self._queue} requests are in progress, which is the limit; try again in a second")
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Be counted for as long as the `with` block lasts.
+        """Count a request while the `with` block lasts.
 
         Raises:
-            HTTPException: 503, where there is no room.
+            HTTPException: 503 if there is no room.
         """
         if self.full:
             self.refuse()
@@ -72,5 +72,5 @@ class Gate:
 
 
 def refuse(status: int, words: str) -> NoReturn:
-    """End a request with a sentence."""
+    """Refuse a request with a sentence."""
     raise HTTPException(status, words, RETRY_AFTER if status == 503 else None)

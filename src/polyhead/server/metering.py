@@ -1,4 +1,4 @@
-"""What the server tells Prometheus of itself."""
+"""The server's metrics, for Prometheus."""
 
 import time
 from contextlib import AbstractContextManager
@@ -12,8 +12,8 @@ SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
-class Meter:
-    """The figures of one server."""
+class ServerMetrics:
+    """The metrics of one server."""
 
     def __init__(self, gate: Gate) -> None:
         self._registry = CollectorRegistry()
@@ -23,20 +23,20 @@ class Meter:
         )
         self._seconds = Histogram(
             "polyhead_request_seconds",
-            "From a request's first line to its answer.",
+            "Seconds from a request's first line to its answer.",
             ["endpoint"],
             buckets=SECONDS,
             registry=self._registry,
         )
-        self.images = Counter("polyhead_images", "Images answered.", registry=self._registry)
+        self.images = Counter("polyhead_images", "Images predicted.", registry=self._registry)
         self.unreadable = Counter(
             "polyhead_unreadable_images", "Images that could not be read.", registry=self._registry
         )
         self._batches = Histogram("polyhead_batch_images", "Images in a batch.", buckets=SIZES, registry=self._registry)
         self._batch_seconds = Histogram(
-            "polyhead_batch_seconds", "Seconds that a batch took.", buckets=SECONDS, registry=self._registry
+            "polyhead_batch_seconds", "Seconds per batch.", buckets=SECONDS, registry=self._registry
         )
-        inside = Gauge("polyhead_requests_under_way", "Requests under way.", registry=self._registry)
+        inside = Gauge("polyhead_requests_under_way", "Requests in progress.", registry=self._registry)
         inside.set_function(lambda: gate.inside)
 
     def seconds_of(self, images: int) -> AbstractContextManager[object]:
@@ -44,20 +44,20 @@ class Meter:
         self._batches.observe(images)
         return self._batch_seconds.time()
 
-    def note(self, endpoint: str, status: int, seconds: float) -> None:
+    def record(self, endpoint: str, status: int, seconds: float) -> None:
         """Count a request."""
         self._requests.labels(endpoint, str(status)).inc()
         self._seconds.labels(endpoint).observe(seconds)
 
     def write(self) -> bytes:
-        """All of it, in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
 
-class Metering:
+class MetricsMiddleware:
     """ASGI middleware: counts every request."""
 
-    def __init__(self, app: ASGIApp, meter: Meter) -> None:
+    def __init__(self, app: ASGIApp, meter: ServerMetrics) -> None:
         self._app, self._meter = app, meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +75,6 @@ class Metering:
         try:
             await self._app(scope, receive, send_on)
         finally:
-            # By the function, not the address: what strangers ask for must not make series without end.
+            # By function, not by URL: arbitrary requests must not create endless series.
             endpoint = getattr(scope.get("endpoint"), "__name__", "none")
-            self._meter.note(endpoint, status, time.perf_counter() - begun)
+            self._meter.record(endpoint, status, time.perf_counter() - begun)

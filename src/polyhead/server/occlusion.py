@@ -1,4 +1,4 @@
-"""What an answer rests on: cover one part of the image after another, and see how the answer changes.
+"""Explains an answer: covers one part of the image after another, and measures how the answer changes.
 
 Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2014, arXiv:1311.2901.
 """
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 CELLS = 12  # down and across
-REACH = 1  # a cover reaches so many cells beyond its own on every side
+REACH = 1  # cells that a cover extends beyond its own on every side
 
 Pixels = NDArray[np.uint8]
 Cover = tuple[slice, slice]
 
 
 def list_covers(size: tuple[int, int]) -> tuple[list[Cover], tuple[int, int]]:
-    """The parts of an image of `size` (height, width) to cover, row after row, and how many (down, across)."""
+    """The parts of an image of `size` (height, width) to cover, row by row, and their number (down, across)."""
     down, across = (_spans(length) for length in size)
     return [(rows, columns) for rows in down for columns in across], (len(down), len(across))
 
@@ -24,12 +24,12 @@ def list_covers(size: tuple[int, int]) -> tuple[list[Cover], tuple[int, int]]:
 def cover_each(pixels: Pixels, covers: Sequence[Cover]) -> Pixels:
     """Copies of an image (height, width, 3), each with one part under its mean colour: (n, height, width, 3).
 
-    The mean colour, since any other brings in a colour that the image may not have.
+    The mean, since any other colour might not occur in the image.
     """
     copies = np.repeat(pixels[np.newaxis], len(covers), axis=0)
     mean = pixels.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
-    for copy, place in zip(copies, covers, strict=True):
-        copy[place] = mean
+    for copy, cover in zip(copies, covers, strict=True):
+        copy[cover] = mean
     return copies
 
 

@@ -13,7 +13,7 @@ from polyhead.server.browsers import name_hosts
 from polyhead.server.limits import Limits
 from polyhead.server.listening import listen
 
-EXAMPLES = 8  # images that the served page offers to try
+EXAMPLES = 8  # images that the page offers as examples
 
 
 def serve(
@@ -25,17 +25,17 @@ def serve(
     limits: Limits | None = None,
     progress: Progress = SILENT,
 ) -> None:
-    """Answer for images over HTTP, with a page, until SIGTERM or Ctrl-C.
+    """Serve predictions over HTTP, with a page, until SIGTERM or Ctrl-C.
 
     Args:
-        model: a run folder, some of whose test images the page then offers to try; or a model file.
-        host: where to listen; the default is this machine alone.
-        port: 0 takes one that is free.
-        allow_hosts: other names that it answers to than where it listens, localhost and addresses; `*` for any.
-        limits: what a request may ask for; the defaults of `Limits`, if absent.
+        model: a run folder, some of whose test images the page offers as examples; or a model file.
+        host: where to listen; by default only to this machine.
+        port: 0 for any free one.
+        allow_hosts: names that it answers to besides `host`, localhost and IP addresses; `*` for any.
+        limits: of requests; by default those of `Limits`.
 
     Raises:
-        PolyheadError: the model cannot be opened, the address cannot be had, or a limit or a name is none.
+        PolyheadError: the model cannot be opened, the address is not available, or a limit or a name is invalid.
     """
     limits = limits or Limits()
     hosts = name_hosts(host, allow_hosts)

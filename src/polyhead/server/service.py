@@ -1,4 +1,4 @@
-"""Between HTTP and the predictor: batches of those who ask at once, and heat maps. Knows no HTTP."""
+"""Between HTTP and the predictor: batches of simultaneous requests, and heat maps. Knows nothing of HTTP."""
 
 import asyncio
 import logging
@@ -14,37 +14,37 @@ from numpy.typing import NDArray
 from polyhead.data.images.decode import ImageError, check_pixels, decode
 from polyhead.errors import PolyheadError
 from polyhead.model.predictor import BATCH, Outputs, Predictor, count_cores
+from polyhead.model.records import Prediction
 from polyhead.server.batching import Batcher
 from polyhead.server.limits import Limits
-from polyhead.server.metering import Meter
+from polyhead.server.metering import ServerMetrics
 from polyhead.server.occlusion import cover_each, list_covers
 from polyhead.server.uploads import Upload
 
-Record = dict[str, Any]
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 NO_ANSWER = "the model has no answer for it"
 logger = logging.getLogger("uvicorn.error")
 
 
 class Service:
-    """Answers for images, as `Predictor.predict` does, for many who ask at once."""
+    """Answers for images, as by `Predictor.predict`, for many requests at once."""
 
-    def __init__(self, predictor: Predictor, limits: Limits, meter: Meter) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits, meter: ServerMetrics) -> None:
         self.card = predictor.card
         self._limits, self._meter = limits, meter
-        # A lone image has all cores; where many are asked about, each core has a batch of its own and waits for none.
+        # A single image uses all cores; under load, each core has a batch of its own and waits for no other.
         self._all_cores, self._one_core = predictor, Predictor(predictor.path, cores=1)
         if self._one_core.card.digest != predictor.card.digest:
-            raise PolyheadError(f"{predictor.path}: was replaced by another model while it was opened")
-        workers = count_cores() + 1  # so that no core waits while the answers of a batch are handed out
+            raise PolyheadError(f"{predictor.path}: was replaced by another model while it was being opened")
+        workers = count_cores() + 1  # so that no core idles while the answers of a batch are handed out
         self._threads = ThreadPoolExecutor(workers, "model")
-        self._batcher: Batcher[bytes, Record] = Batcher(self._answer_batch, self._threads, workers, BATCH)
+        self._batcher: Batcher[bytes, Prediction] = Batcher(self._answer_batch, self._threads, workers, BATCH)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Answer for as long as the block lasts."""
-        blank = np.zeros((BATCH, *self.card.image.size, 3), np.uint8)  # since the first call is slow
-        with suppress(PolyheadError):  # those who ask are told
+        """Answer while the block lasts."""
+        blank = np.zeros((BATCH, *self.card.image.size, 3), np.uint8)  # warms up: the first call is slow
+        with suppress(PolyheadError):  # requests will report it
             self._all_cores.run(blank[:1])
             self._one_core.run(blank)
         try:
@@ -52,13 +52,13 @@ class Service:
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def answer(self, uploads: Sequence[Upload]) -> list[Record]:
+    async def answer(self, uploads: Sequence[Upload]) -> list[Prediction]:
         """A record for each image, in order."""
         records = await asyncio.gather(*(self._batcher.submit(upload.content) for upload in uploads))
         return [record | {"image": upload.name} for record, upload in zip(records, uploads, strict=True)]
 
-    async def explain(self, upload: Upload, task_name: str, label: str | None) -> Record:
-        """The heat map of one task's answer; see `HeatForm`.
+    async def explain(self, upload: Upload, task_name: str, label: str | None) -> dict[str, Any]:
+        """The heat map of one task's answer; see `HeatmapSchema`.
 
         Raises:
             ImageError: the image cannot be read, or the model has no answer for it, or for a part.
@@ -78,27 +78,27 @@ class Service:
         return found | {"changes": changes.round(4).tolist()}
 
     async def _run(self, draw: Callable[[], NDArray[np.uint8]]) -> Outputs:
-        """For images that are drawn when it is their turn, with the batches of others, on one core."""
+        """Run images, which are drawn when it is their turn among other batches, on one core."""
         try:
             return await self._in_thread(lambda: self._one_core.run(draw()))
         except PolyheadError as error:
             logger.error("%s", error)
             raise ImageError(NO_ANSWER) from None
 
-    async def _in_thread(self, work: Callable[[], Made]) -> Made:
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _decode(self, content: bytes) -> NDArray[np.uint8]:
         check_pixels(content, self._limits.pixels)
         return decode(content, self.card.image.size, self.card.image.resize)
 
-    def _answer_batch(self, contents: Sequence[bytes]) -> list[Record]:
+    def _answer_batch(self, contents: Sequence[bytes]) -> list[Prediction]:
         errors = [self._refuse(content) for content in contents]
         accepted = [content for content, error in zip(contents, errors, strict=True) if error is None]
         alone = len(accepted) == 1 and self._batcher.under_way == 1
         with self._meter.seconds_of(len(accepted)):
             answered = iter(self._predict(self._all_cores if alone else self._one_core, accepted))
-        records: list[Record] = [
+        records: list[Prediction] = [
             {"image": None, "error": error, "answers": {}} if error else next(answered) for error in errors
         ]
         unreadable = sum(record["error"] is not None for record in records)
@@ -106,10 +106,10 @@ class Service:
         self._meter.images.inc(len(records) - unreadable)
         return records
 
-    def _predict(self, predictor: Predictor, contents: Sequence[bytes]) -> list[Record]:
+    def _predict(self, predictor: Predictor, contents: Sequence[bytes]) -> list[Prediction]:
         try:
             return list(predictor.predict(contents))
-        except PolyheadError as error:  # the model's fault, and not that of those who ask
+        except PolyheadError as error:  # the model's fault, not the client's
             logger.error("%s", error)
             return [{"image": None, "error": NO_ANSWER, "answers": {}} for _ in contents]
 

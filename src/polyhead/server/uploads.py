@@ -1,4 +1,4 @@
-"""From an HTTP request to the bytes of its images. What is wrong with it becomes a 4xx answer with a sentence."""
+"""From an HTTP request to the bytes of its images; what is wrong becomes a 4xx response with a sentence."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,14 +17,14 @@ CHARSETS = (b"utf-8", b"utf8", b"us-ascii", b"ascii")
 
 
 class _Part(NamedTuple):
-    """A part of a form: its headers, by names in lower case, and its content."""
+    """A part of a form: its headers by lower-case name, and its content."""
 
     headers: dict[bytes, bytes]
     content: bytearray
 
 
 class Upload(NamedTuple):
-    """An image file's bytes, and its name where the request gives one: one line of text."""
+    """An image file's bytes, and its name if the request gives one, as one line of text."""
 
     name: str | None
     content: bytes
@@ -33,11 +33,11 @@ class Upload(NamedTuple):
 async def read_body(request: Request, limit: int) -> bytes:
     """The request's body.
 
-    A larger one is read on for as much again, and none of it kept: a connection that is closed while its client still
-    sends is reset, and the client may lose the answer.
+    Of a larger one, as much again is read and discarded: if a connection is closed while its client still sends, it is
+    reset, and the client may lose the answer.
 
     Raises:
-        HTTPException: 413 where it has more than `limit` bytes.
+        HTTPException: 413 if it has more than `limit` bytes.
     """
     body, taken = bytearray(), 0
     async for chunk in request.stream():
@@ -49,12 +49,12 @@ async def read_body(request: Request, limit: int) -> bytes:
         if taken > 2 * limit:
             break
     if taken > limit:
-        refuse(413, f"the request is larger than {limit:,} bytes, the most that is read")
+        refuse(413, f"the request is larger than {limit:,} bytes, which is the limit")
     return bytes(body)
 
 
 async def discard_body(request: Request, limit: int) -> None:
-    """Read what is still to come, at most `limit` bytes, and keep none of it; why, `read_body` tells."""
+    """Read and discard the rest of the body, at most `limit` bytes; `read_body` says why."""
     left = limit
     async for chunk in request.stream():
         left -= len(chunk)
@@ -63,10 +63,10 @@ async def discard_body(request: Request, limit: int) -> None:
 
 
 def split_uploads(content_type: str, body: bytes, limits: Limits) -> list[Upload]:
-    """The images of a request: the files of a multipart form, or else the whole body as one.
+    """The images of a request: the files of a multipart form, or the whole body as one image.
 
     Raises:
-        HTTPException: 400 where the form is malformed, 413 where it holds too many images, 422 where it holds none.
+        HTTPException: 400 if the form is malformed, 413 if it holds too many images, 422 if it holds none.
     """
     if not content_type.lower().startswith("multipart/form-data"):
         if not body:
@@ -76,7 +76,7 @@ def split_uploads(content_type: str, body: bytes, limits: Limits) -> list[Upload
 
 
 class _Form:
-    """The parts of a form, as python-multipart comes upon them."""
+    """Collects the parts of a form from python-multipart."""
 
     def __init__(self, most: int) -> None:
         self.parts: list[_Part] = []
@@ -85,7 +85,7 @@ class _Form:
         self._header, self._value = bytearray(), bytearray()
 
     def callbacks(self) -> "MultipartCallbacks":
-        """What python-multipart is to call."""
+        """The callbacks for python-multipart."""
         return {
             "on_part_begin": self._begin_part,
             "on_header_field": self._read_field,
@@ -97,7 +97,7 @@ class _Form:
 
     def _begin_part(self) -> None:
         if len(self.parts) == self._most:
-            refuse(413, f"the request holds more than {self._most} images, the most that are read at once")
+            refuse(413, f"the request holds more than {self._most} images, which is the limit")
         self.parts.append(_Part({}, bytearray()))
 
     def _read_field(self, data: bytes, start: int, end: int) -> None:
@@ -122,16 +122,16 @@ def _read_form(content_type: str, body: bytes, most: int) -> list[_Part]:
     """The parts of a form (RFC 7578)."""
     _, parameters = parse_options_header(content_type)
     if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
-        refuse(400, "the form's charset is not read, but UTF-8 alone; leave it out")
+        refuse(400, "the form's charset is not supported, only UTF-8; leave it out")
     form = _Form(most)
     try:
         MultipartParser(parameters.get(b"boundary", b""), form.callbacks()).write(body)
     except FormParserError:
-        refuse(400, "the body is no multipart form with the boundary that its Content-Type names")
+        refuse(400, "the body is not a multipart form with the boundary named in its Content-Type")
     if not form.parts:
-        refuse(422, "the form holds no file; send each image as one")
+        refuse(422, "the form holds no file; send each image as a file")
     if not form.is_whole:
-        refuse(422, "the form is cut off: no file of it is read, as it does not end with its boundary and --")
+        refuse(422, "the form is cut off: it does not end with its boundary and --; no file of it was read")
     return form.parts
 
 
@@ -145,5 +145,5 @@ def _read_part(part: _Part) -> Upload:
 
 
 def _show(name: bytes, longest: int) -> str:
-    """A client's name for something as one line of text, whatever its bytes are."""
+    """A name from a client as one line of text, whatever its bytes are."""
     return shorten(show_text(name.decode("utf-8", "replace")), longest)

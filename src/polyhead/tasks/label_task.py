@@ -79,9 +79,9 @@ class LabelTask(Task, ABC, frozen=True):
     def _every_key_has_an_effect(self) -> Self:
         for key, (owner, word) in self.USED_WITH.items():
             if getattr(self, key) != type(self).model_fields[key].default and getattr(self, owner) != word:
-                raise ValueError(f"{key} has an effect with `{owner}: {word}` only; set that too, or take it out")
+                raise ValueError(f"{key} has an effect with `{owner}: {word}` only; set that too, or remove it")
         if self.label_smoothing and ":" in self.loss:
-            raise ValueError("label_smoothing has no effect with a loss of your own; take it out")
+            raise ValueError("label_smoothing has no effect with a loss of your own; remove it")
         return self
 
     @property

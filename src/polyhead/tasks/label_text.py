@@ -32,7 +32,7 @@ def keys_as_text(values: Mapping[Any, Any]) -> dict[Any, Any]:
     """
     found = {number_as_text(key): value for key, value in values.items()}
     if len(found) < len(values):
-        raise ValueError("two of its keys are the same text; take one out")
+        raise ValueError("two of its keys are the same text; remove one")
     return found
 
 

@@ -152,7 +152,7 @@ class MultiLabel(LabelTask, frozen=True):
         for label in self.names:
             label_sets.check_label(label)
         if self.class_weight != "none" and self.loss == "cosine":
-            raise ValueError("class_weight has no effect with `loss: cosine`, which sees a row as a whole; take it out")
+            raise ValueError("class_weight has no effect with `loss: cosine`, which sees a row as a whole; remove it")
         if not self.fitted and self.labels and self.from_columns and set(self.labels) != set(self.from_columns):
             raise ValueError("labels and from_columns differ; leave `labels` out")
         return self

@@ -46,7 +46,7 @@ class RareLabels:
             ValueError: `min_count` is 0.
         """
         if self.counted_as != "other" and not self.min_count:
-            raise ValueError("rare has an effect with a min_count above 0 only; set that too, or take it out")
+            raise ValueError("rare has an effect with a min_count above 0 only; set that too, or remove it")
 
     @property
     def merges(self) -> bool:

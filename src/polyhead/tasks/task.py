@@ -150,7 +150,7 @@ class Task(BaseModel, ABC, extra="forbid", frozen=True, allow_inf_nan=False):
         known = [label for label in labels if label]
         if not known:
             raise PolyheadError(
-                f"tasks.{name}: no row of the training split has a label; check its column or take the task out"
+                f"tasks.{name}: no row of the training split has a label; check its column or remove the task"
             )
         return self.model_copy(update={"fitted": self._fit(name, known)})
 

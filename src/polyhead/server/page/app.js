@@ -1,9 +1,9 @@
-// The page: images in, answers out, by the server that it came from.
+// The page: sends images to its server, and shows the answers.
 
 import { bars, element, heatCanvas, heatWords, number, percent, words } from "./elements.js";
 
-const AT_ONCE = 4; // images under way
-const TRIES = 20; // when the server is full
+const AT_ONCE = 4; // requests at a time
+const TRIES = 20; // while the server is busy
 
 const find = (selector) => document.querySelector(selector);
 const results = find("#results");
@@ -12,7 +12,7 @@ const model = fetch("model").then((answer) => answer.json());
 let underWay = 0;
 const queue = [];
 
-// Ask the server; what it refuses becomes an error with its sentence.
+// Ask the server; a refusal becomes an error with the server's message.
 async function ask(address, file) {
   for (let tries = 1; ; tries++) {
     const form = new FormData();
@@ -36,13 +36,13 @@ function say(sentence) {
   find("#status").textContent = sentence;
 }
 
-// Show images, above those that are there, and ask for each.
+// Show images above the earlier ones, and ask for the answers.
 function add(files) {
   const images = [...files].filter((file) => file.size || file.type);
   if (!images.length) return;
   document.body.classList.add("answered");
   const above = results.firstChild;
-  say(images.length === 1 ? `Asking about ${images[0].name}` : `Asking about ${images.length} images`);
+  say(images.length === 1 ? `Predicting ${images[0].name}` : `Predicting ${images.length} images`);
   for (const file of images) {
     const card = makeCard(file);
     results.insertBefore(card.article, above);
@@ -82,7 +82,7 @@ function makeCard(file) {
     image.replaceWith("no preview");
   };
   const remove = element("button", { title: "Remove", "aria-label": `Remove ${file.name}` }, "×");
-  const answers = element("div", { class: "answers", "aria-busy": "true" }, element("p", { class: "waiting" }, "Looking"));
+  const answers = element("div", { class: "answers", "aria-busy": "true" }, element("p", { class: "waiting" }, "Predicting…"));
   const name = element("span", { class: "name", title: file.name }, file.name);
   const heading = element("h2", {}, name, remove);
   const article = element("article", { class: "card result", "aria-label": file.name }, heading);
@@ -90,7 +90,7 @@ function makeCard(file) {
   remove.onclick = () => {
     article.remove();
     URL.revokeObjectURL(address);
-    say(`${file.name} is removed`);
+    say(`Removed ${file.name}`);
     (results.querySelector("article button") ?? find("#choose")).focus();
   };
   return { article, picture, caption, answers };
@@ -108,8 +108,8 @@ async function showAnswers(card, file, answers) {
     return block;
   });
   card.answers.replaceChildren(...blocks);
-  const said = Object.entries(answers).map(([task, answer]) => `${task}: ${words(answer)}`);
-  say(`${file.name}: ${said.join("; ")}`);
+  const text = Object.entries(answers).map(([task, answer]) => `${task}: ${words(answer)}`);
+  say(`${file.name}: ${text.join("; ")}`);
 }
 
 function showNumber(answer, task) {
@@ -117,20 +117,20 @@ function showNumber(answer, task) {
   const off = task.figures.mae;
   const parts = [element("p", { class: "answer" }, number(answer.answer), unit)];
   if (off !== undefined) {
-    const sentence = `On test images it is off by ${number(off)} ${answer.unit} on average.`.replace("  ", " ");
+    const sentence = `On test images, the mean error is ${number(off)} ${answer.unit}`.trim() + ".";
     parts.push(element("p", { class: "small faint" }, sentence));
   }
   return parts;
 }
 
 function showLabels(answer, explain) {
-  const said = Array.isArray(answer.answer) ? answer.answer.join(", ") || "none" : answer.answer;
-  const line = element("p", { class: "answer" }, said);
+  const text = Array.isArray(answer.answer) ? answer.answer.join(", ") || "none" : answer.answer;
+  const line = element("p", { class: "answer" }, text);
   if (answer.unsure) line.append(element("span", { class: "chip" }, "unsure"));
   return [line, ...bars(answer, explain)];
 }
 
-// Lay the heat map of a task's answer, or of one label, over the image, or take it away.
+// Show the heat map of a task's answer, or of one label, over the image, or remove it.
 async function toggleHeat(card, file, question, button) {
   const shown = button.getAttribute("aria-pressed") === "true";
   for (const other of card.answers.querySelectorAll("[aria-pressed]")) other.setAttribute("aria-pressed", "false");
@@ -163,7 +163,7 @@ function showHeat(card, map, about) {
   say(sentence);
 }
 
-// What the model says of itself.
+// Describe the model.
 async function introduce() {
   const about = await model;
   document.title = `${about.name} · Polyhead`;
@@ -181,8 +181,8 @@ async function introduce() {
   find("#about tbody").replaceChildren(...rows);
   const facts = {
     "Trained on": `${(about.rows.train ?? 0).toLocaleString("en")} images`,
-    "It sees": `${about.image.size[1]} × ${about.image.size[0]} pixels`,
-    Weights: about.parameters.toLocaleString("en"),
+    Input: `${about.image.size[1]} × ${about.image.size[0]} pixels`,
+    Parameters: about.parameters.toLocaleString("en"),
     Fingerprint: about.fingerprint,
   };
   const pairs = Object.entries(facts).map(([name, fact]) =>
@@ -195,15 +195,15 @@ async function introduce() {
 
 function figures(found, task) {
   const parts = [];
-  if (found.accuracy !== undefined) parts.push(`${percent(found.accuracy)} right`);
+  if (found.accuracy !== undefined) parts.push(`${percent(found.accuracy)} accuracy`);
   if (found.macro_f1 !== undefined) parts.push(`macro F1 ${found.macro_f1.toFixed(3)}`);
-  if (found.mae !== undefined && !parts.length) parts.push(`off by ${number(found.mae)} ${task.unit ?? ""}`.trim());
+  if (found.mae !== undefined && !parts.length) parts.push(`mean error ${number(found.mae)} ${task.unit ?? ""}`.trim());
   return parts.join(", ") || "–";
 }
 
 function showExamples(addresses) {
-  const buttons = addresses.map((address, place) => {
-    const name = `example ${place + 1}`;
+  const buttons = addresses.map((address, index) => {
+    const name = `example ${index + 1}`;
     const button = element("button", { "aria-label": `Try ${name}` }, element("img", { src: address, alt: "" }));
     button.onclick = async () => {
       const content = await (await fetch(address)).blob();
@@ -238,4 +238,4 @@ function listen() {
 }
 
 listen();
-introduce().catch(() => say("The server does not say what it answers."));
+introduce().catch(() => say("The server did not describe its model."));

@@ -1,7 +1,6 @@
-// What the page is made of: elements, numbers in words, an answer as bars, a heat map as a picture.
+// Parts of the page: elements, numbers as text, an answer as bars, a heat map as a picture.
 
-// An element; `properties` are its own, but for `class`, and `aria-` and `data-`, which are attributes. Text is never
-// read as HTML.
+// An element; `properties` are set on it, `class`, `aria-` and `data-` as attributes. Text is never parsed as HTML.
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -13,47 +12,47 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-export const percent = (share) => `${(100 * share).toFixed(1)}%`;
+export const percent = (value) => `${(100 * value).toFixed(1)}%`;
 
-// A probability, which is never quite 0 or 1.
-export function probability(share) {
-  if (share >= 0.9995) return "> 99.9%";
-  return share < 0.0005 ? "< 0.1%" : percent(share);
+// A probability; never shown as exactly 0 or 1.
+export function probability(value) {
+  if (value >= 0.9995) return "> 99.9%";
+  return value < 0.0005 ? "< 0.1%" : percent(value);
 }
 
 export const number = (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 6 });
 
 const sigmoid = (odds) => 1 / (1 + Math.exp(-odds));
 
-// An answer in words.
+// An answer as text.
 export function words(answer) {
   if ("unit" in answer) return `${number(answer.answer)} ${answer.unit}`.trim();
-  const said = Array.isArray(answer.answer) ? answer.answer.join(", ") || "none" : answer.answer;
-  return `${said}, ${answer.unsure ? "unsure, " : ""}${probability(answer.probability)}`;
+  const predicted = Array.isArray(answer.answer) ? answer.answer.join(", ") || "none" : answer.answer;
+  return `${predicted}, ${answer.unsure ? "unsure, " : ""}${probability(answer.probability)}`;
 }
 
-// Several labels are all shown as bars; of so many that nobody reads them, these, and the rest on request.
+// Labels of a multilabel task that are shown as bars at first; the rest on request.
 const SHOWN = 8;
 
-// A label is a button, which `explain` is called with when it is pressed.
+// Each label is a button that calls `explain` with it.
 export function bars(answer, explain) {
   const several = "probabilities" in answer;
   const rows = several ? Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]) : answer.top;
-  const said = new Set([].concat(answer.answer));
-  const lines = rows.map(([label, share]) => {
+  const predicted = new Set([].concat(answer.answer));
+  const lines = rows.map(([label, value]) => {
     const filled = element("i");
-    filled.style.width = `${100 * share}%`;
+    filled.style.width = `${100 * value}%`;
     const name = element("button", { class: "label", "aria-pressed": "false", "aria-label": `Heat map of ${label}` }, label);
     name.onclick = () => explain(label, name);
     return element(
       "li",
-      { class: said.has(label) ? "said" : "" },
+      { class: predicted.has(label) ? "predicted" : "" },
       name,
       element("span", { class: "track", "aria-hidden": "true" }, filled),
-      element("span", { class: "share" }, probability(share)),
+      element("span", { class: "value" }, probability(value)),
     );
   });
-  const most = Math.max(SHOWN, said.size);
+  const most = Math.max(SHOWN, predicted.size);
   const list = element("ul", { class: "bars" }, ...lines);
   if (lines.length <= most + 1) return [list];
   lines.slice(most).forEach((line) => (line.hidden = true));
@@ -65,17 +64,17 @@ export function bars(answer, explain) {
   return [list, more];
 }
 
-// What covers the parts of the network's view where an answer rests on them (orange) or speaks against them (blue).
-// The view is laid over the image by CSS: what `stretch`, `cover` and `fit` do to an image, undone.
+// A heat map of the network's view: orange areas support an answer, blue ones contradict it. CSS lays the view over the
+// image, undoing what `stretch`, `cover` and `fit` did to it.
 const UNDONE = { stretch: "fill", cover: "contain", fit: "cover" };
 
 export function heatCanvas(changes, view) {
   const strongest = Math.max(1e-9, ...changes.flat().map(Math.abs));
   const small = new OffscreenCanvas(changes[0].length, changes.length);
   const cells = new ImageData(changes[0].length, changes.length);
-  changes.flat().forEach((change, place) => {
+  changes.flat().forEach((change, index) => {
     const colour = change < 0 ? [255, 90, 31] : [47, 125, 246];
-    cells.data.set([...colour, 215 * (Math.abs(change) / strongest) ** 1.2], 4 * place);
+    cells.data.set([...colour, 215 * (Math.abs(change) / strongest) ** 1.2], 4 * index);
   });
   small.getContext("2d").putImageData(cells, 0, 0);
   const [height, width] = view.size;
@@ -88,18 +87,18 @@ export function heatCanvas(changes, view) {
   return canvas;
 }
 
-// What a heat map says, in a sentence.
+// A heat map in a sentence.
 export function heatWords(map, unit) {
   const all = map.changes.flat();
   const lowest = Math.min(...all);
   const highest = Math.max(...all);
   if (map.label === null) {
     const [low, high] = [map.value + lowest, map.value + highest].map(number);
-    if (low === high) return `No single part changes ${map.task}.`;
-    return `Orange makes ${map.task} larger, blue smaller: with one part covered it is from ${low} to ${high} ${unit}`.trim() + ".";
+    if (low === high) return `No single area changes ${map.task}.`;
+    return `Orange areas increase ${map.task}, blue areas decrease it: with one area covered, it ranges from ${low} to ${high} ${unit}`.trim() + ".";
   }
   const [from, to] = [map.value, map.value + lowest].map((odds) => probability(sigmoid(odds)));
-  if (lowest > -0.1) return `No single part matters to “${map.label}”: it is ${from} whichever is covered.`;
-  const strongest = from === to ? `Even without the strongest part it is ${to}` : `Without the strongest part it falls from ${from} to ${to}`;
-  return `“${map.label}” rests on what is orange; blue speaks against it. ${strongest}.`;
+  if (lowest > -0.1) return `No single area matters for “${map.label}”: it stays at ${from} whichever is covered.`;
+  const strongest = from === to ? `Even with the strongest area covered, it is ${to}` : `With the strongest area covered, it falls from ${from} to ${to}`;
+  return `Orange areas support “${map.label}”, blue areas contradict it. ${strongest}.`;
 }

@@ -13,7 +13,7 @@ from PIL import Image
 from attack.hostile_requests import write_request
 from attack.http_answers import Answer
 from attack.server import Server, read_answers, serving
-from polyhead.server.arriving import LARGEST_HEAD, Arrivals, BoundedRequests
+from polyhead.server.connections import LARGEST_HEAD, BoundedRequests, PendingConnections
 from polyhead.server.limits import Limits
 
 BYTES = 100_000
@@ -122,17 +122,17 @@ def test_a_client_that_is_wrong_is_told(server: Server, sent: bytes, status: int
 class Waiting:
     """A connection that notes when it is ended."""
 
-    def __init__(self, arrivals: Arrivals, begun: float = 0.0) -> None:
+    def __init__(self, arrivals: PendingConnections, begun: float = 0.0) -> None:
         self.begun, self.ended, self._arrivals = begun, False, arrivals
         arrivals.begin(cast("Any", self))
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         self.ended = True
         self._arrivals.end(cast("BoundedRequests", self))
 
 
 def test_who_has_waited_longest_gives_way_to_new_connections() -> None:
-    arrivals = Arrivals(Limits(), connections=2)
+    arrivals = PendingConnections(Limits(), connections=2)
     waiting = []
     for number in range(4):
         waiting.append(Waiting(arrivals))
@@ -143,7 +143,7 @@ def test_who_has_waited_longest_gives_way_to_new_connections() -> None:
 def test_the_slowest_gives_way_where_those_that_arrive_hold_too_much() -> None:
     async def hold() -> list[bool]:
         now = asyncio.get_running_loop().time()
-        arrivals = Arrivals(Limits(bytes=BYTES, queue=1), connections=99)
+        arrivals = PendingConnections(Limits(bytes=BYTES, queue=1), connections=99)
         ages = {"small": 90.0, "slow": 60.0, "quick": 2.0, "new": 0.0}
         waiting = [Waiting(arrivals, now - age) for age in ages.values()]
         room = 2 * arrivals.longest

@@ -269,7 +269,7 @@ def test_csv_and_parquet_hold_the_same(model: Path, folder: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from polyhead.prediction.answering import Answering
+from polyhead.prediction.predict import PredictionJob
 
 class Killer:
     answered = 0
@@ -281,7 +281,7 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
 model, folder, out = map(Path, sys.argv[1:])
-Answering(model, [folder], progress=Killer()).to_csv(out)
+PredictionJob(model, [folder], progress=Killer()).to_csv(out)
 """
 
 
@@ -301,7 +301,7 @@ def test_a_killed_run_is_gone_on_with(model: Path, tmp_path: Path, capsys: pytes
     part.write_bytes(part.read_bytes()[:-20])  # and the machine lost power as well
     capsys.readouterr()
     assert call("predict", model, folder, "--csv", tmp_path / "out.csv") == 1
-    assert capsys.readouterr().err == "going on after 29 images\npolyhead: 1 of the images could not be answered\n"
+    assert capsys.readouterr().err == "continuing after 29 images\npolyhead: 1 of the images could not be answered\n"
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert not part.exists()
 
@@ -338,11 +338,11 @@ def test_what_was_begun_otherwise_is_not_gone_on_with(
 
     another = write_tiny_model(tmp_path / "another.onnx", {"fingerprint": "1" * 16})
     assert refusal(another, folder) == (
-        f"polyhead: {part}: was begun with another model; delete it, or give another --csv"
+        f"polyhead: {part}: was started with another model; delete it, or give another --csv"
     )
-    assert f"{part}: was begun with other images, such as {folder / 'a/00.png'}" in refusal(model, folder / "b")
+    assert f"{part}: was started with other images, such as {folder / 'a/00.png'}" in refusal(model, folder / "b")
     part.write_bytes(part.read_bytes() + b"a,b\r\n")
-    assert refusal(model, folder) == f"polyhead: {part}: is damaged; delete it to begin anew"
+    assert refusal(model, folder) == f"polyhead: {part}: is damaged; delete it to start again"
     part.unlink()
     assert call("predict", model, folder / "b", "--csv", out) == 0
 

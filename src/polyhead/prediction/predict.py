@@ -1,4 +1,4 @@
-"""What predicting is: which model, which files, where the answers go."""
+"""Predictions of a model for image files, as records or into files."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from polyhead.model.predictor import Predictor
 from polyhead.model.records import Record, name_openly
 from polyhead.prediction import fashionai
 from polyhead.prediction.annotating import annotate_images
-from polyhead.prediction.answer_files import CsvAnswers, write_parquet
+from polyhead.prediction.answer_files import CsvWriter, write_parquet
 from polyhead.prediction.gather import Files, gather_files
 from polyhead.prediction.ray_engine import predict_on_ray
 from polyhead.progress import SILENT, Progress
@@ -19,14 +19,14 @@ from polyhead.progress import SILENT, Progress
 Engine = Literal["threads", "ray"]
 
 
-class Answering:
-    """A model, and the image files that it is to answer.
+class PredictionJob:
+    """A model, and the image files to predict.
 
     Args:
         model: a run folder or a model file.
-        images: files, folders, patterns and CSV files, as `gather_files` takes them.
-        annotate: a folder to write each image to with its answers drawn on.
-        engine: `threads` of this machine, in order; or `ray`, see `ray_engine.py`, in the order of completion.
+        images: files, folders, patterns and CSV files, see `gather_files`.
+        annotate: a folder for copies of the images with the answers drawn on them.
+        engine: `threads` on this machine, in order; or `ray`, see `ray_engine.py`, in order of completion.
 
     Raises:
         PolyheadError: there is no such model, or no such image.
@@ -42,7 +42,7 @@ class Answering:
         progress: Progress = SILENT,
     ) -> None:
         files = gather_files(images)
-        if annotate:  # what a run before this one has written there is none of the images
+        if annotate:  # what an earlier run wrote there does not count as images
             target = Path(os.path.realpath(annotate))
             folders = {path.parent for path in files.paths}
             drawn = {folder for folder in folders if Path(os.path.realpath(folder)).is_relative_to(target)}
@@ -55,22 +55,22 @@ class Answering:
         self._progress = progress
 
     def records(self) -> Iterator[Record]:
-        """A record for each image named as `name_openly` names it."""
+        """A record for each image."""
         return self._answer(self.files.paths)
 
     def to_csv(self, path: Path) -> int:
-        """Write the answers as CSV, going on with what a stopped run has left; how many images have none."""
-        answers = CsvAnswers(path, self.predictor.card)
-        return answers.write(self._answer(answers.still_open(self.files.paths)))
+        """Write the answers as CSV, continuing an unfinished file; returns how many images have no answer."""
+        answers = CsvWriter(path, self.predictor.card)
+        return answers.write(self._answer(answers.list_remaining(self.files.paths)))
 
     def to_parquet(self, path: Path) -> int:
-        """Write the answers as Parquet; how many images have none."""
+        """Write the answers as Parquet; returns how many images have no answer."""
         return write_parquet(self.records(), self.predictor.card.tasks, path)
 
     def _answer(self, paths: Sequence[Path]) -> Iterator[Record]:
         done = len(self.files.paths) - len(paths)
         if done:
-            self._progress.say(f"going on after {done:,} images")
+            self._progress.say(f"continuing after {done:,} images")
         records = predict_on_ray(self.predictor, paths) if self._engine == "ray" else self.predictor.answer(paths)
         if self._annotate:
             out = self._annotate
@@ -80,7 +80,7 @@ class Answering:
         return self._count(records, done)
 
     def _count(self, records: Iterator[Record], done: int) -> Iterator[Record]:
-        advance = self._progress.track("Answering", len(self.files.paths))
+        advance = self._progress.track("PredictionJob", len(self.files.paths))
         advance(done)
         for record in records:
             advance(1)
@@ -95,5 +95,5 @@ def answer_questions(
 
 
 def answer_questions_to_csv(model: str | Path, question: str | Path, path: Path, *, progress: Progress = SILENT) -> int:
-    """The same, written to the file; how many of the rows could not be answered."""
+    """The same, written to a file; returns how many of the rows have no answer."""
     return fashionai.write_fashionai_answers(Path(question), Predictor(model), path, progress)

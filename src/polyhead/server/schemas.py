@@ -1,0 +1,118 @@
+"""The schemas of answers, for the OpenAPI document."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+IMAGE = {"type": "string", "format": "binary"}
+IMAGES_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"images": {"type": "array", "items": IMAGE, "minItems": 1}},
+                "required": ["images"],
+            }
+        },
+        "image/*": {"schema": IMAGE},
+        "application/octet-stream": {"schema": IMAGE},
+    },
+}
+IMAGE_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": {"image": IMAGE}, "required": ["image"]},
+        },
+        "image/*": {"schema": IMAGE},
+        "application/octet-stream": {"schema": IMAGE},
+    },
+}
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str = Field(description="A sentence.")
+
+
+class AnswerSchema(BaseModel):
+    """One task's answer; which keys are there depends on its kind."""
+
+    answer: str | float | list[str]
+    unsure: bool
+    probability: float | None = Field(None, description="Of the label.")
+    top: list[tuple[str, float]] | None = Field(None, description="The most probable labels, in order.")
+    probabilities: dict[str, float] | None = Field(None, description="Of each label, where there may be several.")
+    unit: str | None = Field(None, description="Of a number.")
+
+
+class RecordSchema(BaseModel):
+    """One image's answers."""
+
+    image: str | None = Field(description="The file name, if the request gives one.")
+    error: str | None = Field(description="Why the image could not be read; there are no answers then.")
+    answers: dict[str, AnswerSchema]
+
+
+class HeatmapSchema(BaseModel):
+    """How an answer changes as parts of the image are covered."""
+
+    image: str | None
+    task: str
+    label: str | None = Field(description="The label explained; null if the answer is a number.")
+    value: float = Field(description="For the whole image: the label's log-odds, ln(p / (1 - p)); or the number.")
+    changes: list[list[float]] = Field(
+        description="How much `value` changes when the cell and its neighbours are covered, row by row. Below 0: the "
+        "area supports the answer."
+    )
+
+
+class TaskSchema(BaseModel):
+    """A task of the model."""
+
+    kind: str
+    labels: list[str] = Field(description="The possible labels; empty if the answer is a number.")
+    unit: str | None = None
+    counts: dict[str, int] = Field(description="Training images of each label, or range.")
+    figures: dict[str, float] = Field(description="Metrics on test images; empty if it was not evaluated.")
+    baseline: dict[str, float] = Field(description="The same metrics of a constant answer.")
+
+
+class ImageSchema(BaseModel):
+    """How images are resized for the network."""
+
+    size: tuple[int, int] = Field(description="Height and width, in pixels.")
+    resize: str
+
+
+class LimitsSchema(BaseModel):
+    """The limits of requests."""
+
+    bytes: int
+    pixels: int
+    images: int
+    seconds: float
+
+
+class ModelSchema(BaseModel):
+    """The model file's description of itself."""
+
+    name: str
+    description: str
+    note: str
+    version: str
+    fingerprint: str
+    parameters: int
+    rows: dict[str, int] = Field(description="Images in each split used in training and evaluation.")
+    image: ImageSchema
+    tasks: dict[str, TaskSchema]
+    limits: LimitsSchema
+    examples: list[str] = Field(description="URLs of example images.")
+
+
+class HealthSchema(BaseModel):
+    """Whether the server is running."""
+
+    status: str

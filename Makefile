@@ -27,6 +27,7 @@ lint: $(VENV)/.ready
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(RUN) pyright --pythonpath $(VENV)/bin/python
 
 # Pages that are made from the code.
 docs: $(VENV)/.ready

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polyhead.errors import PolyheadError
+from polyhead.files import PART
 
 # What a run holds before anything has been trained; `data` is what the demo draws.
 UNTRAINED = {"recipe.yaml", "table.csv", "rejected.csv", "state", "data"}
 DRAWN = {"images", "labels.csv"}
-PART = ".part-"  # a file that was being written
 
 
 @dataclass(frozen=True)

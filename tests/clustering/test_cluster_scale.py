@@ -55,7 +55,7 @@ def test_tasks_and_labels_are_chosen_by_name(answers: dict[str, Answers]) -> Non
 
 def test_rare_labels_count_more_under_rare_and_common_ones_under_common(answers: dict[str, Answers]) -> None:
     scale = make_points(TASKS, answers, choose_tasks(TASKS, ["marks", "price"]), hard=False)
-    # `dot` is said of 4 images in 10, `bar` of none: 5/12 and 1/12 of a yes, so log2(12/5) and log2(12) bits.
+    # `dot` is predicted of 4 images in 10, `bar` of none: 5/12 and 1/12 of a yes, so log2(12/5) and log2(12) bits.
     bits = np.log2([12 / 5, 12])
     assert apply_weights(scale, answers, ["rare"]).weights == pytest.approx([*(bits / bits.mean()), 1])
     bits = np.log2([12 / 7, 12 / 11])

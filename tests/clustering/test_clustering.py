@@ -198,12 +198,12 @@ def test_the_gallery_holds_the_answers_by_group(out: Path, place: Path, record: 
     answers = np.frombuffer(base64.b64decode(primary["answer"]), "<u2")
     found = polyhead.load_model(place / "model.onnx").predict([place / "images" / name for name in data["names"]])
     for row, record_of in enumerate(found):
-        said = record_of["answers"]
-        assert primary["labels"][answers[row]] == said["primary"]["answer"]
+        predicted = record_of["answers"]
+        assert primary["labels"][answers[row]] == predicted["primary"]["answer"]
         bits = np.unpackbits(np.frombuffer(base64.b64decode(has["predicted"]), np.uint8)).reshape(90, -1)[row]
-        assert [label for label, yes in zip(has["labels"], bits, strict=False) if yes] == said["has"]["answer"]
+        assert [label for label, yes in zip(has["labels"], bits, strict=False) if yes] == predicted["has"]["answer"]
         numbers = np.frombuffer(base64.b64decode(level["numbers"]), "<f4")
-        assert numbers[row] == pytest.approx(said["level"]["answer"])
+        assert numbers[row] == pytest.approx(predicted["level"]["answer"])
 
 
 def test_thumbnails_lie_in_sheets_and_neighbours_in_a_file_of_their_own(out: Path) -> None:

@@ -349,10 +349,10 @@ def test_a_card_does_not_say_where_images_are_kept_nor_reads_what_is_outside_of_
 @pytest.mark.parametrize(
     ("boxes", "words"),
     [
-        ([("a", ["a"])], "reads what does not stand before it"),
+        ([("a", ["a"])], "reads a box that is not before it"),
         ([("a", []), ("a", ["a"])], "is there twice"),
         ([("a", []), ("b", [])], "'b' leads nowhere"),
-        ([(f"x{n}", [f"x{k}" for k in range(n)]) for n in range(20)] + [("a", ["x19"])], "too many ways"),
+        ([(f"x{n}", [f"x{k}" for k in range(n)]) for n in range(20)] + [("a", ["x19"])], "too many paths"),
         ([], "at least 1 item"),
     ],
 )

@@ -47,7 +47,7 @@ def ask(server: Server, sent: bytes, half_close: bool = False) -> list[Answer]:
 
 
 @pytest.mark.parametrize(
-    ("begun", "more"),
+    ("started", "more"),
     [
         (CHUNKED + b"0\r\n", b"X: y\r\n" * 10_000),
         (CHUNKED + b"0\r\nX: ", b"y" * 60_000),
@@ -60,10 +60,10 @@ def ask(server: Server, sent: bytes, half_close: bool = False) -> list[Answer]:
     ],
     ids=["trailers", "a trailer", "an extension", "chunks", "headers", "a URL", "a body", "empty lines"],
 )
-def test_what_has_no_end_is_ended(server: Server, begun: bytes, more: bytes) -> None:
+def test_what_has_no_end_is_ended(server: Server, started: bytes, more: bytes) -> None:
     before = server.megabytes()
     with server.connect() as connection, pytest.raises(ConnectionError):  # noqa: PT012 - it may take a few parts
-        connection.sendall(begun)
+        connection.sendall(started)
         for _ in range(100_000):  # of 60 kB
             connection.sendall(more)
     assert server.megabytes() < before + 20
@@ -71,7 +71,7 @@ def test_what_has_no_end_is_ended(server: Server, begun: bytes, more: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    "begun",
+    "started",
     [
         CHUNKED + b"0\r\nX",
         write_request("GET", "/health", [("Content-Length", "99")]) + b"x",
@@ -80,8 +80,8 @@ def test_what_has_no_end_is_ended(server: Server, begun: bytes, more: bytes) -> 
     ],
     ids=["trailers", "a body that nobody reads", "a body", "a second head"],
 )
-def test_what_does_not_come_in_time_is_ended(server: Server, begun: bytes) -> None:
-    assert {answer.status for answer in ask(server, begun)} <= {200, 408}
+def test_what_does_not_come_in_time_is_ended(server: Server, started: bytes) -> None:
+    assert {answer.status for answer in ask(server, started)} <= {200, 408}
 
 
 def test_slow_bodies_keep_nobody_out(server: Server, red: bytes) -> None:
@@ -122,8 +122,8 @@ def test_a_client_that_is_wrong_is_told(server: Server, sent: bytes, status: int
 class Waiting:
     """A connection that notes when it is ended."""
 
-    def __init__(self, arrivals: PendingConnections, begun: float = 0.0) -> None:
-        self.begun, self.ended, self._arrivals = begun, False, arrivals
+    def __init__(self, arrivals: PendingConnections, started: float = 0.0) -> None:
+        self.started, self.ended, self._arrivals = started, False, arrivals
         arrivals.begin(cast("Any", self))
 
     def evict(self) -> None:

@@ -110,7 +110,7 @@ def test_many_labels_are_shown_on_request(page: Browser, tmp_path: Path) -> None
     page.wait(ANSWERED.format(1))
     shown = "[aria-label=marks] .bars li:not([hidden])"
     assert len(texts(page, shown)) == 8
-    assert texts(page, "[aria-label=marks] .said")[0].split()[0] == "bright"
+    assert texts(page, "[aria-label=marks] .predicted")[0].split()[0] == "bright"
     page.run("document.querySelector('[aria-label=marks] .more').click()")
     assert len(texts(page, shown)) == len(MARKS)
 

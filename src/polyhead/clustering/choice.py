@@ -151,9 +151,9 @@ def _is_candidate(found: Trial, ks: Sequence[int]) -> bool:
 
 def _explain(best: Trial, tries: Sequence[Trial]) -> str:
     measured = [found for found in tries if found.silhouette is not None]
-    figure = f"{best.method} with {best.groups} groups: silhouette {_show(best.silhouette)}"
+    summary = f"{best.method} with {best.groups} groups: silhouette {_show(best.silhouette)}"
     if len(measured) == 1:
-        return f"{figure}, Davies-Bouldin {_show(best.davies_bouldin)}."
+        return f"{summary}, Davies-Bouldin {_show(best.davies_bouldin)}."
     higher = [found for found in measured if (found.silhouette or 0) > (best.silhouette or 0)]
     lopsided = [found for found in higher if max(found.largest, found.noise) > MAX_SHARE]
     tied = [
@@ -169,7 +169,7 @@ def _explain(best: Trial, tries: Sequence[Trial]) -> str:
         words.append(f"{_pass(outside)} because of more or fewer groups than asked for")
     rank = 1 + sum((found.davies_bouldin or 0) < (best.davies_bouldin or 0) for found in measured)
     index = f"Davies-Bouldin {_show(best.davies_bouldin)}, rank {rank} of {len(measured)} (lower is better)"
-    return f"{figure}, {'; '.join(words)}; {index}."
+    return f"{summary}, {'; '.join(words)}; {index}."
 
 
 def _pass(count: int) -> str:

@@ -47,7 +47,7 @@ def count_answers(answers: Mapping[str, Answers], rows: NDArray[np.intp]) -> lis
         if columns.numbers is not None:
             found.append(_compare_numbers(task, columns.numbers, rows, columns.unit))
             continue
-        pairs = zip(columns.said[rows].mean(axis=0).tolist(), columns.said.mean(axis=0).tolist(), strict=True)
+        pairs = zip(columns.predicted[rows].mean(axis=0).tolist(), columns.predicted.mean(axis=0).tolist(), strict=True)
         for label, (inside, overall) in zip(columns.labels, pairs, strict=True):
             name = label if columns.several else f"{task} {label}"
             words = f"{name} {_show_percent(inside)} ({_show_points(inside - overall)})"

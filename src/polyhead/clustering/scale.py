@@ -77,7 +77,9 @@ def make_points(
     points, columns = [], []
     for name, labels in chosen.items():
         task, found = tasks[name], answers[name]
-        values = found.numbers[:, None] if found.numbers is not None else found.said if hard else found.probabilities
+        values = (
+            found.numbers[:, None] if found.numbers is not None else found.predicted if hard else found.probabilities
+        )
         positions = task.positions(values.astype(float))
         if positions.shape[1] != len(task.names):
             if labels:
@@ -130,8 +132,8 @@ def _weigh_by_rule(columns: Sequence[Column], answers: Mapping[str, Answers], ra
     information = np.full(len(columns), np.nan)
     for index, (task, label) in enumerate(columns):
         if label is not None:
-            said = answers[task].said[:, answers[task].labels.index(label)]
-            frequency = (said.sum() + 1) / (len(said) + 2)  # never 0 or 1
+            predicted = answers[task].predicted[:, answers[task].labels.index(label)]
+            frequency = (predicted.sum() + 1) / (len(predicted) + 2)  # never 0 or 1
             information[index] = -math.log2(frequency if rare else 1 - frequency)
     known = ~np.isnan(information)
     return np.where(known, information / (information[known].mean() if known.any() else 1), 1.0)

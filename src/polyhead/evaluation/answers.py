@@ -15,7 +15,7 @@ class Answers:
     Attributes:
         labels: those that it can answer; none for a task whose answer is a number.
         several: whether it may answer any number of labels at once.
-        said: (n, labels), which labels the answers hold.
+        predicted: (n, labels), which labels the answers have.
         probabilities: (n, labels), 0 to 1, of each label.
         numbers: (n,) the answers of a task whose answer is a number.
         unit: of the numbers.
@@ -24,7 +24,7 @@ class Answers:
 
     labels: tuple[str, ...]
     several: bool
-    said: NDArray[np.bool_]
+    predicted: NDArray[np.bool_]
     probabilities: Array
     numbers: Array | None
     unit: str
@@ -35,14 +35,14 @@ def read_answers(task: Task, outputs: Array) -> Answers:
     """The answers in a model's outputs (n, width)."""
     answers, labels = task.decode(outputs), task.names
     indices = {label: index for index, label in enumerate(labels)}
-    said = np.zeros((len(answers), len(labels)), bool)
+    predicted = np.zeros((len(answers), len(labels)), bool)
     for row, answer in enumerate(answers):
         for label in answer.labels:
-            said[row, indices[label]] = True
+            predicted[row, indices[label]] = True
     return Answers(
         labels=labels,
         several=task.several,
-        said=said,
+        predicted=predicted,
         probabilities=task.probabilities(outputs),
         numbers=outputs[:, 0].astype(float) if task.numeric else None,
         unit=task.error_unit if task.numeric else "",

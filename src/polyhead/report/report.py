@@ -64,7 +64,7 @@ def _fill(folder: Path, pages: Report) -> None:
 
 
 def _write_gallery(folder: Path, title: str, part: ResultPart) -> dict[str, Any] | None:
-    """Write the gallery of the test images, or of the first split shown in detail; what the page says of it."""
+    """Write the gallery of the test images, or of the first split shown in detail; what the link to it needs."""
     split = "test" if "test" in part.splits else next(iter(part.splits), None)
     if split is None:
         return None

@@ -166,12 +166,12 @@ async def model(request: Request) -> Response:
         }
         for name, task in card.tasks.items()
     }
-    said = card.model_dump(include={"name", "description", "note", "version", "fingerprint", "parameters", "rows"})
+    about = card.model_dump(include={"name", "description", "note", "version", "fingerprint", "parameters", "rows"})
     limits = asdict(state.limits)
     del limits["queue"]
     examples = [f"examples/{number}" for number in range(len(state.examples))]
     image = card.image.model_dump(include={"size", "resize"})
-    return JSONResponse(said | {"image": image, "tasks": tasks, "limits": limits, "examples": examples})
+    return JSONResponse(about | {"image": image, "tasks": tasks, "limits": limits, "examples": examples})
 
 
 @router.get("/health", response_model=schemas.HealthSchema)

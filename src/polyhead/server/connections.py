@@ -62,7 +62,7 @@ class PendingConnections:
     def _slowest(self) -> "BoundedRequests":
         average, now = self._all_held / len(self._held), asyncio.get_running_loop().time()
         large = [connection for connection, held in self._held.items() if held >= average]
-        return min(large, key=lambda connection: self._held[connection] / (now - connection.begun + 0.001))
+        return min(large, key=lambda connection: self._held[connection] / (now - connection.started + 0.001))
 
 
 class AnswerTransport(asyncio.Transport):
@@ -89,7 +89,7 @@ class BoundedRequests(HttpToolsProtocol):
     """
 
     pending: PendingConnections
-    begun = 0.0  # when the arriving request began
+    started = 0.0  # when the arriving request began
     _timer: asyncio.TimerHandle | None = None
     _running: RequestResponseCycle | None = None  # the request being answered, or the last one that was
     _in_message = _past_head = False  # where the parser is
@@ -226,7 +226,7 @@ class BoundedRequests(HttpToolsProtocol):
         return running is not None and not running.response_complete and not running.more_body
 
     def _await_request(self) -> None:
-        self.begun = self.loop.time()
+        self.started = self.loop.time()
         self.pending.begin(self)
         self._wait(self.pending.limits.seconds)
 

@@ -64,7 +64,7 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 500
 
         async def send_on(message: Message) -> None:
             nonlocal status
@@ -77,4 +77,4 @@ class MetricsMiddleware:
         finally:
             # By function, not by URL: arbitrary requests must not create endless series.
             endpoint = getattr(scope.get("endpoint"), "__name__", "none")
-            self._meter.record(endpoint, status, time.perf_counter() - begun)
+            self._meter.record(endpoint, status, time.perf_counter() - started)

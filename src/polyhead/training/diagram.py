@@ -1,4 +1,4 @@
-"""What a built network looks like from afar, as plain data: `model/diagram.py` says what that holds."""
+"""An overview of a built network as plain data; `model/diagram.py` defines its form."""
 
 import re
 from collections import Counter
@@ -62,7 +62,7 @@ def describe_network(network: Network, recipe: Recipe) -> Diagram:
 
 
 def _draw_layers(model: keras.Model, head: str) -> dict[str, Any]:
-    """A line a layer; batch normalisation stands in that of the layer before, and what a head ends in in the last."""
+    """A line for each layer; batch normalization is added to the line before, and a head's activation to the last."""
     lines: list[str] = []
     found = [operation for operation in model.operations if not isinstance(operation, layers.InputLayer)]
     for operation in found:
@@ -121,7 +121,7 @@ def _draw_stage(units: Sequence[Unit]) -> dict[str, Any]:
         lines += _count_repeats(words)
         maps = [layer.output.shape[1:] for layer in parts[-1] if _height(layer)] or maps
     found = [layer for _, part in units for layer in part]
-    # Layers without names stand in no order: the widest joins the others.
+    # Layers without names are in no particular order: the widest map is the one that joins the others.
     shape = maps[-1] if units and units[-1][0] else max(maps, key=lambda shape: shape[-1])
     return {
         "lines": [line[1:-1] if line.startswith("(") else line for line in lines],

@@ -121,8 +121,8 @@ def _pack_task(task: Task, outputs: Array) -> Packed:
         return packed | {"unit": found.unit, "numbers": _pack(found.numbers, "<f4")}
     packed["probabilities"] = _pack(np.round(np.nan_to_num(found.probabilities).clip(0, 1) * TOP), "<u2")
     if found.several:
-        return packed | {"predicted": _pack(np.packbits(found.said, axis=1), "u1")}
-    return packed | {"answer": _pack(found.said.argmax(axis=1), "<u2")}
+        return packed | {"predicted": _pack(np.packbits(found.predicted, axis=1), "u1")}
+    return packed | {"answer": _pack(found.predicted.argmax(axis=1), "<u2")}
 
 
 def _pack_truth(name: str, task: Task, gallery: Gallery, order: NDArray[np.intp]) -> Packed:

@@ -34,7 +34,7 @@ def _follow(diagram: Diagram, first: Box) -> Context:
         together = {"frames": [], "heads": heads, "branches": [], "tasks": [flow["tasks"][0] for flow in heads]}
         heads, branches = [], [*branches, together]
     return {
-        # The stages of a backbone stand in one frame.
+        # The stages of a backbone are in one frame.
         "frames": [[*run] for _, run in groupby(chain, key=lambda box: box.backbone or box.name)],
         "heads": heads,
         "branches": branches,

@@ -4,7 +4,7 @@ class Gallery {
     const part = (name) => box.querySelector(`[data-part=${name}]`);
     Object.assign(this, { box, imageSet, watchers: [], shown: [], at: 0 });
     this.input = part("query");
-    this.told = part("told");
+    this.count = part("count");
     this.means = part("means");
     this.scroller = part("scroller");
     this.space = part("space");
@@ -35,7 +35,7 @@ class Gallery {
     this.shown = this.query.run();
     this.cell.caption = this.query.order?.caption ? 18 : 0;
     const fraction = this.shown.length / this.imageSet.count;
-    this.told.textContent = `${this.shown.length.toLocaleString("en")} of ${this.imageSet.count.toLocaleString("en")} images`
+    this.count.textContent = `${this.shown.length.toLocaleString("en")} of ${this.imageSet.count.toLocaleString("en")} images`
       + (fraction < 1 ? ` (${showPercent(fraction)})` : "");
     this.means.replaceChildren(...this.query.terms.map((term) => this.chip(term)));
     this.facets.update();
@@ -53,7 +53,7 @@ class Gallery {
     return chip;
   }
 
-  // Add a term, or remove it; `instead` tells which terms it replaces.
+  // Add a term, or remove it; `instead` selects the terms that it replaces.
   toggle(words, instead = () => false) {
     const terms = this.query.terms.filter((term) => !instead(term));
     const there = terms.filter((term) => term.words !== words);
@@ -132,7 +132,7 @@ class Facets {
     const flags = ["unsure", ...(gallery.imageSet.hasTruth ? ["wrong", "right"] : [])];
     const fold = make("details", "facet");
     fold.open = true;
-    fold.append(make("summary", "", "how sure"), ...flags.map((words) => this.wordsRow(words)), this.wordsRow("unsure first"));
+    fold.append(make("summary", "", "certainty"), ...flags.map((words) => this.wordsRow(words)), this.wordsRow("unsure first"));
     box.prepend(fold);
   }
 
@@ -182,7 +182,7 @@ class Facets {
       let found = 0;
       for (const image of shown) if (imageSet.hasLabel(task, index, image)) found++;
       count.textContent = found.toLocaleString("en");
-      row.style.setProperty("--probability", shown.length ? found / shown.length : 0);
+      row.style.setProperty("--fraction", shown.length ? found / shown.length : 0);
     }
     for (const { button, is } of this.buttons) button.setAttribute("aria-pressed", query.terms.some(is));
   }

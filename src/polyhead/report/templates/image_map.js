@@ -16,8 +16,8 @@ class ImageMap {
       row.addEventListener("pointerenter", () => this.emphasize(number));
       row.addEventListener("pointerleave", () => this.emphasize(null));
     }
-    this.canvas.addEventListener("pointermove", (event) => this.tell(this.find(event), event));
-    this.canvas.addEventListener("pointerleave", () => this.tell(null));
+    this.canvas.addEventListener("pointermove", (event) => this.showHint(this.find(event), event));
+    this.canvas.addEventListener("pointerleave", () => this.showHint(null));
     this.canvas.addEventListener("click", (event) => {
       const image = this.find(event);
       if (image !== null) gallery.detail.show(image);
@@ -111,7 +111,7 @@ class ImageMap {
     return best;
   }
 
-  tell(image, event) {
+  showHint(image, event) {
     this.hint.hidden = image === null;
     if (image === null) return;
     const name = this.imageSet.groups.names[this.imageSet.groups.of[image]];

@@ -114,10 +114,10 @@ async function showAnswers(card, file, answers) {
 
 function showNumber(answer, task) {
   const unit = element("span", { class: "unit" }, answer.unit);
-  const off = task.figures.mae;
+  const error = task.figures.mae;
   const parts = [element("p", { class: "answer" }, number(answer.answer), unit)];
-  if (off !== undefined) {
-    const sentence = `On test images, the mean error is ${number(off)} ${answer.unit}`.trim() + ".";
+  if (error !== undefined) {
+    const sentence = `On test images, the mean error is ${number(error)} ${answer.unit}`.trim() + ".";
     parts.push(element("p", { class: "small faint" }, sentence));
   }
   return parts;
@@ -175,7 +175,7 @@ async function introduce() {
   const rows = Object.entries(about.tasks).map(([name, task]) => {
     const answers = task.labels.length > 6 ? `${task.labels.length} labels` : task.labels.join(", ") || "a number";
     const unit = task.unit ? ` in ${task.unit}` : "";
-    const cells = [answers + unit, figures(task.figures, task), figures(task.baseline, task)];
+    const cells = [answers + unit, showMetrics(task.figures, task), showMetrics(task.baseline, task)];
     return element("tr", {}, element("th", { scope: "row" }, name), ...cells.map((cell) => element("td", {}, cell)));
   });
   find("#about tbody").replaceChildren(...rows);
@@ -193,7 +193,7 @@ async function introduce() {
   showExamples(about.examples);
 }
 
-function figures(found, task) {
+function showMetrics(found, task) {
   const parts = [];
   if (found.accuracy !== undefined) parts.push(`${percent(found.accuracy)} accuracy`);
   if (found.macro_f1 !== undefined) parts.push(`macro F1 ${found.macro_f1.toFixed(3)}`);

@@ -99,7 +99,7 @@ class SplitEvaluation(dict[str, Plain]):
 
     @property
     def joint(self) -> dict[str, float | None]:
-        """Of all tasks together: `all_correct`, the share of the `n` images whose every answer is right;
+        """Of all tasks together: `all_correct`, the fraction of the `n` images whose every answer is right;
         `mean_accuracy` over all `labels`; None where a number does not exist."""
         return self["joint"]
 
@@ -132,7 +132,7 @@ class Evaluation(dict[str, SplitEvaluation]):
 
     @property
     def splits(self) -> dict[str, SplitEvaluation]:
-        """The splits that were judged: train, valid, test, unseen, or all."""
+        """The splits that were evaluated: train, valid, test, unseen, or all."""
         return {key: value for key, value in self.items() if key != "combinations"}
 
     @property

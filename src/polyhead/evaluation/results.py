@@ -75,11 +75,11 @@ class TaskEvaluation(dict[str, Plain]):
         return found if isinstance(found, dict) else None
 
 
-class SplitEvaluation(dict[str, Plain]):
+class SplitEvaluation(dict[str, object]):
     """How good the answers to one split's images are; as a dict, `{"tasks": {...}, "joint": {...}}`."""
 
     def __init__(self, values: Mapping[str, Plain]) -> None:
-        tasks: dict[str, Plain] = {name: TaskEvaluation(_as_dict(v)) for name, v in _as_dict(values["tasks"]).items()}
+        tasks = {name: TaskEvaluation(_as_dict(v)) for name, v in _as_dict(values["tasks"]).items()}
         super().__init__({**values, "tasks": tasks})
 
     if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class SplitEvaluation(dict[str, Plain]):
         @overload
         def __getitem__(self, key: Literal["joint"]) -> dict[str, float | None]: ...
         @overload
-        def __getitem__(self, key: str) -> Plain: ...
+        def __getitem__(self, key: str) -> object: ...
         def __getitem__(self, key: str) -> object: ...
 
     @property

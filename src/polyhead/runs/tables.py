@@ -54,8 +54,7 @@ def load_recipe_for(
     """
     table = None if data is None else read_memory(data)
     if table is None:
-        given = "" if data is None else str(data)
-        path = os.path.realpath(given) if given else None
+        path = os.path.realpath(data) if isinstance(data, str | os.PathLike) and os.fspath(data) else None
         return load_recipe(recipe, overrides, data__path=path, seed=seed), None
     raw, where = read_values(recipe, overrides)
     given = raw.setdefault("data", {})

@@ -27,6 +27,7 @@ lint: $(VENV)/.ready
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(RUN) pyright --pythonpath $(VENV)/bin/python
 
 # The documentation, in site/: first the pages that are made from the code and kept with it, then the site.
 docs: $(VENV)/.ready

@@ -83,9 +83,9 @@ class SplitEvaluation(dict[str, object]):
         super().__init__({**values, "tasks": tasks})
 
     if TYPE_CHECKING:
-
+        # A dict of dicts is Plain too, but dict is invariant.
         @overload
-        def __getitem__(self, key: Literal["tasks"]) -> dict[str, TaskEvaluation]: ...
+        def __getitem__(self, key: Literal["tasks"]) -> dict[str, TaskEvaluation]: ...  # pyright: ignore[reportOverlappingOverload]
         @overload
         def __getitem__(self, key: Literal["joint"]) -> dict[str, float | None]: ...
         @overload

@@ -219,6 +219,26 @@ def test_a_model_answers_for_tables_and_folders(model: polyhead.Model, tmp_path:
         list(model.predict(tmp_path / "empty"))
 
 
+def test_a_model_without_a_recipe_says_so_when_it_is_to_be_evaluated(model: polyhead.Model) -> None:
+    with pytest.raises(PolyheadError, match=r"model\.onnx: name: is missing"):
+        model.evaluate(pd.DataFrame({"photo": [paint("red")], "color": ["red"]}), progress=False)
+
+
+def test_another_files_place_is_no_matter_where_a_table_is_given(tmp_path: Path) -> None:
+    source = {"kind": "csv", "file": "/etc/labels.csv", "image": "photo"}
+    tasks = {"color": {"kind": "categorical"}, "brightness": {"kind": "regression"}}
+    network = {"trunk": {"blocks": [{"filters": 1}]}}
+    recipe = {"name": "tiny", "data": {"source": source}, "tasks": tasks, "network": network}
+    model = polyhead.load_model(write_tiny_model(tmp_path / "model.onnx", {"recipe": recipe}))
+    labels = {"color": ["red", "green"], "brightness": [33.3, None]}
+    frame = pd.DataFrame({"photo": [paint("red"), paint("blue")], **labels})
+    found = model.evaluate(frame, progress=False)
+    assert found["all"].tasks["color"].metrics["accuracy"] == 0.5
+    assert found["all"].tasks["brightness"].n == 1
+    with pytest.raises(PolyheadError, match="names a file outside of the data"):
+        model.evaluate(tmp_path, split="all", progress=False)
+
+
 def test_features_of_what_cannot_be_read_are_unknown_and_warned_of(
     model: polyhead.Model, caplog: pytest.LogCaptureFixture
 ) -> None:

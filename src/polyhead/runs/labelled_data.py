@@ -80,10 +80,11 @@ def _load_others(
         recipe = load_recipe(data, overrides)
         root = recipe.data_root()
     else:
-        card.check_places(str(predictor.path))
+        if not files:  # which take the place of what the recipe names
+            card.check_places(str(predictor.path))
         values = json.loads(json.dumps(card.recipe))  # a copy
-        if files:
-            values["data"] = {**values["data"], "source": files.source}
+        if files and isinstance(values.get("data"), dict):
+            values["data"]["source"] = files.source
         override_values(values, overrides)
         recipe = check_recipe(values, str(predictor.path))
         root = Path(data).resolve()

@@ -240,7 +240,7 @@ def test_every_way_to_an_answer_gives_the_same(run: Path, capsys: pytest.Capture
     pixels = np.stack([read_pixels(path, card.image.size, card.image.resize) for path in files])
     outputs = {name: np.asarray(value) for name, value in network.answering()(pixels).items()}
     columns = {name: task.decode(outputs[name]) for name, task in card.tasks.items()}
-    expected = [{name: column[row] for name, column in columns.items()} for row in range(len(files))]
+    expected = [{name: column[row].to_dict() for name, column in columns.items()} for row in range(len(files))]
 
     capsys.readouterr()
     assert call("predict", run, *files, "--json") == 0

@@ -23,7 +23,7 @@ def evaluate_split(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Map
         outputs: (n, width) a task.
 
     Returns:
-        `{"tasks": {NAME: Task.measure(...)}, "joint": ...}`, ready for JSON: None where a figure does not exist.
+        `{"tasks": {NAME: Task.measure(...)}, "joint": ...}`, ready for JSON: None where a metric does not exist.
         `joint` has what `measure_joint` and `average_accuracy` give.
     """
     measured = {name: task.measure(labels[name].tolist(), outputs[name]) for name, task in tasks.items()}
@@ -44,9 +44,9 @@ def average_accuracy(tasks: Mapping[str, Task], measured: Mapping[str, Numbers])
         `labels`, over how many known labels.
     """
     counted = [measured[name] for name, task in tasks.items() if task.has_one_label and measured[name]["n"]]
-    total = sum(figures["n"] for figures in counted)
-    right = sum(figures["n"] * figures["accuracy"] for figures in counted)
-    constant = sum(figures["n"] * figures["baseline"]["accuracy"] for figures in counted)
+    total = sum(metrics["n"] for metrics in counted)
+    right = sum(metrics["n"] * metrics["accuracy"] for metrics in counted)
+    constant = sum(metrics["n"] * metrics["baseline"]["accuracy"] for metrics in counted)
     return {
         "mean_accuracy": right / total if total else None,
         "mean_accuracy_baseline": constant / total if total else None,

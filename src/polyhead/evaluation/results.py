@@ -75,21 +75,21 @@ class TaskEvaluation(dict[str, Plain]):
         return found if isinstance(found, dict) else None
 
 
-class SplitEvaluation(dict[str, Plain]):
+class SplitEvaluation(dict[str, object]):
     """How good the answers to one split's images are; as a dict, `{"tasks": {...}, "joint": {...}}`."""
 
     def __init__(self, values: Mapping[str, Plain]) -> None:
-        tasks: dict[str, Plain] = {name: TaskEvaluation(_as_dict(v)) for name, v in _as_dict(values["tasks"]).items()}
+        tasks = {name: TaskEvaluation(_as_dict(v)) for name, v in _as_dict(values["tasks"]).items()}
         super().__init__({**values, "tasks": tasks})
 
     if TYPE_CHECKING:
-
+        # A dict of dicts is Plain too, but dict is invariant.
         @overload
-        def __getitem__(self, key: Literal["tasks"]) -> dict[str, TaskEvaluation]: ...
+        def __getitem__(self, key: Literal["tasks"]) -> dict[str, TaskEvaluation]: ...  # pyright: ignore[reportOverlappingOverload]
         @overload
         def __getitem__(self, key: Literal["joint"]) -> dict[str, float | None]: ...
         @overload
-        def __getitem__(self, key: str) -> Plain: ...
+        def __getitem__(self, key: str) -> object: ...
         def __getitem__(self, key: str) -> object: ...
 
     @property
@@ -99,7 +99,7 @@ class SplitEvaluation(dict[str, Plain]):
 
     @property
     def joint(self) -> dict[str, float | None]:
-        """Of all tasks together: `all_correct`, the share of the `n` images whose every answer is right;
+        """Of all tasks together: `all_correct`, the fraction of the `n` images whose every answer is right;
         `mean_accuracy` over all `labels`; None where a number does not exist."""
         return self["joint"]
 
@@ -132,7 +132,7 @@ class Evaluation(dict[str, SplitEvaluation]):
 
     @property
     def splits(self) -> dict[str, SplitEvaluation]:
-        """The splits that were judged: train, valid, test, unseen, or all."""
+        """The splits that were evaluated: train, valid, test, unseen, or all."""
         return {key: value for key, value in self.items() if key != "combinations"}
 
     @property

@@ -55,8 +55,7 @@ class Binary(OneLabel, frozen=True):
 
     @property
     def state(self) -> FittedBinary:
-        declared = self.labels or list(dict.fromkeys(self.values.values()))
-        return self.fitted or FittedBinary.model_construct(labels=declared)
+        return self.fitted or FittedBinary.model_construct(labels=list(self.names))
 
     @property
     def answer_type(self) -> type[BinaryAnswer]:
@@ -64,7 +63,7 @@ class Binary(OneLabel, frozen=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self.state.labels)
+        return tuple(self.fitted.labels if self.fitted else self.labels or dict.fromkeys(self.values.values()))
 
     @property
     def declared_labels(self) -> dict[str, list[str]]:

@@ -91,7 +91,7 @@ def choose_threshold(truth: NDArray[np.bool_], scores: Array) -> float:
 
 
 def known_labels(certainty: Array, right: Array) -> tuple[Array, Array]:
-    """Everything that was said and can be judged, (k,) both, of `Task.decisions`, (n, m) both."""
+    """Every decision whose truth is known, (k,) both, of `Task.decisions`, (n, m) both."""
     known = ~np.isnan(right)
     return certainty[known], right[known]
 

@@ -54,8 +54,7 @@ class Categorical(OneLabel, frozen=True):
 
     @property
     def state(self) -> FittedCategorical:
-        declared = self.classes or list(dict.fromkeys(self.values.values()))
-        return self.fitted or FittedCategorical.model_construct(classes=declared)
+        return self.fitted or FittedCategorical.model_construct(classes=list(self.names))
 
     @property
     def answer_type(self) -> type[CategoricalAnswer]:
@@ -63,7 +62,7 @@ class Categorical(OneLabel, frozen=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self.state.classes)
+        return tuple(self.fitted.classes if self.fitted else self.classes or dict.fromkeys(self.values.values()))
 
     @property
     def declared_labels(self) -> dict[str, list[str]]:

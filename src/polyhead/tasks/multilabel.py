@@ -159,7 +159,7 @@ class MultiLabel(LabelTask, frozen=True):
 
     @property
     def state(self) -> FittedMultiLabel:
-        return self.fitted or FittedMultiLabel.model_construct(labels=self.labels or self.from_columns)
+        return self.fitted or FittedMultiLabel.model_construct(labels=list(self.names))
 
     @property
     def answer_type(self) -> type[MultiLabelAnswer]:
@@ -167,7 +167,7 @@ class MultiLabel(LabelTask, frozen=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self.state.labels)
+        return tuple(self.fitted.labels if self.fitted else self.labels or self.from_columns)
 
     @property
     def declared_labels(self) -> dict[str, list[str]]:

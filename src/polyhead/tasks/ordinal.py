@@ -46,8 +46,7 @@ class Ordinal(OneLabel, frozen=True):
 
     @property
     def state(self) -> FittedOrdinal:
-        declared = self.levels or list(dict.fromkeys(self.values.values()))
-        return self.fitted or FittedOrdinal.model_construct(levels=declared)
+        return self.fitted or FittedOrdinal.model_construct(levels=list(self.names))
 
     @property
     def answer_type(self) -> type[OrdinalAnswer]:
@@ -55,7 +54,7 @@ class Ordinal(OneLabel, frozen=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self.state.levels)
+        return tuple(self.fitted.levels if self.fitted else self.levels or dict.fromkeys(self.values.values()))
 
     @property
     def declared_labels(self) -> dict[str, list[str]]:

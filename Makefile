@@ -27,10 +27,12 @@ lint: $(VENV)/.ready
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(RUN) pyright --pythonpath $(VENV)/bin/python
 
-# Pages that are made from the code.
+# The documentation, in site/: first the pages that are made from the code and kept with it, then the site.
 docs: $(VENV)/.ready
 	$(RUN) polyhead.recipe.reference docs
+	$(RUN) mkdocs build
 
 $(VENV)/.train: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -48,4 +50,4 @@ $(VENV)/.ready: $(VENV)/.train
 	touch $@
 
 clean:
-	rm -rf .venv .venv-backends demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-backends demo build dist site .pytest_cache .mypy_cache .ruff_cache

@@ -13,7 +13,7 @@ from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.splits import GROUP, split_rows
 from polyhead.data.table import Table, read_table
 from polyhead.errors import PolyheadError
-from polyhead.progress import Progress
+from polyhead.progress import Progress, warn
 from polyhead.recipe.schema import Recipe
 from polyhead.recipe.size import check_size
 
@@ -72,7 +72,7 @@ def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = T
     except PolyheadError as error:
         if check:
             raise
-        progress.say(f"not split: {error}")
+        warn(f"not split: {error}")
         splits = table.frame.assign(split="", reason="")
     frame = table.frame.assign(split=splits["split"]).drop(columns=GROUP, errors="ignore")
     rows = rows[(splits["reason"] == "").to_numpy(bool)]

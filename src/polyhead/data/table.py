@@ -15,7 +15,7 @@ from polyhead.data.sources.rows import Rows, data_folder
 from polyhead.data.splits import GROUP
 from polyhead.errors import PolyheadError, shorten, show_text
 from polyhead.files import write_beside
-from polyhead.progress import Progress
+from polyhead.progress import SILENT, Progress
 from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Task
 
@@ -54,7 +54,7 @@ class Table:
         return Table(self.root, self.frame[~gone].reset_index(drop=True), rejected)
 
 
-def read_table(recipe: Recipe, data: Path, progress: Progress) -> Table:
+def read_table(recipe: Recipe, data: Path, progress: Progress = SILENT) -> Table:
     """Read every image's labels; nothing is split yet and no image opened.
 
     A text that is not a label is listed, and that label is blank; a row without any label is left out.

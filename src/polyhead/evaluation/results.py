@@ -75,21 +75,21 @@ class TaskEvaluation(dict[str, Plain]):
         return found if isinstance(found, dict) else None
 
 
-class SplitEvaluation(dict[str, Plain]):
+class SplitEvaluation(dict[str, object]):
     """How good the answers to one split's images are; as a dict, `{"tasks": {...}, "joint": {...}}`."""
 
     def __init__(self, values: Mapping[str, Plain]) -> None:
-        tasks: dict[str, Plain] = {name: TaskEvaluation(_as_dict(v)) for name, v in _as_dict(values["tasks"]).items()}
+        tasks = {name: TaskEvaluation(_as_dict(v)) for name, v in _as_dict(values["tasks"]).items()}
         super().__init__({**values, "tasks": tasks})
 
     if TYPE_CHECKING:
-
+        # A dict of dicts is Plain too, but dict is invariant.
         @overload
-        def __getitem__(self, key: Literal["tasks"]) -> dict[str, TaskEvaluation]: ...
+        def __getitem__(self, key: Literal["tasks"]) -> dict[str, TaskEvaluation]: ...  # pyright: ignore[reportOverlappingOverload]
         @overload
         def __getitem__(self, key: Literal["joint"]) -> dict[str, float | None]: ...
         @overload
-        def __getitem__(self, key: str) -> Plain: ...
+        def __getitem__(self, key: str) -> object: ...
         def __getitem__(self, key: str) -> object: ...
 
     @property

@@ -42,10 +42,11 @@ class Card(BaseModel):
     parameters: Count = Field(description="Weights in the network.")
     fingerprint: str = Field(pattern="^[0-9a-f]{16}$", description="A digest of the weights: 16 hex digits.")
     figures: Figures = Field(
-        {}, description="By task, how good its answers are on the run's test images; none until they are judged."
+        default={},
+        description="By task, how good its answers are on the run's test images; none until they are judged.",
     )
-    baseline: Figures = Field({}, description="The same figures of always giving one answer.")
-    diagram: Diagram | None = Field(None, description="What the network looks like; older files do not say.")
+    baseline: Figures = Field(default={}, description="The same figures of always giving one answer.")
+    diagram: Diagram | None = Field(default=None, description="What the network looks like; older files do not say.")
 
     @field_validator("image")
     @classmethod

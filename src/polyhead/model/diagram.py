@@ -24,7 +24,7 @@ class Box(BaseModel):
     layers: Number
     parameters: Number
     inputs: list[str] = Field(description="The names of the boxes that it reads; none for the image.")
-    backbone: str = Field("", description="The backbone that it is a stage of.")
+    backbone: str = Field(default="", description="The backbone that it is a stage of.")
 
 
 class Diagram(BaseModel):

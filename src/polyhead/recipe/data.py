@@ -12,28 +12,29 @@ from polyhead.tasks.label_text import keys_as_text, number_as_text
 class SplitRecipe(Part):
     """Which images are for training, for validation (valid) and for testing (test)."""
 
-    test: Fraction = Field(0.2, description="The fraction of the images in the test split; 0 for none.")
+    test: Fraction = Field(default=0.2, description="The fraction of the images in the test split; 0 for none.")
     valid: Fraction | Literal["test"] = Field(
-        0.2,
+        default=0.2,
         description="The fraction of the remaining images in the validation split, which selects the best epoch; 0 for "
         "none. `test` repeats a published run: the test images are also evaluated during training, but select nothing.",
     )
-    stratify: Different = Field([], description="Tasks whose labels have the same distribution in all splits.")
+    stratify: Different = Field(default=[], description="Tasks whose labels have the same distribution in all splits.")
     group: str | None = Field(
-        None, description="A source column; rows with the same value (a person, a product) stay in the same split."
+        default=None,
+        description="A source column; rows with the same value (a person, a product) stay in the same split.",
     )
-    column: str | None = Field(None, description="A source column that gives the split of each row.")
+    column: str | None = Field(default=None, description="A source column that gives the split of each row.")
     file: PathText | None = Field(
-        None,
+        default=None,
         description="A file, relative to the data's path, with a line `image split` for each image (or a CSV file of "
         "two columns).",
     )
     values: dict[str, Literal["train", "valid", "test"]] = Field(
-        {"train": "train", "valid": "valid", "test": "test"},
+        default={"train": "train", "valid": "valid", "test": "test"},
         description="What the words in the column or file mean.",
     )
     hold_out: list[dict[str, str]] = Field(
-        [],
+        default=[],
         description="Combinations of labels, such as `{color: red, category: dress}`, that are held out of training; "
         "their images are a split of their own, `unseen`. An image stays in the others if one of these labels is "
         "unknown.",
@@ -67,16 +68,19 @@ class DataRecipe(Part):
     FORMER_NAMES: ClassVar = {"weight": "sample_weight"}
 
     path: PathText | None = Field(
-        None, description="The folder (or CSV file) of the data; where it is used, another can be given."
+        default=None, description="The folder (or CSV file) of the data; where it is used, another can be given."
     )
     source: Source
     split: SplitRecipe = SplitRecipe()
     sample_weight: str | None = Field(
-        None,
+        default=None,
         description="A source column with the weight of each row in the losses of training and validation: a number of "
         "0 or more, 1 where blank. A row of weight 2 counts like two rows, one of weight 0 not at all. Metrics and the "
         "evaluation count each row once.",
     )
     max_rejected: float = Field(
-        0.05, ge=0, le=1, description="Training refuses to start if a larger fraction of the images is unusable."
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Training refuses to start if a larger fraction of the images is unusable.",
     )

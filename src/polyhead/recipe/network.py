@@ -27,9 +27,11 @@ class Block(Part):
     filters: Filters | Annotated[list[Filters], Field(min_length=1, max_length=100)] = Field(
         description="Filters of one convolution, or of several in a row; each with ReLU and batch normalisation."
     )
-    kernel: int = Field(3, ge=1, le=4096, description="Height and width of a convolution, in pixels.")
-    pool: int = Field(2, ge=1, le=4096, description="Height and width of the maximum pool behind them; 1 for none.")
-    dropout: Fraction = Field(0.0, description="Fraction of values dropped after the pool, in training.")
+    kernel: int = Field(default=3, ge=1, le=4096, description="Height and width of a convolution, in pixels.")
+    pool: int = Field(
+        default=2, ge=1, le=4096, description="Height and width of the maximum pool behind them; 1 for none."
+    )
+    dropout: Fraction = Field(default=0.0, description="Fraction of values dropped after the pool, in training.")
 
     @property
     def convolutions(self) -> list[int]:
@@ -40,13 +42,15 @@ class Block(Part):
 class DenseLayers(Part):
     """Layers of a task's own, between the vector that tasks share (or its branch's) and its logits."""
 
-    dense: Units = Field([], description="Units of the dense layers, in order.")
+    dense: Units = Field(default=[], description="Units of the dense layers, in order.")
     activation: Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"] = Field(
-        "relu", description="What each dense layer ends in. (What the logits end in is the task's own `activation`.)"
+        default="relu",
+        description="What each dense layer ends in. (What the logits end in is the task's own `activation`.)",
     )
-    batch_norm: bool = Field(True, description="Whether batch normalisation follows each dense layer.")
+    batch_norm: bool = Field(default=True, description="Whether batch normalisation follows each dense layer.")
     dropout: Fraction = Field(
-        0.0, description="Fraction of values dropped after each dense layer, or before the logits if there is none."
+        default=0.0,
+        description="Fraction of values dropped after each dense layer, or before the logits if there is none.",
     )
 
 
@@ -55,16 +59,18 @@ class Stack(Part):
 
     FORMER_NAMES: ClassVar = {"view": "color_mode"}
 
-    color_mode: ColorMode = Field("rgb", description="Whether it sees colours.")
+    color_mode: ColorMode = Field(default="rgb", description="Whether it sees colours.")
     blocks: list[Block] = Field(min_length=1, max_length=200, description="The convolutional blocks, in order.")
     end: Literal["flatten", "average"] = Field(
-        "flatten",
+        default="flatten",
         description="`flatten` keeps where things stand; `average` pooling cannot, and so keeps a colour apart from "
         "a shape.",
     )
-    dense: Units = Field([], description="Units of the dense layers, each with ReLU, batch normalisation and dropout.")
+    dense: Units = Field(
+        default=[], description="Units of the dense layers, each with ReLU, batch normalisation and dropout."
+    )
     dropout: Fraction = Field(
-        0.0, description="Fraction of values dropped after each dense layer, or after the end if there is none."
+        default=0.0, description="Fraction of values dropped after each dense layer, or after the end if there is none."
     )
 
     @property
@@ -147,47 +153,47 @@ class Backbone(Part):
     FORMER_NAMES: ClassVar = {"view": "color_mode"}
 
     name: BackboneName | None = Field(
-        None, description="Its name in `keras.applications`; its own scaling of the input is inside."
+        default=None, description="Its name in `keras.applications`; its own scaling of the input is inside."
     )
     builder: DottedPath | None = Field(
-        None,
+        default=None,
         description="Instead of a name, a function of your own, `package.module:function`. It is called with "
         "`input_shape=(height, width, 3)` and the `arguments`, and returns a `keras.Model` from float pixels, 0 to "
         "255, to a map of features or to a vector. Training imports it: see [own parts](own_parts.md).",
     )
-    arguments: Arguments = Field({}, description="Keyword arguments for the `builder`.")
+    arguments: Arguments = Field(default={}, description="Keyword arguments for the `builder`.")
     model: PathText | None = Field(
-        None,
+        default=None,
         description="Instead of a name, a `.keras` file of such a model, made of Keras's own layers; its path is "
         "relative to the recipe's folder. The run keeps a copy.",
     )
     weights: PathText | None = Field(
-        None,
+        default=None,
         description="With a `name`: `imagenet` (fetched once, or found in Keras's folder of models; the default), "
         "`none`, or the path of a `.weights.h5` or `.h5` file of this network without its top.",
     )
-    width: float = Field(1.0, gt=0, le=10, description="The width multiplier of a MobileNet.")
+    width: float = Field(default=1.0, gt=0, le=10, description="The width multiplier of a MobileNet.")
     color_mode: ColorMode = Field(
-        "rgb",
+        default="rgb",
         description="Whether it sees colours. With `grayscale` it is given three equal channels, so that pretrained "
         "weights remain useful.",
     )
-    pooling: Literal["average", "max"] = Field("average", description="How its last layer becomes a vector.")
+    pooling: Literal["average", "max"] = Field(default="average", description="How its last layer becomes a vector.")
     frozen_batch_norm: bool = Field(
-        True,
+        default=True,
         description="Whether its batch normalisation keeps the averages that it came with, also when it is trained. "
         "Where it came with none (`weights: none`), they are learnt. If absent, false for a `builder`.",
     )
     norm_momentum: Fraction | None = Field(
-        None,
+        default=None,
         description="How slowly those averages follow the batches where they are learnt. If absent, as Keras built the "
         "network, unless an epoch has few steps and `network.norm_momentum` is absent too: then as that is chosen.",
     )
     dense: Units = Field(
-        [], description="Units of the dense layers behind it, each with ReLU, batch normalisation and dropout."
+        default=[], description="Units of the dense layers behind it, each with ReLU, batch normalisation and dropout."
     )
     dropout: Fraction = Field(
-        0.0,
+        default=0.0,
         description="Fraction of values dropped after each dense layer, or after the pooling if there is none.",
     )
 
@@ -267,15 +273,16 @@ class NetworkRecipe(Part):
     """The network between image and heads: one trunk for all tasks, a branch for each, or branches for some of them."""
 
     backbone: Backbone | None = Field(
-        None, description="A whole network, shared by all tasks that have no branch; instead of a trunk."
+        default=None, description="A whole network, shared by all tasks that have no branch; instead of a trunk."
     )
-    trunk: Stack | None = Field(None, description="One stack, shared by all tasks that have no branch.")
-    branches: dict[str, Stack] = Field({}, description="A stack for a task alone, by the task's name.")
+    trunk: Stack | None = Field(default=None, description="One stack, shared by all tasks that have no branch.")
+    branches: dict[str, Stack] = Field(default={}, description="A stack for a task alone, by the task's name.")
     heads: dict[str, DenseLayers] = Field(
-        {}, description="Layers between a task's vector and its logits, by the task's name; none for the others."
+        default={},
+        description="Layers between a task's vector and its logits, by the task's name; none for the others.",
     )
     norm_momentum: Fraction | None = Field(
-        None,
+        default=None,
         description="How slowly the averages of batch normalisation follow the batches: momentum m averages over about "
         "1 / (1 - m) steps. If absent, 0.99 where an epoch has 200 steps or more, and less where it has fewer, so that "
         "the averages follow within an epoch: 1 - 2 / steps, but no less than 0.5. A run's recipe says what was taken.",

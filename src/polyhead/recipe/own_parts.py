@@ -2,9 +2,9 @@
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import Recipe
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 KEPT_BACKBONE = "state/backbone.keras"  # in a run folder: the network that was handed over, as it came
 # What a recipe says in place of its own backbone or trunk where a network is handed over; its other keys stay.
-HANDED_OVER: dict[str, object] = {f"network.backbone.{key}": None for key in ("name", "builder", "weights")} | {
+HANDED_OVER: dict[str, object] = {
+    **{f"network.backbone.{key}": None for key in ("name", "builder", "weights")},
     "network.trunk": None,
     "network.backbone.arguments": {},
     "network.backbone.width": 1.0,
@@ -24,7 +25,10 @@ HANDED_OVER: dict[str, object] = {f"network.backbone.{key}": None for key in ("n
 
 def hand_over(overrides: "Changes") -> list[str | Mapping[str, object]]:
     """The same changes to a recipe, and those by which it stands on a network that is handed over."""
-    return [*([overrides] if isinstance(overrides, str | Mapping) else overrides), HANDED_OVER]
+    if isinstance(overrides, str):
+        return [overrides, HANDED_OVER]
+    changes = [overrides] if isinstance(overrides, Mapping) else overrides
+    return [*cast("Iterable[str | Mapping[str, object]]", changes), HANDED_OVER]
 
 
 def find_recipe_folder(recipe: object) -> Path:
@@ -38,8 +42,8 @@ def list_own_code(recipe: Recipe) -> dict[str, str]:
     found = {}
     if recipe.network.backbone and recipe.network.backbone.builder:
         found["network.backbone.builder"] = recipe.network.backbone.builder
-    for place, layer in enumerate(recipe.training.augment.layers):
-        found[f"training.augment.layers.{place}.builder"] = layer.builder
+    for index, layer in enumerate(recipe.training.augment.layers):
+        found[f"training.augment.layers.{index}.builder"] = layer.builder
     for name, task in recipe.tasks.items():
         if is_dotted(task.loss):
             found[f"tasks.{name}.loss"] = task.loss

@@ -55,14 +55,14 @@ class ImageRecipe(Part):
     """What the network sees of an image."""
 
     size: Annotated[tuple[Side, Side], BeforeValidator(_as_square)] = Field(
-        (96, 96), description="[height, width] in pixels; one number for a square."
+        default=(96, 96), description="[height, width] in pixels; one number for a square."
     )
     resize: Literal["stretch", "fit", "cover"] = Field(
-        "stretch",
+        default="stretch",
         description="`stretch` ignores the aspect ratio; `fit` shows the whole image on black; `cover` crops it.",
     )
     cache: PathText = Field(
-        "auto",
+        default="auto",
         description="Where decoded images are kept: `auto` (the user's cache folder), a folder, or `off` (nowhere).",
     )
 
@@ -71,14 +71,14 @@ class Recipe(EditableRecipe):
     """One YAML file that describes everything."""
 
     name: Name = Field(description="The recipe's name.")
-    description: str = Field("", max_length=10_000, description="What it answers, in one line.")
+    description: str = Field(default="", max_length=10_000, description="What it answers, in one line.")
     note: str = Field(
-        "",
+        default="",
         max_length=100_000,
         description="What readers of its report must know, such as what the labels are and are not.",
     )
     seed: int = Field(
-        0,
+        default=0,
         ge=0,
         lt=2**32,
         description="Determines the split, the order of images and all that is random.",

@@ -30,8 +30,8 @@ class FoldersSource(Part):
 class LongForm(Part):
     """A CSV file with one row per image and task."""
 
-    task: str = Field("task", description="The column that names the task, as a task's `column` does.")
-    label: str = Field("label", description="The column that holds the label.")
+    task: str = Field(default="task", description="The column that names the task, as a task's `column` does.")
+    label: str = Field(default="label", description="The column that holds the label.")
 
 
 class CsvSource(Part):
@@ -39,16 +39,16 @@ class CsvSource(Part):
 
     kind: Literal["csv"] = "csv"
     file: PathText | None = Field(
-        None, description="The CSV file, relative to the data's path; not needed if that path is the file."
+        default=None, description="The CSV file, relative to the data's path; not needed if that path is the file."
     )
     image: str = Field(
-        "image",
+        default="image",
         description="The column that holds the image's path, or a path made of columns, such as `images/{id}.jpg`. "
         "Paths are relative to the CSV file's folder or to the data's path.",
     )
-    separator: str = Field(",", min_length=1, max_length=1, description="The separator between columns.")
+    separator: str = Field(default=",", min_length=1, max_length=1, description="The separator between columns.")
     long: LongForm | None = Field(
-        None,
+        default=None,
         description="For a file with one row per image and task. Rows of tasks that are not in the recipe are ignored; "
         "if two rows of an image and task differ, the first one counts and the second is listed as rejected.",
     )
@@ -65,7 +65,7 @@ class FashionaiSource(Part):
 
     kind: Literal["fashionai"] = "fashionai"
     file: PathText | None = Field(
-        None,
+        default=None,
         description="The file, relative to the data's path; if absent, `Annotations/label.csv` or `label.csv`, or that "
         "path itself. Image paths are relative to its folder, to the parent of that, or to the data's path.",
     )
@@ -80,13 +80,15 @@ class CelebaSource(Part):
 
     kind: Literal["celeba"] = "celeba"
     file: PathText | None = Field(
-        None,
+        default=None,
         description="The list, relative to the data's path; if absent, `list_attr_celeba.txt` or `.csv`, or that path "
         "itself.",
     )
-    images: PathText = Field("img_align_celeba", description="The folder of the images, relative to the data's path.")
-    keep: Different = Field([], description="The attributes to keep; all if absent.")
-    drop: Different = Field([], description="The attributes to leave out.")
+    images: PathText = Field(
+        default="img_align_celeba", description="The folder of the images, relative to the data's path."
+    )
+    keep: Different = Field(default=[], description="The attributes to keep; all if absent.")
+    drop: Different = Field(default=[], description="The attributes to leave out.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -97,11 +99,12 @@ class CelebaSource(Part):
 
 SOURCE_KINDS = ("files", "folders", "csv", "fashionai", "celeba")
 PLUGIN_SOURCES: dict[str, type[BaseModel]] = {}  # by kind: what installed packages bring; `plugins` fills it
-Source = Annotated[
-    FilesSource | FoldersSource | CsvSource | FashionaiSource | CelebaSource,
-    Field(discriminator="kind"),
-    with_plugins(PLUGIN_SOURCES),
-    SerializeAsAny(),
+Source = SerializeAsAny[
+    Annotated[
+        FilesSource | FoldersSource | CsvSource | FashionaiSource | CelebaSource,
+        Field(discriminator="kind"),
+        with_plugins(PLUGIN_SOURCES),
+    ]
 ]
 
 

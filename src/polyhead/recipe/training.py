@@ -18,29 +18,38 @@ class OwnLayer(Part):
         "It is given float images (n, height, width, 3), 0 to 255, and returns as many of the same size. Training "
         "imports it: see [own parts](own_parts.md)."
     )
-    arguments: Arguments = Field({}, description="Keyword arguments for it.")
+    arguments: Arguments = Field(default={}, description="Keyword arguments for it.")
 
 
 class Augment(Part):
     """Random changes to training images, inside the compiled training step."""
 
-    flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror half of the images.")
-    rotation: float = Field(0.0, ge=0, le=180, description="Rotate by up to so many degrees.")
-    shift: Fraction = Field(0.0, description="Shift by up to this fraction of height and width.")
-    zoom: Fraction = Field(0.0, description="Zoom in or out by up to this fraction.")
-    shear: float = Field(0.0, ge=0, lt=90, description="Shear by up to so many degrees.")
-    brightness: Fraction = Field(0.0, description="Brighten or darken by up to this fraction of full brightness.")
-    contrast: Fraction = Field(0.0, description="Raise or lower the contrast by up to this fraction.")
-    saturation: Fraction = Field(0.0, description="Raise or lower the saturation by up to this fraction of its range.")
-    hue: Fraction = Field(0.0, description="Rotate the hues by up to this fraction of half the colour circle.")
-    grayscale: Fraction = Field(0.0, description="Turn this fraction of the images grey.")
-    blur: Fraction = Field(0.0, description="Blur this fraction of the images slightly (a Gaussian of 1 pixel).")
-    erase: Fraction = Field(
-        0.0, description="Cover a random rectangle of this fraction of the images with noise (Zhong et al. 2017)."
+    flip: Literal["none", "horizontal", "vertical", "both"] = Field(
+        default="none", description="Mirror half of the images."
     )
-    fill: Literal["nearest", "reflect", "constant"] = Field("nearest", description="What fills the edges.")
+    rotation: float = Field(default=0.0, ge=0, le=180, description="Rotate by up to so many degrees.")
+    shift: Fraction = Field(default=0.0, description="Shift by up to this fraction of height and width.")
+    zoom: Fraction = Field(default=0.0, description="Zoom in or out by up to this fraction.")
+    shear: float = Field(default=0.0, ge=0, lt=90, description="Shear by up to so many degrees.")
+    brightness: Fraction = Field(
+        default=0.0, description="Brighten or darken by up to this fraction of full brightness."
+    )
+    contrast: Fraction = Field(default=0.0, description="Raise or lower the contrast by up to this fraction.")
+    saturation: Fraction = Field(
+        default=0.0, description="Raise or lower the saturation by up to this fraction of its range."
+    )
+    hue: Fraction = Field(default=0.0, description="Rotate the hues by up to this fraction of half the colour circle.")
+    grayscale: Fraction = Field(default=0.0, description="Turn this fraction of the images grey.")
+    blur: Fraction = Field(
+        default=0.0, description="Blur this fraction of the images slightly (a Gaussian of 1 pixel)."
+    )
+    erase: Fraction = Field(
+        default=0.0,
+        description="Cover a random rectangle of this fraction of the images with noise (Zhong et al. 2017).",
+    )
+    fill: Literal["nearest", "reflect", "constant"] = Field(default="nearest", description="What fills the edges.")
     layers: list[OwnLayer] = Field(
-        [], max_length=100, description="Layers of your own, one after another behind all other changes."
+        default=[], max_length=100, description="Layers of your own, one after another behind all other changes."
     )
 
 
@@ -48,12 +57,12 @@ class Stage(Part):
     """Some epochs of the training, with what they train and how fast."""
 
     train: Literal["heads", "all"] = Field(
-        "all", description="`heads`: all but the backbone, which stays as it is; or `all`."
+        default="all", description="`heads`: all but the backbone, which stays as it is; or `all`."
     )
     epochs: int = Field(ge=1, le=MOST, description="Passes over the training images.")
-    learning_rate: float = Field(1e-3, gt=0, description="The learning rate at the stage's start.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="The learning rate at the stage's start.")
     schedule: Literal["constant", "inverse_time", "cosine"] = Field(
-        "constant", description="How the rate goes on over the stage; see `training.schedule`."
+        default="constant", description="How the rate goes on over the stage; see `training.schedule`."
     )
 
 
@@ -62,10 +71,10 @@ class TrainingRecipe(Part):
 
     FORMER_NAMES: ClassVar = {"balance": "task_weighting", "ema": "ema_momentum"}
 
-    epochs: int = Field(20, ge=1, le=MOST, description="Passes over the training images.")
-    batch_size: int = Field(32, ge=1, le=MOST, description="Images a step.")
+    epochs: int = Field(default=20, ge=1, le=MOST, description="Passes over the training images.")
+    batch_size: int = Field(default=32, ge=1, le=MOST, description="Images a step.")
     devices: Literal["one", "all"] = Field(
-        "one",
+        default="one",
         description="`all`: each step's images are shared out among all accelerators of this machine, or its virtual "
         "CPU devices; the losses are those of one device. On the jax backend only; they must divide `batch_size` (an "
         "epoch's last, smaller batch is computed whole by each).",
@@ -85,40 +94,40 @@ class TrainingRecipe(Part):
         "lamb",
         "muon",
         "schedulefreeadamw",
-    ] = Field("adam", description="The Keras optimiser, with its defaults but the learning rate.")
-    learning_rate: float = Field(1e-3, gt=0, description="The learning rate at the start.")
+    ] = Field(default="adam", description="The Keras optimiser, with its defaults but the learning rate.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="The learning rate at the start.")
     schedule: Literal["constant", "inverse_time", "cosine"] = Field(
-        "constant",
+        default="constant",
         description="How the rate goes on: unchanged; rate / (1 + rate/epochs x step); or a twentieth of the steps of "
         "warm-up, then half a cosine down to 0.",
     )
     stages: list[Stage] = Field(
-        [],
+        default=[],
         max_length=100,
         description="Stages one after another, instead of one with `learning_rate` and `schedule`. `epochs` is then "
         "their sum; a smaller number ends the training there.",
     )
     keep: Literal["best", "last"] | None = Field(
-        None,
+        default=None,
         description="The epoch whose weights are kept; if absent, the best by validation loss, where that may choose.",
     )
     patience: int | None = Field(
-        None, ge=1, description="Stop after so many epochs without a better validation loss; if absent, never."
+        default=None, ge=1, description="Stop after so many epochs without a better validation loss; if absent, never."
     )
     sampler: Literal["shuffle", "balanced"] = Field(
-        "shuffle",
+        default="shuffle",
         description="Which rows an epoch shows: `shuffle`, each once; `balanced`, as many rows, drawn so that rare "
         "labels are seen as often as frequent ones (rare ones several times an epoch, frequent ones not in each), for "
         "each label of a multilabel task its yes as often as its no, for a number each of its `ranges`. Unknown counts "
         "as one label more. Class weights do not know of it: both together balance twice.",
     )
     sampler_task: str | None = Field(
-        None,
+        default=None,
         description="The task whose labels `sampler: balanced` shows equally often; if absent, all tasks have an equal "
         "say in how often a row is drawn.",
     )
     task_weighting: Literal["fixed", "uncertainty", "dynamic_average"] = Field(
-        "fixed",
+        default="fixed",
         description="What weighs the tasks' losses against each other, times their `loss_weight`: `fixed`, nothing "
         "else; `uncertainty`, a learnt variance for each, so that a task's weight goes to 1 / (2 x its loss) (Kendall, "
         "Gal, Cipolla 2018); `dynamic_average`, more for a task whose training loss fell less over the last two epochs "
@@ -127,14 +136,14 @@ class TrainingRecipe(Part):
         "the history as TASK.weight. The total losses there, by which the best epoch is chosen, keep to `loss_weight`.",
     )
     ema_momentum: float | None = Field(
-        None,
+        default=None,
         gt=0,
         lt=1,
         description="The momentum of an exponential moving average of the weights, such as 0.999: epochs are judged by "
         "the averaged weights, and those are kept. If absent, none is taken.",
     )
     precision: Precision = Field(
-        "float32",
+        default="float32",
         description="`bfloat16` computes in it where the machine does: on a GPU, and on TensorFlow on a CPU with "
         "AVX-512 BF16 or AMX. Elsewhere it would be slower, so it is float32 after all, and training says so. Weights, "
         "and the model file, are float32 always. It pays for networks of large convolutions; measure yours.",

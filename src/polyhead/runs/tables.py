@@ -54,7 +54,7 @@ def load_recipe_for(
     """
     table = None if data is None else read_memory(data)
     if table is None:
-        path = os.path.realpath(str(data)) if data else None
+        path = os.path.realpath(data) if isinstance(data, str | os.PathLike) and os.fspath(data) else None
         return load_recipe(recipe, overrides, data__path=path, seed=seed), None
     raw, where = read_values(recipe, overrides)
     given = raw.setdefault("data", {})

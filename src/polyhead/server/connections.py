@@ -119,6 +119,7 @@ class BoundedRequests(HttpToolsProtocol):
                 self.transport.abort()
             return
         self._unset_keepalive_if_required()
+        assert self.parser is not None  # uvicorn drops it only with the connection
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # what follows would not be HTTP

@@ -42,10 +42,12 @@ class AnswerSchema(BaseModel):
 
     answer: str | float | list[str]
     unsure: bool
-    probability: float | None = Field(None, description="Of the label.")
-    top: list[tuple[str, float]] | None = Field(None, description="The most probable labels, in order.")
-    probabilities: dict[str, float] | None = Field(None, description="Of each label, where there may be several.")
-    unit: str | None = Field(None, description="Of a number.")
+    probability: float | None = Field(default=None, description="Of the label.")
+    top: list[tuple[str, float]] | None = Field(default=None, description="The most probable labels, in order.")
+    probabilities: dict[str, float] | None = Field(
+        default=None, description="Of each label, where there may be several."
+    )
+    unit: str | None = Field(default=None, description="Of a number.")
 
 
 class RecordSchema(BaseModel):

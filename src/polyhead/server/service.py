@@ -55,7 +55,7 @@ class Service:
     async def answer(self, uploads: Sequence[Upload]) -> list[Prediction]:
         """A record for each image, in order."""
         records = await asyncio.gather(*(self._batcher.submit(upload.content) for upload in uploads))
-        return [record | {"image": upload.name} for record, upload in zip(records, uploads, strict=True)]
+        return [{**record, "image": upload.name} for record, upload in zip(records, uploads, strict=True)]
 
     async def explain(self, upload: Upload, task_name: str, label: str | None) -> dict[str, Any]:
         """The heat map of one task's answer; see `HeatmapSchema`.

@@ -79,32 +79,32 @@ class Divergence:
         return TrainingDiverged(f"{self.happened}; try {self.advice}; {after}")
 
 
-def explain_divergence(recipe: Recipe, tasks: Sequence[str], place: tuple[int, int], kept: int) -> Divergence:
+def explain_divergence(recipe: Recipe, tasks: Sequence[str], at: tuple[int, int], kept: int) -> Divergence:
     """What to tell of it.
 
     Args:
         tasks: whose losses are not finite; none where it is the weights alone.
-        place: the epoch and its step, from 1.
+        at: the epoch and its step, from 1.
         kept: see `Divergence`.
     """
     some = tasks if len(tasks) < len(recipe.tasks) or len(tasks) == 1 else []
     names = ", ".join(some) or "every task"
     spoilt = f"the loss of {names} is" if tasks else "weights are"
-    tries = [f"a lower learning rate ({_rate(recipe, place[0])})"]
+    tries = [f"a lower learning rate ({_rate(recipe, at[0])})"]
     tries += [f"a lower tasks.{name}.loss_weight" for name in tasks if recipe.tasks[name].loss_weight > 1]
     checks = [f"the labels of {names}"] if some else []
     checks += [f"the numbers in {recipe.data.sample_weight} (data.sample_weight)"] if recipe.data.sample_weight else []
     advice = " or ".join(tries) + (f", and check {' and '.join(checks)}" if checks else "")
-    return Divergence(f"training diverged in epoch {place[0]}, step {place[1]}: {spoilt} not finite", advice, kept)
+    return Divergence(f"training diverged in epoch {at[0]}, step {at[1]}: {spoilt} not finite", advice, kept)
 
 
 def _rate(recipe: Recipe, epoch: int) -> str:
     """The key and the value of the learning rate of an epoch, from 1."""
     end = 0
-    for place, stage in enumerate(recipe.training.stages):
+    for index, stage in enumerate(recipe.training.stages):
         end += stage.epochs
         if epoch <= end:
-            return f"training.stages.{place}.learning_rate is {stage.learning_rate:g}"
+            return f"training.stages.{index}.learning_rate is {stage.learning_rate:g}"
     return f"training.learning_rate is {recipe.training.learning_rate:g}"
 
 

@@ -74,7 +74,7 @@ def build_network(
     momentum = SLOWEST if recipe.network.norm_momentum is None else recipe.network.norm_momentum
     vectors = {}
     sections: list[Section] = []
-    backbone = None
+    backbone = pooled = None
     if recipe.network.backbone:
         backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained, folder)
         sections, pooled = _add_backbone(pixels, backbone, recipe.network.backbone, momentum)

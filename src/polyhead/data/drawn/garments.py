@@ -215,7 +215,7 @@ class Tailor:
 
     def draw_buttons(self) -> None:
         """Four of them on a facing without stripes."""
-        first, last = (share * self.garment.length for share in self.cut.buttons)
+        first, last = (down * self.garment.length for down in self.cut.buttons)
         facing = [(-4, first - 5), (4, first - 5), (4, last + 5), (-4, last + 5)]
         self.pen.polygon(self.place(facing), self.cloth)
         for down in np.linspace(first, last, 4):

@@ -24,7 +24,7 @@ Phases = NDArray[np.float32]
 
 PIXELS = 128  # height and width of a picture
 FINE = 2  # drawn this many times larger, then averaged: smooth edges
-BLANK = 0.1  # share of the labels left out, in every task
+BLANK = 0.1  # fraction of the labels left out, in every task
 # The combinations that the demo holds out. Their category and color are never left out: an image of which one is
 # unknown could not be told from others, and would stay in training.
 HELD_OUT = {"dress": "red", "shirt": "blue", "skirt": "yellow", "jeans": "green", "coat": "black"}
@@ -105,31 +105,31 @@ def draw_picture(garment: Garment, rng: Generator) -> Image.Image:
 def draw_wall(rng: Generator) -> Image.Image:
     """A pale wall, RGB, 128 x 128: two tints of about one hue, paler than any garment."""
     ramp = np.linspace(0, 1, PIXELS, dtype=np.float32)
-    angle, waves = rng.uniform(0, np.pi), 2 * np.pi * rng.uniform(1.5, 7)
+    angle, waves = rng.uniform(0, np.pi), np.float32(2 * np.pi * rng.uniform(1.5, 7))
     along = np.float32(np.cos(angle)) * ramp + np.float32(np.sin(angle)) * ramp[:, None]
     aside = np.float32(np.cos(angle)) * ramp[:, None] - np.float32(np.sin(angle)) * ramp
-    share = weave(WALLS[rng.integers(len(WALLS))], along * np.float32(waves), aside * np.float32(waves))
+    mix = weave(WALLS[rng.integers(len(WALLS))], (along * waves).astype(np.float32), (aside * waves).astype(np.float32))
     hue = rng.random()
     first, second = (
         255 * np.array(colorsys.hsv_to_rgb((hue + rng.uniform(-0.1, 0.1)) % 1, rng.uniform(0.02, 0.22), value))
         for value in rng.uniform(0.76, 0.99, size=2)
     )
-    pixels = first.astype(np.float32) + share[..., None] * (second - first).astype(np.float32)
+    pixels = first.astype(np.float32) + mix[..., None] * (second - first).astype(np.float32)
     return Image.fromarray(pixels.astype(np.uint8))
 
 
 def weave(wall: str, along: Phases, aside: Phases) -> Phases:
     """How much of the second tint (0..1) stands where, given two phases at right angles in radians."""
-    share: NDArray[Any]
+    mix: NDArray[Any]
     match wall:
         case "slope":
-            share = (along - along.min()) / np.ptp(along)
+            mix = (along - along.min()) / np.ptp(along)
         case "waves":
-            share = 0.5 + np.sin(along) / 2
+            mix = 0.5 + np.sin(along) / 2
         case "stripes":
-            share = np.sin(along) > 0
+            mix = np.sin(along) > 0
         case "tiles":
-            share = np.sin(along) * np.sin(aside) > 0
+            mix = np.sin(along) * np.sin(aside) > 0
         case _:
-            share = 0.5 + np.sin(along + 2 * np.sin(aside / 3)) / 2
-    return share.astype(np.float32)
+            mix = 0.5 + np.sin(along + 2 * np.sin(aside / 3)) / 2
+    return mix.astype(np.float32)

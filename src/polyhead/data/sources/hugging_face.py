@@ -62,7 +62,8 @@ def _choose_reader(feature: Any) -> Callable[[Any], object]:
 
     if isinstance(feature, ClassLabel):
         return lambda cell: None if cell is None or cell < 0 else feature.int2str(int(cell))
-    inner = getattr(feature, "feature", None)
+    inner = getattr(feature, "feature", None)  # of a list
     if isinstance(inner, ClassLabel):
-        return lambda cells: None if cells is None else [inner.int2str(int(cell)) for cell in cells]
+        labels: Any = inner
+        return lambda cells: None if cells is None else [labels.int2str(int(cell)) for cell in cells]
     return lambda cell: cell

@@ -206,7 +206,8 @@ def draw_confusion(labels: Sequence[str], matrix: NDArray[np.integer]) -> Drawin
     """
     rows = matrix.sum(axis=1)
     shown = np.sort(np.argsort(-rows, kind="stable")[:CLASSES])
-    labels, matrix, rows = [labels[index] for index in shown], matrix[np.ix_(shown, shown)], rows[shown]
+    labels = [labels[int(index)] for index in shown]
+    matrix, rows = matrix[np.ix_(shown, shown)], rows[shown]
     size, roomy = len(labels), len(labels) <= 16
     fractions = matrix / np.maximum(rows, 1)[:, None]
     trace = {

@@ -276,7 +276,7 @@ def test_where_test_serves_as_validation_nothing_is_chosen_by_it(shapes: Path, t
     assert "Expected calibration error" not in page
     tasks = polyhead.load_model(run).card.tasks
     assert {name for name, task in tasks.items() if task == task.uncalibrated()} == set(tasks)
-    assert polyhead.load_recipe(run / "recipe.yaml").keeps == "last"
+    assert polyhead.load_recipe(run / "recipe.yaml").kept_epoch == "last"
 
 
 def test_an_explored_data_set_needs_no_training(shapes: Path, tmp_path: Path) -> None:

@@ -1,9 +1,15 @@
 """Packages that bring kinds and sources, as if they were installed: drawn into a folder that is on the path."""
 
 import re
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from polyhead.recipe.sources import PLUGIN_SOURCES
+from polyhead.tasks import KINDS
 
 GUIDE = (Path(__file__).parent.parent / "docs/own_parts.md").read_text(encoding="utf-8")
 
@@ -39,3 +45,18 @@ def install_guide(folder: Path) -> None:
         modules[name] = modules.get(name, "") + block
     (toml,) = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
     install_package(folder, "my-package", modules, tomllib.loads(toml)["project"]["entry-points"])
+
+
+@contextmanager
+def forgotten(folder: Path) -> Iterator[None]:
+    """What the block imports of a folder, and the kinds that its packages bring, are unknown again after it."""
+    known: list[tuple[dict[str, Any], dict[str, Any]]] = [(found, dict(found)) for found in (KINDS, PLUGIN_SOURCES)]
+    try:
+        yield
+    finally:
+        for found, before in known:
+            found.clear()
+            found.update(before)
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", "")).startswith(str(folder)):
+                del sys.modules[name]

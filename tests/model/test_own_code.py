@@ -12,7 +12,7 @@ from PIL import Image
 
 import polyhead
 from conftest import call
-from plugins import install_package
+from plugins import forgotten, install_package
 from polyhead.clustering.grouping import Grouping
 from polyhead.errors import PolyheadError
 from polyhead.export.tensorflow import find_network_recipe
@@ -55,8 +55,8 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         Image.fromarray(pixels).save(data / f"{number}.png")
         rows.append(f"{number}.png,{color},{number}")
     (data / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
-    yield tmp_path
-    sys.modules.pop("hostile_parts", None)
+    with forgotten(tmp_path):
+        yield tmp_path
 
 
 def was_imported(folder: Path) -> bool:

@@ -8,13 +8,11 @@ import pytest
 
 import polyhead
 from conftest import TINY_RECIPE
-from plugins import GUIDE, install_guide, install_package
+from plugins import GUIDE, forgotten, install_guide, install_package
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import load_recipe, write_recipe
-from polyhead.recipe.sources import PLUGIN_SOURCES
-from polyhead.tasks import KINDS
 
 LISTED = GUIDE[GUIDE.index("# my_package/listed.py") :].partition("```")[0]
 SOURCE = "data.source={kind: listed}"
@@ -24,17 +22,11 @@ ENTRIES = {"polyhead.sources": {"listed": "listed:ListedSource"}}
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of installed packages; what is loaded of it is forgotten again."""
-    kinds, sources, modules = dict(KINDS), dict(PLUGIN_SOURCES), set(sys.modules)
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
-    yield folder
-    for registered, before in ((KINDS, kinds), (PLUGIN_SOURCES, sources)):
-        registered.clear()
-        registered.update(before)  # type: ignore[arg-type]
-    for name in set(sys.modules) - modules:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
-            del sys.modules[name]
+    with forgotten(folder):
+        yield folder
 
 
 def tiny(folder: Path) -> Path:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 import polyhead
 from conftest import TINY_RECIPE, draw_shapes
-from plugins import install_guide
+from plugins import forgotten, install_guide
 from polyhead.errors import PolyheadError
 from polyhead.progress import Silent
 
@@ -24,13 +25,14 @@ OWN = [
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that this process alone imports from, with the guide's own examples; beside it data and a recipe."""
     install_guide(tmp_path / "code")
     monkeypatch.syspath_prepend(tmp_path / "code")
     (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     draw_shapes(tmp_path / "shapes", 48)
-    return tmp_path
+    with forgotten(tmp_path):
+        yield tmp_path
 
 
 class Fails(keras.callbacks.Callback):

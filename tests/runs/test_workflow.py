@@ -240,7 +240,7 @@ def test_every_way_to_an_answer_gives_the_same(run: Path, capsys: pytest.Capture
     pixels = np.stack([read_pixels(path, card.image.size, card.image.resize) for path in files])
     outputs = {name: np.asarray(value) for name, value in network.answering()(pixels).items()}
     columns = {name: task.decode(outputs[name]) for name, task in card.tasks.items()}
-    expected = [{name: column[row] for name, column in columns.items()} for row in range(len(files))]
+    expected = [{name: column[row].to_dict() for name, column in columns.items()} for row in range(len(files))]
 
     capsys.readouterr()
     assert call("predict", run, *files, "--json") == 0
@@ -276,7 +276,7 @@ def test_where_test_serves_as_validation_nothing_is_chosen_by_it(shapes: Path, t
     assert "Expected calibration error" not in page
     tasks = polyhead.load_model(run).card.tasks
     assert {name for name, task in tasks.items() if task == task.uncalibrated()} == set(tasks)
-    assert polyhead.load_recipe(run / "recipe.yaml").keeps == "last"
+    assert polyhead.load_recipe(run / "recipe.yaml").kept_epoch == "last"
 
 
 def test_an_explored_data_set_needs_no_training(shapes: Path, tmp_path: Path) -> None:

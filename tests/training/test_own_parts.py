@@ -12,7 +12,7 @@ import pytest
 from keras import ops
 
 from conftest import TINY_RECIPE
-from plugins import GUIDE, install_guide
+from plugins import GUIDE, forgotten, install_guide
 from polyhead.errors import PolyheadError
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.own_parts import list_own_code
@@ -70,9 +70,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "broken_parts.py").write_text(BROKEN, encoding="utf-8")
     (folder / "unfinished.py").write_text("import no_such_library\n", encoding="utf-8")
     monkeypatch.syspath_prepend(folder)
-    yield folder
-    for name in ("my_parts", "broken_parts", "unfinished", "losses_of_all", "frozen_parts"):
-        sys.modules.pop(name, None)
+    with forgotten(folder):
+        yield folder
 
 
 def make_recipe(folder: Path, *settings: str) -> Recipe:
@@ -101,7 +100,9 @@ def train(folder: Path, recipe: Recipe, *callbacks: keras.callbacks.Callback) ->
 
 @pytest.mark.usefixtures("own")
 def test_a_builders_network_is_the_trunk_of_all_tasks(tmp_path: Path) -> None:
-    network = build(make_recipe(tmp_path, BACKBONE))
+    recipe = make_recipe(tmp_path, BACKBONE, LOSS, LAYER)
+    assert "my_parts" not in sys.modules  # reading a recipe imports nothing of it
+    network = build(recipe)
     found = network.core(IMAGES.astype("float32"))
     assert found["features"].shape == (12, 16)
     assert found["color"].shape == (12, 3)

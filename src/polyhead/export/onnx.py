@@ -150,7 +150,7 @@ def _export(folder: Path, weights: str) -> float:
 def _try(folder: Path) -> str:
     """The child's work for a network that is not trained: build, write, check as any model file is checked."""
     from polyhead.model.graph_check import check_graph
-    from polyhead.model.onnx_bytes import NoModel, read_graph
+    from polyhead.model.onnx_bytes import InvalidModel, read_graph
     from polyhead.training.network import build_network
 
     recipe, tasks, _ = _read_order(folder)
@@ -159,7 +159,7 @@ def _try(folder: Path) -> str:
     write_onnx(model, folder / UNTRAINED)
     try:
         check_graph(read_graph((folder / UNTRAINED).read_bytes()), recipe.image.size)
-    except NoModel as error:
+    except InvalidModel as error:
         raise PolyheadError(f"network.backbone: no model file may hold such a network: {error}") from None
     return "it can be exported"
 

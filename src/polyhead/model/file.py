@@ -11,7 +11,7 @@ from polyhead.files import open_regular, write_beside
 from polyhead.folders import restore_replaced
 from polyhead.model.card import CARD_FILE, KEY, Card, read_card
 from polyhead.model.graph_check import check_graph
-from polyhead.model.onnx_bytes import Graph, NoModel, read_graph
+from polyhead.model.onnx_bytes import Graph, InvalidModel, read_graph
 from polyhead.recipe.builtin import built_in_names
 
 LARGEST = 2 * 2**30  # bytes; no protobuf is larger
@@ -85,10 +85,10 @@ def open_model(path: Path, threads: int = 0) -> tuple[Any, Card]:
     graph, card = _read_parts(path, content)
     try:
         check_graph(graph, card.image.size)
-    except NoModel as error:
+    except InvalidModel as error:
         raise PolyheadError(f"{path}: is not opened, as no model of Polyhead is like it: {error}") from None
-    session = _start(path, content, threads)
-    _check_ends(path, session, card)
+    session = _start_session(path, content, threads)
+    _check_inputs_and_outputs(path, session, card)
     return session, card
 
 
@@ -105,8 +105,8 @@ def _read_parts(path: Path, content: bytes) -> tuple[Graph, Card]:
     """What a model file computes, and what it says of itself."""
     try:
         graph = read_graph(content)
-    except NoModel as error:
-        reason = _name_other(path, content) or str(error)
+    except InvalidModel as error:
+        reason = _recognize_other_format(path, content) or str(error)
         raise PolyheadError(f"{path}: is not an ONNX model that can be read: {reason}") from None
     if KEY not in graph.metadata:
         raise PolyheadError(
@@ -125,7 +125,7 @@ def _read(path: Path) -> bytes:
         raise PolyheadError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _name_other(path: Path, content: bytes) -> str:
+def _recognize_other_format(path: Path, content: bytes) -> str:
     """What bytes are that are no ONNX model, where that can be told; or nothing."""
     if not content:
         return "it is empty"
@@ -143,7 +143,7 @@ def _name_other(path: Path, content: bytes) -> str:
     return "it is a text file; give a model.onnx or a run folder"
 
 
-def _start(path: Path, content: bytes, threads: int) -> Any:
+def _start_session(path: Path, content: bytes, threads: int) -> Any:
     """The session."""
     import onnxruntime
 
@@ -164,7 +164,7 @@ def _start(path: Path, content: bytes, threads: int) -> Any:
         raise PolyheadError(f"{path}: is not an ONNX model that can be read ({reason})") from None
 
 
-def _check_ends(path: Path, session: Any, card: Card) -> None:
+def _check_inputs_and_outputs(path: Path, session: Any, card: Card) -> None:
     """Whether the graph takes the images and gives the numbers that the card says."""
     inputs = {entry.name: (entry.type, entry.shape[1:]) for entry in session.get_inputs()}
     if inputs != {"images": ("tensor(uint8)", [*card.image.size, 3])}:

@@ -84,7 +84,7 @@ SUBGRAPH = "a graph"  # the value of a setting that is one
 PACKED = frozenset({"floats", "ints", "dims", "float_data", "int32_data", "int64_data"})  # may stand in one field
 
 
-class NoModel(ValueError):
+class InvalidModel(ValueError):
     """Bytes that are no ONNX model, or hold what no file of ours does; the message is the reason."""
 
 
@@ -124,7 +124,7 @@ def read_graph(content: bytes) -> Graph:
     """The graph of a model file.
 
     Raises:
-        NoModel: these are not the bytes of an ONNX model, or they hold what no file of ours does.
+        InvalidModel: these are not the bytes of an ONNX model, or they hold what no file of ours does.
     """
     reader = Reader()
     try:
@@ -134,15 +134,15 @@ def read_graph(content: bytes) -> Graph:
         pairs = [(_text(entry, "key"), bytes(_only(entry, "value", b""))) for entry in metadata]
         nodes = inner.get("node", [])
         if len(nodes) > MOST_NODES:
-            raise NoModel(f"its graph has {len(nodes):,} nodes; {MOST_NODES:,} are the most")
+            raise InvalidModel(f"its graph has {len(nodes):,} nodes; {MOST_NODES:,} are the most")
         constants = [reader.tensor(data) for data in inner.get("initializer", ())]
         graph = Graph([reader.node(data) for data in nodes], dict(constants), len(inner.get("output", ())), dict(pairs))
     except UnicodeDecodeError:
-        raise NoModel("a name in it is not UTF-8") from None
+        raise InvalidModel("a name in it is not UTF-8") from None
     except IndexError:
-        raise NoModel(DAMAGED) from None
+        raise InvalidModel(DAMAGED) from None
     if len(graph.constants) < len(constants) or len(graph.metadata) < len(pairs):
-        raise NoModel("a name in it is given twice")
+        raise InvalidModel("a name in it is given twice")
     return graph
 
 
@@ -156,7 +156,7 @@ class Reader:
         """The fields of a message, by name; those that may be repeated and those that may not alike.
 
         Raises:
-            NoModel: there is a field that is not in `spec`, or one that is written otherwise.
+            InvalidModel: there is a field that is not in `spec`, or one that is written otherwise.
             IndexError: the data end within a field.
         """
         found: dict[str, list[Any]] = {}
@@ -164,11 +164,11 @@ class Reader:
         while at < end:
             self._left -= 1
             if self._left < 0:
-                raise NoModel(f"it has more than {MOST_FIELDS:,} fields")
+                raise InvalidModel(f"it has more than {MOST_FIELDS:,} fields")
             key, at = _varint(data, at)
             name, way = spec.get(key >> 3, ("", 0))
             if not name:
-                raise NoModel(f"its {what} has a field, number {key >> 3}, that no file of ours has")
+                raise InvalidModel(f"its {what} has a field, number {key >> 3}, that no file of ours has")
             written = key & 7
             value: Any
             if written == VARINT:
@@ -176,18 +176,18 @@ class Reader:
             elif written in WIDTHS:
                 length, at = _varint(data, at) if written == BYTES else (WIDTHS[written], at)
                 if at + length > end:
-                    raise NoModel(DAMAGED)
+                    raise InvalidModel(DAMAGED)
                 value, at = data[at : at + length], at + length
             else:
-                raise NoModel(DAMAGED)
+                raise InvalidModel(DAMAGED)
             if written == way:
                 found.setdefault(name, []).append(value)
             elif written == BYTES and name in PACKED:
                 found.setdefault(name, []).extend(self._unpack(value) if way == VARINT else [value])
             else:
-                raise NoModel(f"its {what} has a {name} of another kind than ONNX's")
+                raise InvalidModel(f"its {what} has a {name} of another kind than ONNX's")
         for name in FOREIGN & set(found):
-            raise NoModel(f"its {what} has {name}, as no file of ours does")
+            raise InvalidModel(f"its {what} has {name}, as no file of ours does")
         return found
 
     def _unpack(self, data: memoryview) -> list[int]:
@@ -195,7 +195,7 @@ class Reader:
         while at < len(data):
             self._left -= 1
             if self._left < 0:
-                raise NoModel(f"it has more than {MOST_FIELDS:,} fields")
+                raise InvalidModel(f"it has more than {MOST_FIELDS:,} fields")
             number, at = _varint(data, at)
             numbers.append(number)
         return numbers
@@ -208,7 +208,7 @@ class Reader:
         for entry in found.get("attribute", ()):
             name, value = self._setting(entry, f"{operator} node")
             if name in settings:
-                raise NoModel(f"its {operator} node has {name} twice")
+                raise InvalidModel(f"its {operator} node has {name} twice")
             settings[name] = value
         inputs, outputs = (tuple(str(name, "utf-8") for name in found.get(key, ())) for key in ("input", "output"))
         return Node(operator, _text(found, "domain"), inputs, outputs, settings)
@@ -234,7 +234,7 @@ class Reader:
         """A constant's name, and what is to be known of it."""
         found = self.read(data, TENSOR, "constant")
         if "external_data" in found or _only(found, "data_location", 0):
-            raise NoModel("its weights lie in another file")
+            raise InvalidModel("its weights lie in another file")
         shape = tuple(map(_signed, found.get("dims", ())))
         size = 1
         for length in shape:
@@ -244,7 +244,7 @@ class Reader:
         held = len(raw) + sum(map(len, found.get("float_data", ())))
         held += len(found.get("int32_data", ())) + len(found.get("int64_data", ()))
         if min(shape, default=0) < 0 or size > held:
-            raise NoModel("a constant in it has another shape than numbers")
+            raise InvalidModel("a constant in it has another shape than numbers")
         numbers = None
         if kind in INTEGERS and size <= MOST_NUMBERS:
             listed = found.get("int32_data" if kind == 6 else "int64_data", [])
@@ -254,7 +254,7 @@ class Reader:
                 map(_signed, listed)
             )
             if len(numbers) != size:
-                raise NoModel("a constant in it has another shape than numbers")
+                raise InvalidModel("a constant in it has another shape than numbers")
         return _text(found, "name"), Tensor(shape, numbers)
 
 
@@ -270,7 +270,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         number |= (byte & 127) << shift
         if byte < 128:
             return number & (2**64 - 1), at + 1
-    raise NoModel(DAMAGED)
+    raise InvalidModel(DAMAGED)
 
 
 def _signed(number: int) -> int:
@@ -281,7 +281,7 @@ def _only(found: Mapping[str, list[Any]], name: str, absent: Any = None) -> Any:
     """The value of a field that stands once, or not at all."""
     values = found.get(name, [absent])
     if len(values) != 1 or values[0] is None:
-        raise NoModel(f"it has {'no' if values == [None] else 'more than one'} {name}")
+        raise InvalidModel(f"it has {'no' if values == [None] else 'more than one'} {name}")
     return values[0]
 
 

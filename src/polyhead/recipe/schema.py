@@ -116,13 +116,13 @@ class Recipe(EditableRecipe):
         combinations = [", ".join(map(": ".join, sorted(row.items()))) for row in self.data.split.hold_out]
         check_at("data.split.hold_out", check_different, combinations)
         self._check_network()
-        if not self.may_choose and (self.training.keep == "best" or self.training.patience):
+        if not self.has_validation and (self.training.keep == "best" or self.training.patience):
             raise ValueError(
                 "data.split.valid: there are no validation images to select the best epoch; remove training.keep: best "
                 "and training.patience, or set a fraction for validation"
             )
         for name, task in self.tasks.items():
-            for key in task.needs_validation if not self.may_choose else ():
+            for key in task.needs_validation if not self.has_validation else ():
                 raise ValueError(
                     f"data.split.valid: there are no validation images, which tasks.{name}.{key} needs; remove that, "
                     "or set a fraction for validation"
@@ -189,14 +189,14 @@ class Recipe(EditableRecipe):
         return trunk | {f"branches.{name}": stack for name, stack in self.network.branches.items()}
 
     @property
-    def may_choose(self) -> bool:
+    def has_validation(self) -> bool:
         """Whether there are validation images, apart from the test images, to select the best epoch."""
         return self.data.split.valid not in ("test", 0)
 
     @property
-    def keeps(self) -> Literal["best", "last"]:
+    def kept_epoch(self) -> Literal["best", "last"]:
         """Which epoch's weights are kept."""
-        return self.training.keep or ("best" if self.may_choose else "last")
+        return self.training.keep or ("best" if self.has_validation else "last")
 
 
 def _check_known(key: str, word: str, words: Iterable[str], kind: str) -> None:

@@ -86,7 +86,7 @@ def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:
     if not run.history.exists():
         return None
     rows = _read_history(run)
-    kept = find_kept_epoch(rows) or choose_epoch(rows, recipe.keeps == "best")  # older runs do not say
+    kept = find_kept_epoch(rows) or choose_epoch(rows, recipe.kept_epoch == "best")  # older runs do not say
     diverged = read_divergence(run.path)
     notes = [f"{diverged.happened.capitalize()}; it ended there."] if diverged else []
     return TrainingPart(pd.DataFrame(rows), kept, notes)
@@ -126,7 +126,7 @@ def _remark(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> list
             "As published, the test images were also watched during training (as validation); nothing was chosen by "
             "them: the last epoch's weights were kept, and nothing was calibrated."
         )
-    elif not recipe.may_choose:
+    elif not recipe.has_validation:
         remarks.append("No image was kept for validation: nothing was chosen by any, and nothing was calibrated.")
     elif plain:
         remarks.append(f"Not calibrated, as no validation image could show how far to trust it: {', '.join(plain)}.")

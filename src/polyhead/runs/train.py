@@ -229,7 +229,7 @@ def _train_and_export(
     model, difference = export_network(recipe, tasks, run.path / WEIGHTS, counts, samples)
     rounding = "" if difference <= TOLERANCE else "; both are as near to the same network in double precision"
     progress.say(f"Keras and ONNX Runtime differ by {difference:.1e} at most{rounding}")
-    if recipe.may_choose:
+    if recipe.has_validation:
         progress.say("calibrating it on the validation images")
         calibrate(model, dataset)
     model.replace(run.model)  # last, so that it is there with all that belongs in it, or not at all

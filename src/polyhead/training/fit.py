@@ -43,7 +43,7 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
     (folder / "state").mkdir(exist_ok=True)
     position = checkpoint.read_position(folder / STATE)
     training_data = _leave_out_unlabelled(recipe, tasks, training_data)
-    chooses = recipe.keeps == "best" and len(training_data.valid) > 0
+    chooses = recipe.kept_epoch == "best" and len(training_data.valid) > 0
     diverged = read_divergence(folder)
     if diverged and not diverged.kept:
         raise diverged.error()

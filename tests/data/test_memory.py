@@ -118,7 +118,7 @@ def test_columns_that_nobody_asks_for_are_kept_where_they_are_text(tmp_path: Pat
         ("x" * 200_000, "row 1, column color: has 200,000 characters"),
         (["a|b"], "row 1, column color: a label of a list may not hold '|'; got 'a|b'"),
     ],
-    ids=str,
+    ids=["bytes", "dict", "image", "NUL", "surrogate", "long", "separator"],
 )
 def test_a_label_that_is_none_is_named_by_row_and_column(cell: object, words: str, tmp_path: Path) -> None:
     with pytest.raises(PolyheadError) as error:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from polyhead.data.dataset import load_dataset
 from polyhead.data.drawn.synthetic import draw_garments
 from polyhead.data.inspect.proposal import propose_recipe
 from polyhead.data.sources.reading import complete_recipe
+from polyhead.data.table import load_dataset
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.schema import Recipe

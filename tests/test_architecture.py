@@ -31,7 +31,7 @@ LAYERS = (
     ("recipe",),
     ("tasks",),
     ("folders", "run_folder", "fields"),
-    ("files", "progress", "processes", "extras"),
+    ("files", "progress", "processes"),
     ("errors",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

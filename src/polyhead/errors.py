@@ -1,8 +1,13 @@
-"""What goes wrong through no fault of the program, and how it is told: in one line, whatever stood in the input."""
+"""What goes wrong through no fault of the program, and how it is told: in one line, whatever stood in the input.
+
+A library that is not installed is one of these things: `require` names the extra that brings it.
+"""
 
 import difflib
 import re
 from collections.abc import Iterable
+from functools import cache
+from importlib.util import find_spec
 
 LONGEST = 1000  # characters of a message
 LONGEST_WORD = 200  # that is compared with others
@@ -60,3 +65,53 @@ def list_words(words: Iterable[str]) -> str:
     while len(", ".join(shown)) > 400:
         shown.pop()
     return ", ".join(shown) + (f" and {len(words) - len(shown):,} more" if len(shown) < len(words) else "")
+
+
+REPORT = {
+    "sklearn": "scikit-learn",
+    "scipy": "SciPy",
+    "threadpoolctl": "threadpoolctl",
+    "joblib": "joblib",
+    "parse": "parse",
+    "jinja2": "Jinja",
+    "plotly": "Plotly",
+}
+TRAIN = {"tensorflow": "TensorFlow", "keras": "Keras", "tf2onnx": "tf2onnx", "onnx": "onnx", **REPORT}
+EXTRAS = {  # by name, as in pyproject.toml: modules to import, and what their libraries are called
+    "report": REPORT,
+    "train": TRAIN,
+    "jax": {"jax": "JAX", **TRAIN},
+    "torch": {"torch": "PyTorch", **TRAIN},
+    "serve": {
+        "fastapi": "FastAPI",
+        "uvicorn": "uvicorn",
+        "httptools": "httptools",
+        "python_multipart": "python-multipart",
+        "prometheus_client": "prometheus-client",
+    },
+    "ray": {"ray": "Ray", "pyarrow": "pyarrow"},
+    "parquet": {"pyarrow": "pyarrow"},
+    "heif": {"pillow_heif": "pillow-heif"},
+    "litert": {"ai_edge_litert": "LiteRT", **TRAIN},
+    "openvino": {"openvino": "OpenVINO", **REPORT},
+}
+
+
+class MissingExtra(PolyheadError, ImportError):
+    """A library that is not installed: what needs it, and what to install."""
+
+
+@cache
+def require(purpose: str, extra: str) -> None:
+    """See that the libraries of an extra are installed, before one of them is imported.
+
+    Args:
+        purpose: what needs them; the error begins with it.
+        extra: one of EXTRAS.
+
+    Raises:
+        MissingExtra: one is not.
+    """
+    for module, name in EXTRAS[extra].items():
+        if find_spec(module) is None:
+            raise MissingExtra(f"{purpose} needs {name}: pip install 'polyhead[{extra}]'")

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from polyhead.data.dataset import load_dataset
 from polyhead.data.drawn.synthetic import draw_garments
 from polyhead.data.inspect.columns import guess_column
 from polyhead.data.inspect.proposal import propose_recipe
+from polyhead.data.table import load_dataset
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe

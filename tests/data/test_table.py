@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
-from polyhead.data.table import WEIGHT, Table, read_csv, read_table, write_csv
+from polyhead.data.table import WEIGHT, Dataset, Table, load_dataset, read_csv, read_table, reopen_dataset, write_csv
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe

@@ -18,8 +18,7 @@ from conftest import call
 from drawn_model import write_model
 from kinds import EXAMPLES
 from polyhead.errors import PolyheadError
-from polyhead.model.file import KEY
-from polyhead.model.graph_check import check_graph
+from polyhead.model.file import KEY, check_graph
 from polyhead.model.onnx_bytes import read_graph
 from polyhead.tasks import StoredTask
 from tiny_model import TASKS, store, write_tiny_model

@@ -12,10 +12,9 @@ from PIL import Image
 
 import polyhead
 from conftest import call
-from polyhead.data.dataset import load_dataset
 from polyhead.data.inspect.proposal import propose_recipe
 from polyhead.data.sources.reading import complete_recipe
-from polyhead.data.table import Table
+from polyhead.data.table import Table, load_dataset
 from polyhead.errors import PolyheadError
 from polyhead.model.predictor import Batch, Predictor
 from polyhead.prediction.fashionai import write_fashionai_answers

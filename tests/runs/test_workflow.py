@@ -13,8 +13,7 @@ from fastapi.testclient import TestClient
 
 import polyhead
 from conftest import call, draw_shapes, list_leaves
-from polyhead.data.dataset import reopen_dataset
-from polyhead.data.table import read_csv
+from polyhead.data.table import read_csv, reopen_dataset
 from polyhead.model.inputs import read_pixels
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import load_recipe

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from kinds import EXAMPLES, Example
 from polyhead.errors import PolyheadError
 from polyhead.tasks import KINDS, AnyTask, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
-from polyhead.tasks.label_loss import weigh_labels
+from polyhead.tasks.rare_labels import weigh_labels
 
 
 @pytest.fixture(params=EXAMPLES)

@@ -127,8 +127,8 @@ import sys
 from polyhead.training import choose_backend
 choose_backend()
 from keras import ops
-from polyhead.training.devices import split_batch
-from polyhead.training.devices import use_devices
+from polyhead.training.backend import split_batch
+from polyhead.training.backend import use_devices
 from polyhead.progress import Progress
 from polyhead.progress import Silent
 from polyhead.recipe.schema import TrainingRecipe

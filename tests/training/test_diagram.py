@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY_RECIPE
-from polyhead.model.diagram import Box, Diagram
+from polyhead.model.card import Box, Diagram
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.schema import Recipe
 from polyhead.report.report import Report, write_report

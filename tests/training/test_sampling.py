@@ -5,8 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from polyhead.training.batches import Batches, TrainingData
-from polyhead.training.sampling import BalancedDraw
+from polyhead.training.batches import BalancedDraw, Batches, TrainingData
 
 NAN = np.nan
 

@@ -15,7 +15,7 @@ from polyhead.recipe.schema import Recipe
 from polyhead.training.batches import TrainingData
 from polyhead.training.checkpoint_callback import HISTORY, RunContext
 from polyhead.training.fit import train_network
-from polyhead.training.weighting import average_weights
+from polyhead.training.multi_task import average_weights
 
 LABELS = {"color": ["red", "blue", "", "red"] * 6, "width": ["4", "", "8", "10"] * 6}
 ROWS = len(LABELS["color"])

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from polyhead.clustering.methods import METHODS, NOISE, Labels, find_groups
-from polyhead.errors import PolyheadError
-from polyhead.extras import require
+from polyhead.errors import PolyheadError, require
 from polyhead.progress import Progress
 from polyhead.report.words import MINUS, NOTHING, show_count
 from polyhead.tasks import Array

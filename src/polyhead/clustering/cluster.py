@@ -11,10 +11,9 @@ from polyhead.clustering.page import ClusterPage, write_cluster_page
 from polyhead.clustering.record import ImageClustering, record_grouping, tell_grouping, write_record
 from polyhead.clustering.scale import Column, Scale, apply_weights, choose_tasks, make_points
 from polyhead.clustering.summary import GroupedImages, name_groups, summarize_groups
-from polyhead.errors import show_text
+from polyhead.errors import require, show_text
 from polyhead.evaluation.answers import read_answers
 from polyhead.evaluation.features import reduce_features
-from polyhead.extras import require
 from polyhead.fields import Plain
 from polyhead.files import write_text
 from polyhead.folders import claim_folder, restore_replaced

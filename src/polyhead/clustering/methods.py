@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhead.errors import PolyheadError, nearest
-from polyhead.extras import require
+from polyhead.errors import PolyheadError, nearest, require
 from polyhead.tasks import Array
 
 Labels = NDArray[np.intp]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from polyhead.extras import require
+from polyhead.errors import require
 from polyhead.tasks import Array
 
 COMPONENTS = 50  # of a feature vector: the rest is noise and time

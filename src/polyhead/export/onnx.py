@@ -149,7 +149,7 @@ def _export(folder: Path, weights: str) -> float:
 
 def _try(folder: Path) -> str:
     """The child's work for a network that is not trained: build, write, check as any model file is checked."""
-    from polyhead.model.graph_check import check_graph
+    from polyhead.model.file import check_graph
     from polyhead.model.onnx_bytes import InvalidModel, read_graph
     from polyhead.training.network import build_network
 

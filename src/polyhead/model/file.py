@@ -1,8 +1,15 @@
-"""`model.onnx`: an ONNX graph, and in its metadata all that an answer needs, as JSON. Data only: no code in it."""
+"""`model.onnx`: an ONNX graph, and in its metadata all that an answer needs, as JSON. Data only: no code in it.
+
+What a graph is made of, and how much it may ask of the machine, is found out before it is run: the shapes of all its
+values are worked out for a full batch.
+"""
 
 import os
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from io import StringIO
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +17,8 @@ from polyhead.errors import PolyheadError
 from polyhead.files import open_regular, write_beside
 from polyhead.folders import restore_replaced
 from polyhead.model.card import CARD_FILE, KEY, Card, read_card
-from polyhead.model.graph_check import check_graph
-from polyhead.model.onnx_bytes import Graph, InvalidModel, read_graph
+from polyhead.model.onnx_bytes import MOST_NUMBERS, SUBGRAPH, Graph, InvalidModel, Node, read_graph
+from polyhead.model.onnx_shapes import MULTIPLICATIONS, OPERATORS, NodeInputs, Value
 from polyhead.recipe.builtin import built_in_names
 
 LARGEST = 2 * 2**30  # bytes; no protobuf is larger
@@ -182,3 +189,74 @@ def _check_inputs_and_outputs(path: Path, session: Any, card: Card) -> None:
             )
     if "features" not in widths:
         raise PolyheadError(f"{path}: it gives no features")
+
+
+IMAGES = 32  # the most of a call
+MOST_AXES = 8
+# For an image of p pixels. The heaviest backbones hold 100 numbers a pixel at a time, and multiply a million.
+HELD = (2048, 2**22)  # numbers that are in memory at a time: 2048 p + 4 million
+MOVE_STEPS = 16  # what it costs to read or write a number, compared with a multiplication
+PACKED = 4  # how often constants are read, on average: ONNX Runtime makes a copy that is fit for each node
+STEPS = (10**8, 10**9)  # multiplications: 100 million p + a billion
+
+
+def check_graph(graph: Graph, size: tuple[int, int]) -> None:
+    """Refuse a graph that no file of ours has, or that asks for too much.
+
+    Args:
+        size: height and width of its `images`.
+
+    Raises:
+        InvalidModel: with the first node that is refused.
+    """
+    pixels = size[0] * size[1]
+    held_most, steps_most = (IMAGES * (each * pixels + more) for each, more in (HELD, STEPS))
+    values = {name: Value(tensor.shape, tensor.numbers) for name, tensor in graph.constants.items()}
+    values["images"] = Value((IMAGES, *size, 3))
+    uses = Counter(name for node in graph.nodes for name in node.inputs)
+    held, steps = prod(values["images"].shape), 0
+    sizes = {name: prod(tensor.shape) for name, tensor in graph.constants.items()}
+    packed, packed_most = 0, PACKED * sum(sizes.values()) + 2**24
+    for index, node in enumerate(graph.nodes):
+        where = f"node {index + 1}, {node.operator[:40]}"
+        if node.operator not in OPERATORS or node.domain not in ("", "ai.onnx") or SUBGRAPH in node.settings.values():
+            raise InvalidModel(f"{where}: is no operator that Polyhead writes")
+        try:
+            made, cost = _work_out(node, values, held_most)
+        except InvalidModel as error:
+            raise InvalidModel(f"{where}: {error}") from None
+        values |= made
+        steps += cost
+        held += sum(prod(value.shape) for value in made.values())
+        packed += sum(sizes.get(name, 0) for name in node.inputs)
+        if packed > packed_most:
+            raise InvalidModel(f"{where}: reads the same constants over and over")
+        if held > held_most or steps > steps_most:
+            raise InvalidModel(
+                f"{where}: asks for more than an image of {size[0]}x{size[1]} is worth, {_tell(held, steps)}"
+            )
+        for name in (*node.inputs, *made):
+            uses[name] -= name in node.inputs
+            if not uses[name] and name in values and name not in graph.constants:
+                held -= prod(values.pop(name).shape)
+
+
+def _work_out(node: Node, values: Mapping[str, Value], most: int) -> tuple[dict[str, Value], int]:
+    """The values that a node makes, and how many multiplications that takes, at most."""
+    if missing := [name for name in node.inputs if name and name not in values]:
+        raise InvalidModel(f"reads {missing[0][:80]!r}, which nothing makes")
+    inputs = NodeInputs(node, [values.get(name) for name in node.inputs])
+    made = OPERATORS[node.operator](inputs)
+    if len(made.shape) > MOST_AXES or min(made.shape, default=0) < 0 or prod(made.shape) > most:
+        raise InvalidModel(f"asks for an array of {' x '.join(map(str, made.shape[:MOST_AXES]))}"[:200])
+    if made.numbers is not None and (len(made.numbers) > MOST_NUMBERS or len(made.numbers) != prod(made.shape)):
+        made = Value(made.shape)
+    largest = max([prod(made.shape), *(prod(value.shape) for value in inputs.values if value)])
+    cost = MOVE_STEPS * largest + (
+        prod(made.shape) * MULTIPLICATIONS[node.operator](inputs) if node.operator in MULTIPLICATIONS else 0
+    )
+    return {name: made if index == 0 else Value(made.shape) for index, name in enumerate(node.outputs) if name}, cost
+
+
+def _tell(held: int, steps: int) -> str:
+    return f"{held / IMAGES:.2g} numbers in memory and {steps / IMAGES:.2g} multiplications"

@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from polyhead.data.images.decode import describe_error, read_upright
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside
-from polyhead.model.ordered_map import map_ordered
-from polyhead.model.predictor import count_cores
+from polyhead.model.predictor import count_cores, map_ordered
 from polyhead.model.records import Record, tell_answer
 from polyhead.progress import Progress
 

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from polyhead.errors import PolyheadError, show_text
-from polyhead.extras import require
+from polyhead.errors import PolyheadError, require, show_text
 from polyhead.files import LONGEST_NAME, write_beside
 from polyhead.model.card import Card
 from polyhead.model.records import Record, flat_columns, flat_form, flatten_record

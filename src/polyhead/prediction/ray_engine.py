@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from polyhead.extras import require
+from polyhead.errors import require
 from polyhead.model.predictor import Predictor
 from polyhead.model.records import Record
 from polyhead.processes import SAFE_IMPORTS, safe_imports

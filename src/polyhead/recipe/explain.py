@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from polyhead.errors import nearest, shorten
-from polyhead.recipe.keys import Location, list_keys, models_at
+from polyhead.recipe.overrides import Location, list_keys, models_at
 from polyhead.tasks import is_learnt
 
 

@@ -1,13 +1,17 @@
-"""Change values of a recipe before it is validated."""
+"""The keys of a recipe, and how their values are changed before it is validated."""
 
 import os
 from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
+from pydantic import BaseModel
+
 from polyhead.errors import PolyheadError, shorten
-from polyhead.recipe.keys import former_names, models_at
+from polyhead.fields import Part
+from polyhead.recipe.schema import Recipe
 from polyhead.recipe.yaml import DEEPEST, read_yaml
+from polyhead.tasks import KINDS, Task, is_learnt
 
 Changes: TypeAlias = Iterable[str | Mapping[str, object]] | Mapping[str, object]  # "a.b=value", or {"a.b": value}
 
@@ -83,3 +87,40 @@ def copy_plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list | tuple):
         return [copy_plain(inner, depth + 1) for inner in value]
     return os.fsdecode(value) if isinstance(value, os.PathLike) else value
+
+
+Location = tuple[int | str, ...]  # keys and indices from the top of a recipe
+
+
+def models_at(location: Location) -> list[type[BaseModel]]:
+    """The models that the part of a recipe at `location` may have."""
+    models: list[type[BaseModel]] = [Recipe]
+    for item in location:
+        models = [model for parent in models for model in _step(parent, item)] or models
+    return models
+
+
+def list_keys(model: type[BaseModel]) -> list[str]:
+    """The keys of a part of a recipe."""
+    return [name for name in model.model_fields if not is_learnt(model, name)]
+
+
+def _step(parent: type[BaseModel], item: int | str) -> list[type[BaseModel]]:
+    if isinstance(item, str) and item in parent.model_fields:
+        return _models(parent.model_fields[item].annotation)
+    tag = parent.model_fields.get("kind")
+    return [parent] if tag and tag.default == item else []
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if annotation is Task:
+        return list(KINDS.values())
+    if get_args(annotation):
+        return [model for argument in get_args(annotation) for model in _models(argument)]
+    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+
+
+def former_names(location: Location) -> dict[str, str]:
+    """The former names of keys of the part at `location`, with their names of today."""
+    parts = [model for model in models_at(location) if issubclass(model, Part)]
+    return {former: name for part in parts for former, name in part.FORMER_NAMES.items()}

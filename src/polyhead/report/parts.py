@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polyhead.model.diagram import Diagram
+from polyhead.model.card import Diagram
 from polyhead.tasks import Array, Task
 
 # Indices (n,) of rows in a table -> their images (n, height, width, 3), RGB, 0 to 255.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from polyhead.extras import require
+from polyhead.errors import require
 from polyhead.report.words import show_count, show_percent
 
 

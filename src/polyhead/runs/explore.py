@@ -5,15 +5,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polyhead.data.dataset import load_dataset
-from polyhead.extras import require
+from polyhead.data.table import load_dataset
+from polyhead.errors import require
 from polyhead.folders import claim_folder
 from polyhead.progress import Progress, show_progress
 from polyhead.recipe.builtin import built_in_names
 from polyhead.recipe.loading import RecipeLike, recipe_text
 from polyhead.recipe.overrides import Changes
 from polyhead.report.report import PAGE
-from polyhead.runs.report import report_data
+from polyhead.runs.evaluate import report_data
 from polyhead.runs.tables import load_recipe_for
 
 if TYPE_CHECKING:

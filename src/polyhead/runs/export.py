@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polyhead.data.dataset import Dataset
-from polyhead.errors import PolyheadError
+from polyhead.data.table import Dataset
+from polyhead.errors import PolyheadError, require
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.export.comparison import compare_outputs
-from polyhead.extras import require
 from polyhead.fields import Plain
 from polyhead.folders import clear_beside, put_in_place, restore_replaced, tell_failures, work_beside
 from polyhead.model.onnx_bytes import read_graph

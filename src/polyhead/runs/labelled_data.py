@@ -5,10 +5,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
 from polyhead.data.inspect.matching import match_recipe
 from polyhead.data.sources.rows import data_folder
-from polyhead.data.table import Table, read_csv
+from polyhead.data.table import Dataset, Table, load_dataset, read_csv, reopen_dataset
 from polyhead.errors import PolyheadError
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress, warn

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polyhead.data.dataset import Dataset, load_dataset, reopen_dataset
-from polyhead.data.table import WEIGHT, read_csv, write_csv
+from polyhead.data.table import WEIGHT, Dataset, load_dataset, read_csv, reopen_dataset, write_csv
 from polyhead.errors import PolyheadError
 from polyhead.files import write_text
 from polyhead.folders import clear_beside
@@ -20,8 +19,7 @@ from polyhead.recipe.own_parts import find_recipe_folder, hand_over
 from polyhead.recipe.schema import SPLITS, Recipe
 from polyhead.run_folder import RunFolder
 from polyhead.runs.claims import claim_run, open_run
-from polyhead.runs.evaluate import calibrate, evaluate_splits, record_metrics
-from polyhead.runs.report import report_run, warn_of_overfitting
+from polyhead.runs.evaluate import calibrate, evaluate_splits, record_metrics, report_run, warn_of_overfitting
 from polyhead.runs.run import Run
 from polyhead.runs.tables import load_recipe_for
 from polyhead.tasks import Task
@@ -150,7 +148,7 @@ def _absolute(data: str | os.PathLike[str] | None) -> str | None:
 def _check_devices(recipe: Recipe) -> None:
     """Before any image is read; without Keras, where there is nothing to ask it."""
     if recipe.training.devices == "all":
-        from polyhead.training.devices import check_devices
+        from polyhead.training.backend import check_devices
 
         check_devices(recipe.training)
 

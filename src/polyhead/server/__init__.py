@@ -1,5 +1,5 @@
 """A model file over HTTP, with a page. Knows no labels and no run folder."""
 
-from polyhead.extras import require
+from polyhead.errors import require
 
 require("serving", "serve")

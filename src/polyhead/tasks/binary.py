@@ -12,10 +12,9 @@ from polyhead.errors import PolyheadError, list_words
 from polyhead.tasks import yes_no
 from polyhead.tasks.answers import LabelAnswer
 from polyhead.tasks.fitted import LabelList, check_thresholds, located
-from polyhead.tasks.label_task import UNCALIBRATED, FittedLabels
+from polyhead.tasks.label_task import UNCALIBRATED, FittedLabels, OneLabel
 from polyhead.tasks.label_text import TextList
 from polyhead.tasks.metrics import Array, Labels, Numbers, measure_ranking
-from polyhead.tasks.one_label import OneLabel
 
 
 class BinaryAnswer(LabelAnswer):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhead.extras import require
+from polyhead.errors import require
 from polyhead.tasks.metrics import Array
 
 BINS = 15  # of Guo et al.

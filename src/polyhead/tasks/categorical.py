@@ -10,10 +10,9 @@ from pydantic.json_schema import SkipJsonSchema
 from polyhead.tasks.answers import LabelAnswer
 from polyhead.tasks.calibration import temper
 from polyhead.tasks.fitted import Counts, LabelList
-from polyhead.tasks.label_task import FittedLabels
+from polyhead.tasks.label_task import FittedLabels, OneLabel
 from polyhead.tasks.label_text import TextList, natural_key
 from polyhead.tasks.metrics import Array, Labels, Numbers
-from polyhead.tasks.one_label import OneLabel
 from polyhead.tasks.rare_labels import OTHER, MinCount, Rare, RareLabels
 
 FEWEST = 2  # classes that must be left without the rare ones

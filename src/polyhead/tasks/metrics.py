@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhead.extras import require
+from polyhead.errors import require
 
 Array = NDArray[np.floating]
 Labels = Sequence[str]  # text, "" where unknown

@@ -15,12 +15,11 @@ from polyhead.fields import DottedPath
 from polyhead.tasks import label_sets, yes_no
 from polyhead.tasks.answers import describe_probability
 from polyhead.tasks.fitted import Counts, LabelList, check_among, check_thresholds, located
-from polyhead.tasks.label_loss import weigh_labels
 from polyhead.tasks.label_task import UNCALIBRATED, USED_WITH, FittedLabels, LabelTask
 from polyhead.tasks.label_text import TextList, fraction_of_rows, natural_key
 from polyhead.tasks.metrics import Array, Labels, Numbers, measure_labels
 from polyhead.tasks.published import Published
-from polyhead.tasks.rare_labels import MinCount, Rare, RareLabels
+from polyhead.tasks.rare_labels import MinCount, Rare, RareLabels, weigh_labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,9 @@ from polyhead.errors import PolyheadError, list_words
 from polyhead.tasks.answers import LabelAnswer
 from polyhead.tasks.calibration import temper
 from polyhead.tasks.fitted import LabelList
-from polyhead.tasks.label_task import FittedLabels
+from polyhead.tasks.label_task import FittedLabels, OneLabel
 from polyhead.tasks.label_text import TextList, natural_key
 from polyhead.tasks.metrics import Array, Labels, Numbers
-from polyhead.tasks.one_label import OneLabel
 
 
 class OrdinalAnswer(LabelAnswer):

@@ -1,13 +1,15 @@
-"""Labels of which training has too few rows to learn them: they are merged into one, or left out."""
+"""Labels of which training has few rows: what they weigh in a loss, and whether they are merged or left out."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from polyhead.errors import PolyheadError
-from polyhead.tasks.metrics import Labels
+from polyhead.fields import DottedPath
+from polyhead.tasks.metrics import Array, Labels
 
 OTHER = "other"
 MinCount = Annotated[
@@ -94,3 +96,35 @@ class RareLabels:
         """What a reader of a task's metrics must know of its rare labels: `rare`, where there are some."""
         rare = sorted(rare_counts, key=lambda label: -rare_counts[label])
         return {"rare": {"counted_as": self.counted_as, "labels": rare}} if rare else {}
+
+
+EntropyLoss = Annotated[
+    Literal["cross_entropy", "focal"] | DottedPath,
+    Field(
+        description="`cross_entropy`; `focal`, which tones down what is answered well already, times "
+        "(1 - probability)^focusing (Lin et al. 2017); or a function of your own, `package.module:function`: see "
+        "[own parts](own_parts.md)."
+    ),
+]
+
+
+def weigh_labels(counts: Sequence[int], way: str, beta: float) -> Array:
+    """A weight for each label, with a mean of 1 over the rows that are counted.
+
+    Cui, Jia, Lin, Song, Belongie: Class-Balanced Loss Based on Effective Number of Samples, 2019, arXiv:1901.05555.
+
+    Args:
+        counts: rows of each of the k labels; one without any weighs 1.
+        way: `none`, `balanced` or `effective_number`.
+        beta: of `effective_number`; 0 to below 1.
+
+    Returns:
+        (k,) float64, above 0.
+    """
+    rows = np.array(counts, float)
+    weights, seen = np.ones(len(rows)), rows > 0
+    if way != "none" and seen.any():
+        effective = rows if way == "balanced" else (1 - beta**rows) / (1 - beta)
+        weights[seen] = 1 / effective[seen]
+        weights[seen] *= rows.sum() / (rows * weights)[seen].sum()
+    return weights

@@ -6,8 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from polyhead.errors import PolyheadError
-from polyhead.extras import require
+from polyhead.errors import PolyheadError, require
 
 BACKENDS = {"tensorflow": "train", "jax": "jax", "torch": "torch"}  # and the extra that brings each
 WEIGHTS = "state/kept.weights.h5"  # in a run folder: the weights that were exported, or are to be

@@ -1,4 +1,4 @@
-"""An overview of a built network as plain data; `model/diagram.py` defines its form."""
+"""An overview of a built network as plain data; `model/card.py` defines its form."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from polyhead.model.diagram import Box, Diagram
+from polyhead.model.card import Box, Diagram
 from polyhead.recipe.schema import Recipe
 from polyhead.training.layer_values import list_layers
 from polyhead.training.network import Network

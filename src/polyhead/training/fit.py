@@ -14,9 +14,9 @@ from polyhead.recipe.training import Augment, Stage
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, backend, checkpoint
 from polyhead.training.backbones import set_trainable
+from polyhead.training.backend import use_devices
 from polyhead.training.batches import Batches, OneEpoch, TrainingData
 from polyhead.training.checkpoint_callback import STATE, CheckpointCallback, RunContext
-from polyhead.training.devices import use_devices
 from polyhead.training.features import precompute
 from polyhead.training.history import best_epoch, read_divergence
 from polyhead.training.multi_task import MultiTaskModel

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
 from polyhead.data.images.decode import ImageError, Resize, decode, read_file
-from polyhead.data.images.parallel import Files, decode_files
-from polyhead.data.images.store import Store, digest_bytes
+from polyhead.data.images.store import Files, Store, decode_files, digest_bytes
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT, Progress
 

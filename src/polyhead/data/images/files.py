@@ -15,8 +15,7 @@ from PIL.ImageFile import ImageFile
 
 from polyhead.data.images.costs import CHECKS
 from polyhead.data.images.formats import FORMATS, HEAD, detect_format
-from polyhead.errors import shorten, show_text
-from polyhead.extras import MissingExtra, require
+from polyhead.errors import MissingExtra, require, shorten, show_text
 from polyhead.files import open_regular
 
 MAX_BYTES = 2**29  # of a file: as many as the largest image has with 16 bits a colour, uncompressed

@@ -8,8 +8,7 @@ import pandas as pd
 
 from polyhead.data.images.decode import find_images
 from polyhead.data.sources.rows import Rejected, RequestedColumns, Rows, check_columns, data_folder
-from polyhead.errors import PolyheadError
-from polyhead.extras import require
+from polyhead.errors import PolyheadError, require
 from polyhead.recipe.schema import FilesSource, FoldersSource, pattern_fields
 
 

@@ -3,7 +3,7 @@
 from itertools import groupby
 from typing import Any
 
-from polyhead.model.diagram import Box, Diagram
+from polyhead.model.card import Box, Diagram
 
 Context = dict[str, Any]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from polyhead.recipe.network import SMALLEST, BackboneName
+from polyhead.recipe.backbones import SMALLEST, BackboneName
 from polyhead.recipe.schema import Recipe
 from polyhead.training import choose_backend
 

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from polyhead.errors import PolyheadError, shorten
 from polyhead.fields import Arguments, DottedPath, Fraction, Part, PathText
+from polyhead.recipe.backbones import CHANNELS, SMALLEST, WIDTHS, BackboneName
 
 MOST = 1_000_000  # filters or units of a layer: a bound on what is asked, far above what fits (see recipe_size.py)
 Filters = Annotated[int, Field(ge=1, le=MOST)]
@@ -86,65 +87,7 @@ class Stack(Part):
         return height, width
 
 
-BackboneName = Literal[
-    "MobileNetV2",
-    "MobileNetV3Small",
-    "MobileNetV3Large",
-    "EfficientNetV2B0",
-    "EfficientNetV2B1",
-    "EfficientNetV2B2",
-    "EfficientNetV2B3",
-    "EfficientNetV2S",
-    "EfficientNetV2M",
-    "EfficientNetV2L",
-    "ConvNeXtTiny",
-    "ConvNeXtSmall",
-    "ConvNeXtBase",
-    "ConvNeXtLarge",
-    "ConvNeXtXLarge",
-    "ResNet50V2",
-    "ResNet101V2",
-    "ResNet152V2",
-    "DenseNet121",
-    "DenseNet169",
-    "DenseNet201",
-    "InceptionResNetV2",
-    "NASNetMobile",
-    "NASNetLarge",
-]
-WIDTHS = {
-    "MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
-    "MobileNetV3Small": (0.75, 1.0),
-    "MobileNetV3Large": (0.75, 1.0),
-}
-CHANNELS = {  # of the map that each ends in, at width 1
-    "MobileNetV2": 1280,
-    "MobileNetV3Small": 576,
-    "MobileNetV3Large": 960,
-    "EfficientNetV2B0": 1280,
-    "EfficientNetV2B1": 1280,
-    "EfficientNetV2B2": 1408,
-    "EfficientNetV2B3": 1536,
-    "EfficientNetV2S": 1280,
-    "EfficientNetV2M": 1280,
-    "EfficientNetV2L": 1280,
-    "ConvNeXtTiny": 768,
-    "ConvNeXtSmall": 768,
-    "ConvNeXtBase": 1024,
-    "ConvNeXtLarge": 1536,
-    "ConvNeXtXLarge": 2048,
-    "ResNet50V2": 2048,
-    "ResNet101V2": 2048,
-    "ResNet152V2": 2048,
-    "DenseNet121": 1024,
-    "DenseNet169": 1664,
-    "DenseNet201": 1920,
-    "InceptionResNetV2": 1536,
-    "NASNetMobile": 1056,
-    "NASNetLarge": 4032,
-}
 SLOWEST, QUICKEST = 0.99, 0.5  # momentum of batch normalisation: Keras's own, and the least that is chosen
-SMALLEST = {"InceptionResNetV2": 75}  # pixels a side; 32 for the others
 
 
 class Backbone(Part):

@@ -130,7 +130,7 @@ class Run(os.PathLike[str]):
 
     def _repr_html_(self) -> str:
         if not self.is_finished:
-            return draw_html(str(self.path), ["This run is not finished: polyhead.resume goes on with it."], (), ())
+            return draw_html(str(self.path), ["This run is not finished; polyhead.resume finishes it."], (), ())
         heads = ("split", "task", "n", "metric", "value", "always one answer")
         rows = [
             (split, name, f"{n:,}", metric, f"{value:.3f}", "" if base is None else f"{base:.3f}")

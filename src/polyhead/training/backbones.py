@@ -14,7 +14,8 @@ import numpy as np
 from keras import applications, layers, ops
 
 from polyhead.errors import PolyheadError
-from polyhead.recipe.network import WIDTHS, Backbone
+from polyhead.recipe.backbones import WIDTHS
+from polyhead.recipe.network import Backbone
 from polyhead.training.own_backbone import build_own, call_own, list_inner
 
 # What a network was trained on, where it does not scale pixels from 0 to 255 itself.

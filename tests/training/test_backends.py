@@ -82,7 +82,7 @@ def test_the_whole_way_runs_on_a_backend_and_goes_on_after_a_stop(
     assert ("Weights of the tasks" in page) == ("training.balance" in " ".join(settings))
     if "training.balance=uncertainty" in settings:
         assert whole["test"]["tasks"]["color"]["rare"] == {"counted_as": "other", "labels": ["pink"]}
-        assert "Rows counted in losses as much as trust says" in page
+        assert "Losses weight rows by trust" in page
 
 
 def run_on_devices(backend: str, count: int, *arguments: object) -> subprocess.CompletedProcess[str]:

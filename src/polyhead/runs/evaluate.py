@@ -238,7 +238,7 @@ def _remark(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> list
         held = "; ".join(" ".join(row.values()) for row in recipe.data.split.hold_out)
         remarks.append(f"Held out of training, and judged apart as unseen: {held}.")
     if recipe.data.sample_weight:
-        remarks.append(f"Losses weighted rows by {recipe.data.sample_weight}; metrics count each row once.")
+        remarks.append(f"Losses weight rows by {recipe.data.sample_weight}; metrics count each row once.")
     if "all" in set(np.unique(dataset.table.frame["split"])):
         remarks.append("Every labelled image was judged, whether or not it was one that the model had trained on.")
     return remarks

@@ -80,6 +80,7 @@ def test_an_evaluation_is_the_dict_that_its_file_holds() -> None:
     assert evaluation["test"]["tasks"]["color"]["n"] == evaluation["test"].tasks["color"].n == 3
     assert Evaluation({"test": split}).combinations is None
     assert "test  color: accuracy 0.667 of 3 (baseline 0.667)" in repr(evaluation)
+    assert "color: accuracy 0.667 of 3 (baseline 0.667)" in repr(evaluation["test"]).splitlines()
 
 
 def test_an_evaluation_in_a_notebook_shows_names_as_they_are() -> None:
@@ -87,3 +88,4 @@ def test_an_evaluation_in_a_notebook_shows_names_as_they_are() -> None:
     page = Evaluation({"test": split})._repr_html_()  # type: ignore[dict-item]
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+    assert "&lt;script&gt;" in Evaluation({"test": split})["test"]._repr_html_()  # type: ignore[dict-item]

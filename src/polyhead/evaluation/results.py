@@ -2,13 +2,15 @@
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, overload
 
 from polyhead.errors import PolyheadError, show_text
 from polyhead.fields import Plain
 
+Row = tuple[str, int, str, float, float | None]  # task, n, metric, value, baseline
+HEADS = ("task", "n", "metric", "value", "always one answer")
 SHOWN = ("accuracy", "macro_f1", "mae", "r2")  # the metrics that say most of a task, as far as it has them
 
 
@@ -103,6 +105,21 @@ class SplitEvaluation(dict[str, object]):
         `mean_accuracy` over all `labels`; None where a number does not exist."""
         return self["joint"]
 
+    def list_rows(self) -> list[Row]:
+        """The numbers that say most: task, n, metric, its value, and the baseline's."""
+        return [
+            (name, task.n, metric, task.metrics[metric], task.baseline.get(metric))
+            for name, task in self.tasks.items()
+            for metric in SHOWN
+            if metric in task.metrics
+        ]
+
+    def __repr__(self) -> str:
+        return "\n".join(map(_write_row, self.list_rows())) or "SplitEvaluation({})"
+
+    def _repr_html_(self) -> str:
+        return draw_html("", (), HEADS, map(_list_cells, self.list_rows()))
+
 
 class Evaluation(dict[str, SplitEvaluation]):
     """How good a model is, by split: `evaluation["test"].tasks["color"].metrics["accuracy"]`.
@@ -145,32 +162,45 @@ class Evaluation(dict[str, SplitEvaluation]):
         plain: dict[str, Plain] = json.loads(json.dumps(self))
         return plain
 
-    def list_rows(self) -> list[tuple[str, str, int, str, float, float | None]]:
-        """The numbers that say most: split, task, n, metric, its value, and the baseline's."""
-        return [
-            (split, name, task.n, metric, task.metrics[metric], task.baseline.get(metric))
-            for split, found in self.splits.items()
-            for name, task in found.tasks.items()
-            for metric in SHOWN
-            if metric in task.metrics
-        ]
+    def list_rows(self) -> list[tuple[str, Row]]:
+        """The numbers that say most: the split, and what `SplitEvaluation.list_rows` gives of it."""
+        return [(split, row) for split, found in self.splits.items() for row in found.list_rows()]
+
+    def list_cells(self) -> list[tuple[str, ...]]:
+        """The same as texts: split, task, n, metric, its value, and the baseline's, blank where it has none."""
+        return [(split, *_list_cells(row)) for split, row in self.list_rows()]
 
     def __repr__(self) -> str:
-        lines = [
-            show_text(f"{split}  {name}: {metric} {value:.3f} of {n:,}")
-            + ("" if base is None else f" (baseline {base:.3f})")
-            for split, name, n, metric, value, base in self.list_rows()
-        ]
+        lines = [f"{show_text(split)}  {_write_row(row)}" for split, row in self.list_rows()]
         return "\n".join(lines) or "Evaluation({})"
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th>{head}</th>" for head in ("split", "task", "n", "metric", "value", "baseline"))
-        rows = "".join(
-            f"<tr><td>{html.escape(show_text(split))}</td><td>{html.escape(show_text(name))}</td><td>{n:,}</td>"
-            f"<td>{metric}</td><td>{value:.3f}</td><td>{'' if base is None else f'{base:.3f}'}</td></tr>"
-            for split, name, n, metric, value, base in self.list_rows()
-        )
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        return draw_html("", (), ("split", *HEADS), self.list_cells())
+
+
+def _write_row(row: Row) -> str:
+    name, n, metric, value, baseline = row
+    words = f"{show_text(name)}: {metric} {value:.3f} of {n:,}"
+    return words if baseline is None else f"{words} (baseline {baseline:.3f})"
+
+
+def _list_cells(row: Row) -> tuple[str, ...]:
+    name, n, metric, value, baseline = row
+    return name, f"{n:,}", metric, f"{value:.3f}", "" if baseline is None else f"{baseline:.3f}"
+
+
+def draw_html(title: str, about: Iterable[str], heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A title, lines about it and a table, for a notebook; every text is shown as it is, whatever it holds."""
+
+    def show(text: str) -> str:
+        return html.escape(show_text(text))
+
+    heading = f"<strong>{show(title)}</strong>" if title else ""
+    lines = "".join(f"<div>{show(line)}</div>" for line in about if line)
+    head = "".join(f"<th>{show(word)}</th>" for word in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{show(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div>{heading}{lines}{table}</div>"
 
 
 def _as_dict(value: Plain) -> dict[str, Plain]:

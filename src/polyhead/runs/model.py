@@ -1,12 +1,10 @@
 """A trained model as a program holds it: answers, tables, features, an evaluation, and itself shown in a notebook."""
 
-import html
 import os
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from polyhead.errors import list_words, show_text
-from polyhead.evaluation.results import SHOWN, Evaluation
+from polyhead.evaluation.results import SHOWN, Evaluation, draw_html
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress
 
@@ -68,19 +66,6 @@ def load_model(path: str | os.PathLike[str], cores: int | None = None) -> Model:
         PolyheadError: there is no such file, or it is not one of Polyhead's.
     """
     return Model(path, cores)
-
-
-def draw_html(title: str, about: Iterable[str], heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A title, lines about it and a table, for a notebook; every text is shown as it is, whatever it holds."""
-
-    def show(text: str) -> str:
-        return html.escape(show_text(text))
-
-    lines = "".join(f"<div>{show(line)}</div>" for line in about if line)
-    head = "".join(f"<th>{show(word)}</th>" for word in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{show(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<div><strong>{show(title)}</strong>{lines}{table}</div>"
 
 
 def _tell_figures(figures: dict[str, float], baseline: dict[str, float]) -> tuple[str, str]:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polyhead.errors import PolyheadError, show_text
-from polyhead.evaluation.results import Evaluation
+from polyhead.evaluation.results import HEADS, Evaluation, draw_html
 from polyhead.recipe.loading import load_recipe, load_run_plugins
 from polyhead.recipe.schema import Recipe
 from polyhead.report.report import PAGE
 from polyhead.run_folder import RunFolder
-from polyhead.runs.model import Model, draw_html, load_model
+from polyhead.runs.model import Model, load_model
 
 if TYPE_CHECKING:
     import pandas
@@ -131,12 +131,8 @@ class Run(os.PathLike[str]):
     def _repr_html_(self) -> str:
         if not self.is_finished:
             return draw_html(str(self.path), ["This run is not finished; polyhead.resume finishes it."], (), ())
-        heads = ("split", "task", "n", "metric", "value", "always one answer")
-        rows = [
-            (split, name, f"{n:,}", metric, f"{value:.3f}", "" if base is None else f"{base:.3f}")
-            for split, name, n, metric, value, base in self.evaluation.list_rows()
-        ]
-        return draw_html(self.recipe.name, [str(self.path), f"report: {self.report}"], heads, rows)
+        about = [str(self.path), f"report: {self.report}"]
+        return draw_html(self.recipe.name, about, ("split", *HEADS), self.evaluation.list_cells())
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:

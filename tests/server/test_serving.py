@@ -136,12 +136,14 @@ def test_the_model_says_what_it_answers_and_how_well(client: TestClient, tmp_pat
     assert said["image"] == {"size": [16, 16], "resize": "stretch"}
     assert said["tasks"]["color"] == {
         "kind": "categorical",
+        "answer": "label",
         "labels": ["red", "green", "blue"],
         "counts": {"red": 3, "green": 2, "blue": 1},
         "figures": {"n": 2, "accuracy": 0.5},
         "baseline": {"accuracy": 0.25},
     }
-    assert said["tasks"]["light"]["unit"] == "%"
+    assert said["tasks"]["marks"]["answer"] == "labels"
+    assert (said["tasks"]["light"]["answer"], said["tasks"]["light"]["unit"]) == ("number", "%")
     assert said["limits"]["images"] == 32
     assert said["examples"] == []
 

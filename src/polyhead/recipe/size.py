@@ -77,7 +77,7 @@ def list_layers(recipe: Recipe) -> Iterator[Layers]:
         vector = vectors.get(f"branches.{name}") or vectors["trunk"]
         units = network.heads[name].dense if name in network.heads else []
         yield from _list_dense(f"network.heads.{shorten(name, 60)}", vector, units)
-        logits = (units or [vector])[-1] * max(1, task.width - 1)  # an ordinal task has one less
+        logits = (units or [vector])[-1] * max(1, task.width - 1)  # a kind may take one logit less than its width
         yield Layers(f"tasks.{shorten(name, 60)}", logits, 0, "give it fewer labels")
 
 

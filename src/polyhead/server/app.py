@@ -158,6 +158,7 @@ async def model(request: Request) -> Response:
     tasks = {
         name: {
             "kind": task.kind,
+            "answer": "number" if task.numeric else "label" if task.has_one_label else "labels",
             "labels": task.names,
             "counts": task.counts,
             **({"unit": task.error_unit} if task.numeric else {}),

@@ -1,6 +1,6 @@
 """The schemas of answers, for the OpenAPI document."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -75,6 +75,7 @@ class TaskSchema(BaseModel):
     """A task of the model."""
 
     kind: str
+    answer: Literal["number", "label", "labels"] = Field(description="What each of its answers is.")
     labels: list[str] = Field(description="The possible labels; empty if the answer is a number.")
     unit: str | None = None
     counts: dict[str, int] = Field(description="Training images of each label, or range.")

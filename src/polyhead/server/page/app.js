@@ -104,11 +104,12 @@ async function showAnswers(card, file, answers) {
     heat.onclick = () => explain(null, heat);
     const head = element("div", { class: "task-head" }, element("h3", {}, task), heat);
     const block = element("section", { class: answer.unsure ? "task unsure" : "task", "aria-label": task }, head);
-    block.append(...("unit" in answer ? showNumber(answer, about.tasks[task]) : showLabels(answer, explain)));
+    const form = about.tasks[task].answer;
+    block.append(...(form === "number" ? showNumber(answer, about.tasks[task]) : showLabels(answer, form, explain)));
     return block;
   });
   card.answers.replaceChildren(...blocks);
-  const text = Object.entries(answers).map(([task, answer]) => `${task}: ${words(answer)}`);
+  const text = Object.entries(answers).map(([task, answer]) => `${task}: ${words(answer, about.tasks[task].answer)}`);
   say(`${file.name}: ${text.join("; ")}`);
 }
 
@@ -123,11 +124,11 @@ function showNumber(answer, task) {
   return parts;
 }
 
-function showLabels(answer, explain) {
-  const text = Array.isArray(answer.answer) ? answer.answer.join(", ") || "none" : answer.answer;
+function showLabels(answer, form, explain) {
+  const text = form === "labels" ? answer.answer.join(", ") || "none" : answer.answer;
   const line = element("p", { class: "answer" }, text);
   if (answer.unsure) line.append(element("span", { class: "chip" }, "unsure"));
-  return [line, ...bars(answer, explain)];
+  return [line, ...bars(answer, form, explain)];
 }
 
 // Show the heat map of a task's answer, or of one label, over the image, or remove it.

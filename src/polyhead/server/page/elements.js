@@ -24,10 +24,10 @@ export const number = (value) => Number(value.toPrecision(3)).toLocaleString("en
 
 const sigmoid = (odds) => 1 / (1 + Math.exp(-odds));
 
-// An answer as text.
-export function words(answer) {
-  if ("unit" in answer) return `${number(answer.answer)} ${answer.unit}`.trim();
-  const predicted = Array.isArray(answer.answer) ? answer.answer.join(", ") || "none" : answer.answer;
+// An answer as text; `form` is number, label or labels.
+export function words(answer, form) {
+  if (form === "number") return `${number(answer.answer)} ${answer.unit}`.trim();
+  const predicted = form === "labels" ? answer.answer.join(", ") || "none" : answer.answer;
   return `${predicted}, ${answer.unsure ? "unsure, " : ""}${probability(answer.probability)}`;
 }
 
@@ -35,9 +35,8 @@ export function words(answer) {
 const SHOWN = 8;
 
 // Each label is a button that calls `explain` with it.
-export function bars(answer, explain) {
-  const several = "probabilities" in answer;
-  const rows = several ? Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]) : answer.top;
+export function bars(answer, form, explain) {
+  const rows = form === "labels" ? Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]) : answer.top;
   const predicted = new Set([].concat(answer.answer));
   const lines = rows.map(([label, value]) => {
     const filled = element("i");

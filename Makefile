@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch
 RUN = $(VENV)/bin/python -m
-KERAS_TESTS = $(addprefix tests/training/test_, optimizers.py heads.py losses.py multi_task.py weighting.py)
+KERAS_TESTS = $(addprefix tests/training/test_, optimizers.py heads.py losses.py multi_task.py weighting.py masked.py own_parts.py)
 
 .PHONY: demo test attack test-backends lint docs clean
 

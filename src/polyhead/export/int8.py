@@ -26,7 +26,7 @@ def quantize_model(model: Path, card: Card, target: Path, images: NDArray[np.uin
     2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
     arXiv:1712.05877). Weights have a scale for each channel. The heads stay as they are: they are small, and it is from
     their numbers that answers are read. The new file says of itself what the other does, but for its weights, and the
-    figures of its answers: it has none until it is judged.
+    figures of its answers: it has none until it is evaluated.
 
     Args:
         images: (n, height, width, 3).

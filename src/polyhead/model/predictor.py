@@ -185,7 +185,7 @@ class Predictor:
 
     def _require(self, outputs: Outputs) -> Outputs:
         for reason in filter(None, self._find_void(outputs)):
-            raise PolyheadError(f"{self.path}: cannot be judged or used: for some images {reason}; train it again")
+            raise PolyheadError(f"{self.path}: cannot be evaluated or used: for some images {reason}; train it again")
         return outputs
 
     def _run_portion(self, session: Any, images: list[ImageLike]) -> Batch:

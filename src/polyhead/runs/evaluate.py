@@ -236,9 +236,9 @@ def _remark(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> list
         remarks.append(f"Not calibrated, as no validation image could show how far to trust it: {', '.join(plain)}.")
     if recipe.data.split.hold_out:
         held = "; ".join(" ".join(row.values()) for row in recipe.data.split.hold_out)
-        remarks.append(f"Held out of training, and judged apart as unseen: {held}.")
+        remarks.append(f"Held out of training, and evaluated apart as unseen: {held}.")
     if recipe.data.sample_weight:
         remarks.append(f"Losses weight rows by {recipe.data.sample_weight}; metrics count each row once.")
     if "all" in set(np.unique(dataset.table.frame["split"])):
-        remarks.append("Every labelled image was judged, whether or not it was one that the model had trained on.")
+        remarks.append("Every labelled image was evaluated, whether or not the model had trained on it.")
     return remarks

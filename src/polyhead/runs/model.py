@@ -69,7 +69,7 @@ def load_model(path: str | os.PathLike[str], cores: int | None = None) -> Model:
 
 
 def _tell_figures(figures: dict[str, float], baseline: dict[str, float]) -> tuple[str, str]:
-    """The metric that says most of a task, and the same of its baseline; blank where it was not judged."""
+    """The metric that says most of a task, and the same of its baseline; blank where it was not evaluated."""
     for metric in SHOWN:
         if metric in figures:
             base = baseline.get(metric)

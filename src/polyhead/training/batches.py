@@ -137,5 +137,5 @@ class OneEpoch(keras.utils.PyDataset):
         return -(-len(self.rows) // self.size)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        """What one batch is judged by."""
+        """What one batch is evaluated on."""
         return self.training_data.read(self.rows[index * self.size : (index + 1) * self.size])

@@ -98,8 +98,26 @@ class TrainingRecipe(Part):
     learning_rate: float = Field(default=1e-3, gt=0, description="The learning rate at the start.")
     schedule: Literal["constant", "inverse_time", "cosine"] = Field(
         default="constant",
-        description="How the rate goes on: unchanged; rate / (1 + rate/epochs x step); or a twentieth of the steps of "
+        description="How the rate goes on: unchanged; rate / (1 + rate/epochs x step); or a "
         "warm-up, then half a cosine down to 0.",
+    )
+    weight_decay: float | None = Field(
+        default=None,
+        ge=0,
+        description="Each step also shrinks the weights by this times the learning rate, apart from the gradient "
+        "(Loshchilov, Hutter 2019), with any optimiser; biases, and the scales and offsets of normalisations, are left "
+        "out. If absent, the optimiser's own, of all weights: 0.004 for `adamw` and `muon`, none for the others.",
+    )
+    clip_norm: float | None = Field(
+        default=None,
+        gt=0,
+        description="Where the norm of all gradients together is larger, they are scaled down to it (Pascanu, Mikolov, "
+        "Bengio 2013), such as 1. If absent, they are taken as they are.",
+    )
+    warmup: Fraction | None = Field(
+        default=None,
+        description="The fraction of a stage's steps in which `schedule: cosine` raises the rate, from a hundredth of "
+        "it on (Goyal et al. 2017). If absent, 0.05.",
     )
     stages: list[Stage] = Field(
         default=[],
@@ -171,6 +189,12 @@ class TrainingRecipe(Part):
         """The stages; one where none are given."""
         whole = Stage(epochs=self.epochs, learning_rate=self.learning_rate, schedule=self.schedule)
         return self.stages or [whole]
+
+    @model_validator(mode="after")
+    def _warms_up(self) -> Self:
+        if self.warmup is not None and all(stage.schedule != "cosine" for stage in self.plan()):
+            raise ValueError("warmup: has an effect with `schedule: cosine` only; set that too, or take it out")
+        return self
 
     @model_validator(mode="after")
     def _sampler_agrees(self) -> Self:

@@ -3,9 +3,7 @@
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-import keras
 import numpy as np
 
 from polyhead.progress import warn
@@ -21,9 +19,8 @@ from polyhead.training.features import precompute
 from polyhead.training.history import best_epoch, read_divergence
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
+from polyhead.training.optimizer import make_optimizer
 
-# By name; Keras's own `get` does not know all of them.
-OPTIMIZERS = {name.lower(): found for name, found in vars(keras.optimizers).items() if isinstance(found, type)}
 FEATURES = "state/features.f32"
 
 
@@ -125,19 +122,4 @@ def _list_stages(recipe: Recipe) -> list[tuple[Stage, int, int]]:
 
 def _compile(model: MultiTaskModel, recipe: Recipe, stage: Stage, steps: int) -> None:
     """Give the model an optimiser of the stage's own."""
-    averages = {"use_ema": True, "ema_momentum": recipe.training.ema_momentum} if recipe.training.ema_momentum else {}
-    optimizer = OPTIMIZERS[recipe.training.optimizer](learning_rate=_schedule(stage, steps), **averages)
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer=optimizer)
-
-
-def _schedule(stage: Stage, steps: int) -> Any:
-    rate, total = stage.learning_rate, stage.epochs * steps
-    if stage.schedule == "inverse_time":
-        return keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=rate / stage.epochs)
-    if stage.schedule == "cosine":
-        warmup = total // 20
-        return keras.optimizers.schedules.CosineDecay(
-            rate / 100 if warmup else rate, max(total - warmup, 1), warmup_target=rate, warmup_steps=warmup
-        )
-    return rate
+    model.compile(optimizer=make_optimizer(recipe.training, stage, steps, model.trainable_variables))

@@ -121,7 +121,11 @@ class Backbone(Part):
         description="Whether it sees colours. With `grayscale` it is given three equal channels, so that pretrained "
         "weights remain useful.",
     )
-    pooling: Literal["average", "max"] = Field(default="average", description="How its last layer becomes a vector.")
+    pooling: Literal["average", "max", "both"] = Field(
+        default="average",
+        description="How the map that it ends in becomes a vector: by each channel's average, its maximum, or `both` "
+        "side by side, which makes the vector twice as long (the head of Howard, Gugger 2020, arXiv:2002.04688).",
+    )
     frozen_batch_norm: bool = Field(
         default=True,
         description="Whether its batch normalisation keeps the averages that it came with, also when it is trained. "
@@ -156,9 +160,11 @@ class Backbone(Part):
         return SMALLEST.get(self.name, 32) if self.name else 1
 
     @property
-    def channels(self) -> int:
-        """Of the map that it ends in; of one of your own, only that there are some."""
-        return int(CHANNELS[self.name] * min(self.width, 1)) if self.name else 1
+    def pooled(self) -> int:
+        """How long its pooled vector is; of one of your own, only that there are numbers in it."""
+        if not self.name:
+            return 1
+        return int(CHANNELS[self.name] * min(self.width, 1)) * (2 if self.pooling == "both" else 1)
 
     @property
     def learns_norms(self) -> bool:

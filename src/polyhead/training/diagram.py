@@ -34,6 +34,7 @@ KINDS = {
     "GlobalAveragePooling2D": "Global average pooling",
     "GlobalMaxPooling2D": "Global max pooling",
     "BatchNormalization": "BatchNorm",
+    "Concatenate": "Side by side",
     "RGBToGrayscale": "Grayscale",
     "Repeat": "As three channels",
 }

@@ -18,6 +18,8 @@ from polyhead.training.heads import Head, make_head
 from polyhead.training.losses import Tensor
 from polyhead.training.own_backbone import list_inner
 
+POOLS = (("average", layers.GlobalAveragePooling2D), ("max", layers.GlobalMaxPooling2D))
+
 
 class Section(NamedTuple):
     """The layers between two symbolic tensors: one step of the network to whoever looks at it."""
@@ -145,7 +147,9 @@ def _see(pixels: Tensor, given: Backbone) -> Tensor:
 def _pool(x: Tensor, given: Backbone) -> Tensor:
     if len(x.shape) == 2:  # an own backbone's vectors
         return x
-    return layers.GlobalAveragePooling2D()(x) if given.pooling == "average" else layers.GlobalMaxPooling2D()(x)
+    pools = [pool for pooling, pool in POOLS if given.pooling in (pooling, "both")]
+    pooled = [pool()(x) for pool in pools]
+    return pooled[0] if len(pooled) == 1 else layers.Concatenate()(pooled)
 
 
 def _add_dense(x: Tensor, given: DenseLayers, momentum: float) -> Tensor:

@@ -230,6 +230,12 @@ class NetworkRecipe(Part):
         default={},
         description="Layers between a task's vector and its logits, by the task's name; none for the others.",
     )
+    average_flips: bool = Field(
+        default=False,
+        description="Whether the model file answers the mean of what the network says of an image and of its mirror "
+        "image (test-time augmentation: Krizhevsky et al. 2012), probabilities and features alike. It takes twice the "
+        "time to predict, and the time to train stays. Not for labels that tell left from right.",
+    )
     norm_momentum: Fraction | None = Field(
         default=None,
         description="How slowly the averages of batch normalisation follow the batches: momentum m averages over about "

@@ -27,7 +27,7 @@ SQUEEZE = "Squeeze-and-excitation"
 WORKING = (*CONVOLUTIONS, layers.MaxPooling2D, layers.AveragePooling2D)
 TIMES = "\N{MULTIPLICATION SIGN}"
 ACTIVATIONS = {"relu": "ReLU", "relu6": "ReLU6", "gelu": "GELU", "silu": "SiLU"}
-KINDS = {"RGBToGrayscale": "Grayscale", "Repeat": "As three channels"}
+KINDS = {"RGBToGrayscale": "Grayscale", "Repeat": "As three channels", "Concatenate": "Side by side"}
 
 
 def describe_network(network: Network, recipe: Recipe) -> Diagram:

@@ -166,6 +166,8 @@ class Recipe(EditableRecipe):
             )
         if any(stage.train == "heads" for stage in self.training.stages) and not self.network.backbone:
             raise ValueError("training.stages: `train: heads` is for a network with a backbone, and there is none")
+        if self.training.layer_decay is not None and not self.network.backbone:
+            raise ValueError("training.layer_decay: is for a network with a backbone, and there is none; take it out")
         for name, stack in self.stacks().items():
             if min(stack.smallest(self.image.size)) < 1:
                 raise ValueError(

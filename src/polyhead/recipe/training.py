@@ -108,6 +108,15 @@ class TrainingRecipe(Part):
         "(Loshchilov, Hutter 2019), with any optimiser; biases, and the scales and offsets of normalisations, are left "
         "out. If absent, the optimiser's own, of all weights: 0.004 for `adamw` and `muon`, none for the others.",
     )
+    layer_decay: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Lower rates for a backbone's earlier layers, which are the more general ones (Howard, Ruder 2018; "
+        "Bao et al. 2021), such as 0.8. Its layers are taken in twelve parts: the last one has this times the learning "
+        "rate, the one before this squared times it, and so on; heads and branches have the whole rate. It holds for "
+        "the updates of any optimiser, and for weight decay. If absent, one rate for all.",
+    )
     clip_norm: float | None = Field(
         default=None,
         gt=0,
@@ -189,6 +198,12 @@ class TrainingRecipe(Part):
         """The stages; one where none are given."""
         whole = Stage(epochs=self.epochs, learning_rate=self.learning_rate, schedule=self.schedule)
         return self.stages or [whole]
+
+    @model_validator(mode="after")
+    def _has_layers(self) -> Self:
+        if self.layer_decay is not None and all(stage.train == "heads" for stage in self.plan()):
+            raise ValueError("layer_decay: is for stages that train the backbone, and there is none; take it out")
+        return self
 
     @model_validator(mode="after")
     def _warms_up(self) -> Self:

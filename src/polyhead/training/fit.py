@@ -15,6 +15,7 @@ from polyhead.training.backbones import set_trainable
 from polyhead.training.backend import use_devices
 from polyhead.training.batches import Batches, OneEpoch, TrainingData
 from polyhead.training.checkpoint_callback import STATE, CheckpointCallback, RunContext
+from polyhead.training.depth import layer_rates
 from polyhead.training.features import precompute
 from polyhead.training.history import best_epoch, read_divergence
 from polyhead.training.multi_task import MultiTaskModel
@@ -94,7 +95,7 @@ def _train_stage(
     batches = Batches(training_data, recipe.training.batch_size, recipe.seed)
     valid = OneEpoch(training_data, training_data.valid, recipe.training.batch_size)
     checkpoints.steps = batches.steps
-    _compile(model, recipe, stage, batches.steps)
+    _compile(model, network, recipe, stage, batches.steps)
     while position.epoch < end and not checkpoints.is_over():
         # An interrupted epoch is finished by a fit of its own. Whatever the last fit ended with (Keras then puts
         # averages in the weights' place), this one continues from what was saved.
@@ -120,6 +121,8 @@ def _list_stages(recipe: Recipe) -> list[tuple[Stage, int, int]]:
     return list(zip(stages, [0, *ends], ends, strict=False))
 
 
-def _compile(model: MultiTaskModel, recipe: Recipe, stage: Stage, steps: int) -> None:
+def _compile(model: MultiTaskModel, network: Network, recipe: Recipe, stage: Stage, steps: int) -> None:
     """Give the model an optimiser of the stage's own."""
-    model.compile(optimizer=make_optimizer(recipe.training, stage, steps, model.trainable_variables))
+    variables, decay = model.trainable_variables, recipe.training.layer_decay
+    rates = layer_rates(network.backbone, decay, variables) if network.backbone is not None and decay else []
+    model.compile(optimizer=make_optimizer(recipe.training, stage, steps, variables, rates))

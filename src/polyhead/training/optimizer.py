@@ -13,14 +13,46 @@ OPTIMIZERS = {name.lower(): found for name, found in vars(keras.optimizers).item
 WARMUP = 0.05  # of a stage's steps, where the recipe does not say
 
 
+class ScaledRates(keras.optimizers.Optimizer):
+    """Before an optimiser of Keras among a class's bases: multiplies the learning rate of each variable by its own.
+
+    It must be the rate: Adam and others divide the gradient's scale out again.
+    """
+
+    rates: Sequence[float]  # in the order of the variables that it is built for
+    decayed = 1.0  # the rate whose variables are just being decayed
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Update one variable."""
+        super().update_step(gradient, variable, learning_rate * self.rates[self._get_variable_index(variable)])
+
+    def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
+        """Decay all variables, before they are updated; Keras does so by the optimiser's own rate."""
+        for rate in sorted(set(self.rates)):
+            of_rate = [variable for variable in variables if self.rates[self._get_variable_index(variable)] == rate]
+            shrunk = [variable for variable in of_rate if self._use_weight_decay(variable)]
+            if shrunk:
+                self.decayed = rate
+                super()._apply_weight_decay(shrunk)
+        self.decayed = 1.0
+
+    def _get_current_learning_rate(self) -> Any:
+        return super()._get_current_learning_rate() * self.decayed
+
+
 def make_optimizer(
-    training: TrainingRecipe, stage: Stage, steps: int, variables: Sequence[keras.Variable]
+    training: TrainingRecipe,
+    stage: Stage,
+    steps: int,
+    variables: Sequence[keras.Variable],
+    rates: Sequence[float] = (),
 ) -> keras.optimizers.Optimizer:
     """The optimiser of a stage, built.
 
     Args:
         steps: of an epoch.
         variables: those that the stage trains.
+        rates: what to multiply the learning rate of each of them by; 1 if empty.
     """
     given: dict[str, Any] = {}
     if training.ema_momentum:
@@ -31,7 +63,10 @@ def make_optimizer(
         # Muon has a second one, for what it leaves to Adam.
         keys = ["weight_decay", "adam_weight_decay"] if training.optimizer == "muon" else ["weight_decay"]
         given |= dict.fromkeys(keys, training.weight_decay)
-    optimizer = OPTIMIZERS[training.optimizer](learning_rate=_schedule(training, stage, steps), **given)
+    kind = OPTIMIZERS[training.optimizer]
+    if set(rates) - {1.0}:
+        kind = type(kind.__name__, (ScaledRates, kind), {"rates": tuple(rates)})
+    optimizer = kind(learning_rate=_schedule(training, stage, steps), **given)
     if training.weight_decay is not None:
         # Biases, and the scales and offsets of normalisations, are vectors: shrinking them regularises nothing.
         optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if len(variable.shape) < 2])

@@ -190,6 +190,7 @@ def test_the_order_of_rows_is_a_function_of_seed_epoch_and_step() -> None:
 @pytest.mark.parametrize(
     "setting",
     [
+        {"crop": 0.3},
         {"rotation": 90},
         {"shift": 0.5},
         {"zoom": 0.5},
@@ -224,3 +225,33 @@ def test_a_flip_mirrors_about_half_of_the_images_exactly() -> None:
     mirrored = [bool(np.allclose(image, IMAGES[0][:, ::-1], atol=1e-2)) for image in found]
     assert all(one != other for one, other in zip(same, mirrored, strict=True))
     assert 16 <= sum(mirrored) <= 48
+
+
+def test_a_crop_shows_no_less_than_its_area_and_only_what_is_in_the_image() -> None:
+    height, width = 30, 40
+    down, across = np.mgrid[:height, :width].astype("float32")
+    places = np.stack([across, down, np.zeros_like(down)], axis=-1)  # each pixel says where it is
+    change = RandomChange(Augment(crop=0.4), seed=0)
+    found = ops.convert_to_numpy(change(np.repeat(places[None], 200, axis=0)))
+    first, last = found[:, 4, 4, :2], found[:, -5, -5, :2]  # away from the edges, where pixels are repeated
+    shown = (last - first) / (np.array([width, height]) - 9)
+    areas, ratios = shown.prod(axis=1), shown[:, 0] / shown[:, 1]
+    assert 0.39 < areas.min() < 0.5
+    assert 0.9 < areas.max() <= 1.001
+    assert 3 / 4 - 0.01 < ratios.min() < 0.85
+    assert 1.15 < ratios.max() < 4 / 3 + 0.01
+    middle = (first + last) / 2 - (np.array([width, height]) - 1) / 2
+    assert (abs(middle) <= (1 - shown) / 2 * np.array([width, height]) + 0.1).all()
+    assert (middle.min(axis=0) < -1).all()
+    assert (middle.max(axis=0) > 1).all()
+
+
+def test_a_crop_goes_with_a_flip() -> None:
+    images = np.repeat(IMAGES[:1], 32, axis=0).astype("float32")
+    crops, both = (
+        ops.convert_to_numpy(RandomChange(Augment(crop=0.999, flip=flip), seed=0)(images))
+        for flip in ("none", "horizontal")
+    )
+    mirrored = [abs(image - IMAGES[0][:, ::-1]).mean() < abs(image - IMAGES[0]).mean() for image in both]
+    assert 4 <= sum(mirrored) <= 28
+    assert not any(abs(image - IMAGES[0][:, ::-1]).mean() < abs(image - IMAGES[0]).mean() for image in crops)

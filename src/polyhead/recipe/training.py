@@ -27,6 +27,14 @@ class Augment(Part):
     flip: Literal["none", "horizontal", "vertical", "both"] = Field(
         default="none", description="Mirror half of the images."
     )
+    crop: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Show a random part of the image in its whole frame: of at least this fraction of its area, such "
+        "as 0.5, with proportions changed by 3/4 to 4/3 (Szegedy et al. 2015). 1 shows the whole image. Leave it out "
+        "where labels count or measure.",
+    )
     rotation: float = Field(default=0.0, ge=0, le=180, description="Rotate by up to so many degrees.")
     shift: Fraction = Field(default=0.0, description="Shift by up to this fraction of height and width.")
     zoom: Fraction = Field(default=0.0, description="Zoom in or out by up to this fraction.")

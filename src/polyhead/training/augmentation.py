@@ -13,7 +13,7 @@ from polyhead.training.own_code import import_part, own_failures
 
 
 class RandomChange(keras.layers.Layer):
-    """Flips, rotates, shears, zooms and shifts by one affine transform an image, then changes light and colours.
+    """Crops, flips, rotates, shears, zooms and shifts by one affine transform an image, then changes light and colours.
 
     Keras's own layers for the former resample once each, and run uncompiled on JAX; this resamples once in all, and
     compiles. For colours, blur and erasing, Keras's layers are used.
@@ -30,9 +30,9 @@ class RandomChange(keras.layers.Layer):
     def call(self, images: Tensor) -> Tensor:
         """Other random changes at every call."""
         given = self.settings
-        if given.flip != "none" or given.rotation or given.shift or given.zoom or given.shear:
-            fill = given.fill
-            images = ops.image.affine_transform(images, self._transforms(images), "bilinear", fill_mode=fill)
+        transforms = self._transforms(images)
+        if transforms is not None:
+            images = ops.image.affine_transform(images, transforms, "bilinear", fill_mode=given.fill)
         if given.contrast:
             images = (images - 127.5) * (1 + self._around(images, given.contrast)[:, None, None, None]) + 127.5
         if given.brightness:
@@ -53,8 +53,18 @@ class RandomChange(keras.layers.Layer):
         """1, or -1 for about half of the images where wanted."""
         return ops.sign(self._around(images, 1.0) + 1e-9) if wanted else ops.ones(ops.shape(images)[:1])
 
-    def _transforms(self, images: Tensor) -> Tensor:
-        """Transforms (n, 8) from a point of the changed image to one of the original, around the centre."""
+    def _transforms(self, images: Tensor) -> Tensor | None:
+        """Transforms (n, 8) from a point of the changed image to one of the original; None where nothing moves."""
+        given, transforms = self.settings, None
+        if given.flip != "none" or given.rotation or given.shift or given.zoom or given.shear:
+            transforms = self._turns(images)
+        if given.crop < 1:
+            crops = self._crops(images)
+            transforms = crops if transforms is None else apply_both(transforms, crops)
+        return transforms
+
+    def _turns(self, images: Tensor) -> Tensor:
+        """Transforms (n, 8) that turn, shear, scale and mirror around the centre, and shift."""
         given = self.settings
         height, width = images.shape[1], images.shape[2]
         angle = self._around(images, math.radians(given.rotation))
@@ -68,8 +78,40 @@ class RandomChange(keras.layers.Layer):
         x, y = (width - 1) / 2, (height - 1) / 2
         a2 = x - a0 * x - a1 * y + self._around(images, given.shift) * width
         b2 = y - b0 * x - b1 * y + self._around(images, given.shift) * height
-        none = ops.zeros_like(angle)
-        return ops.stack([a0, a1, a2, b0, b1, b2, none, none], axis=1)
+        return make_affine(a0, a1, a2, b0, b1, b2)
+
+    def _crops(self, images: Tensor) -> Tensor:
+        """Transforms (n, 8) that show a random part of an image in its whole frame.
+
+        The part's area is uniform from the least to the whole, its proportions (beside the image's own) log-uniform
+        from 3/4 to 4/3; where they would not fit into the image, the nearest that do. (torchvision draws again
+        instead, which a compiled step cannot.)
+        """
+        height, width = images.shape[1], images.shape[2]
+        area = random.uniform(ops.shape(images)[:1], self.settings.crop, 1.0, seed=self.seeds)
+        ratio = ops.clip(ops.exp(self._around(images, math.log(4 / 3))), area, 1 / area)
+        across, down = ops.minimum(ops.sqrt(area * ratio), 1.0), ops.minimum(ops.sqrt(area / ratio), 1.0)
+        x, y = (width - 1) / 2, (height - 1) / 2
+        a2 = (1 - across) * (x + self._around(images, 0.5) * width)
+        b2 = (1 - down) * (y + self._around(images, 0.5) * height)
+        none = ops.zeros_like(across)
+        return make_affine(across, none, a2, none, down, b2)
+
+
+def make_affine(*rows: Tensor) -> Tensor:
+    """The transforms (n, 8) of (x, y) to (a0 x + a1 y + a2, b0 x + b1 y + b2), from these six, each (n,)."""
+    none = ops.zeros_like(rows[0])
+    return ops.stack([*rows, none, none], axis=1)
+
+
+def apply_both(first: Tensor, second: Tensor) -> Tensor:
+    """The affine transforms (n, 8) that do what `first` does to a point, then what `second` does to that."""
+    a0, a1, a2, b0, b1, b2 = (first[:, at] for at in range(6))
+    c0, c1, c2, d0, d1, d2 = (second[:, at] for at in range(6))
+    return make_affine(
+        *(c0 * a0 + c1 * b0, c0 * a1 + c1 * b1, c0 * a2 + c1 * b2 + c2),
+        *(d0 * a0 + d1 * b0, d0 * a1 + d1 * b1, d0 * a2 + d1 * b2 + d2),
+    )
 
 
 def _make_own(given: OwnLayer, index: int) -> keras.layers.Layer:

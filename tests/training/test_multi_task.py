@@ -17,6 +17,7 @@ from polyhead.training.augmentation import RandomChange
 from polyhead.training.batches import Batches, OneEpoch, TrainingData
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import build_network
+from polyhead.training.policy import Policy
 
 LABELS = {
     "color": ["red", "blue", "green", "red", "blue", "red"],
@@ -191,6 +192,9 @@ def test_the_order_of_rows_is_a_function_of_seed_epoch_and_step() -> None:
     "setting",
     [
         {"crop": 0.3},
+        {"policy": "randaugment"},
+        {"policy": "trivialaugment", "policy_strength": 1},
+        {"policy": "randaugment", "policy_colors": False, "crop": 0.5},
         {"rotation": 90},
         {"shift": 0.5},
         {"zoom": 0.5},
@@ -204,7 +208,7 @@ def test_the_order_of_rows_is_a_function_of_seed_epoch_and_step() -> None:
         {"blur": 0.5},
         {"erase": 0.5},
     ],
-    ids=lambda setting: next(iter(setting)),
+    ids=lambda setting: " ".join(map(str, setting.values() if len(setting) > 1 else setting)),
 )
 def test_augmentation_changes_images_and_stays_within_their_values(setting: dict[str, object]) -> None:
     change = RandomChange(Augment.model_validate(setting), seed=0)
@@ -255,3 +259,24 @@ def test_a_crop_goes_with_a_flip() -> None:
     mirrored = [abs(image - IMAGES[0][:, ::-1]).mean() < abs(image - IMAGES[0]).mean() for image in both]
     assert 4 <= sum(mirrored) <= 28
     assert not any(abs(image - IMAGES[0][:, ::-1]).mean() < abs(image - IMAGES[0]).mean() for image in crops)
+
+
+@pytest.mark.parametrize(("policy", "drawn"), [("randaugment", 2), ("trivialaugment", 1)])
+def test_a_policy_draws_operations_for_each_image(policy: str, drawn: int) -> None:
+    images = np.repeat(IMAGES[:1], 200, axis=0).astype("float32")
+    settings = Augment.model_validate({"policy": policy, "policy_strength": 1})
+    found = Policy(settings, ops.convert_to_tensor(images), keras.random.SeedGenerator(0))
+    counts = np.array([ops.convert_to_numpy(of) for of in found.drawn.values()])
+    assert (counts.sum(axis=0) == drawn).all()
+    assert (counts.sum(axis=1) > 200 * drawn / len(counts) / 3).all()  # each about as often
+    assert len(np.unique(counts, axis=1).T) > len(counts) - 2
+
+
+def test_a_policy_without_colours_only_moves_pixels() -> None:
+    images = np.zeros((100, 16, 16, 3), "float32") + np.array([200, 30, 90])
+    kept, changed = (
+        ops.convert_to_numpy(RandomChange(Augment(policy="randaugment", policy_colors=colors), seed=0)(images))
+        for colors in (False, True)
+    )
+    np.testing.assert_allclose(kept, images, atol=1e-3)
+    assert (abs(changed - images).max(axis=(1, 2, 3)) > 1).mean() > 0.5

@@ -1,5 +1,6 @@
 """Random changes to training images, as one layer inside the compiled training step; then the user's own."""
 
+import functools
 import math
 from typing import Any
 
@@ -8,8 +9,10 @@ from keras import ops, random
 
 from polyhead.errors import PolyheadError
 from polyhead.recipe.training import Augment, OwnLayer
+from polyhead.training.affine import apply_both, around_centre
 from polyhead.training.losses import Tensor
 from polyhead.training.own_code import import_part, own_failures
+from polyhead.training.policy import Policy
 
 
 class RandomChange(keras.layers.Layer):
@@ -30,7 +33,8 @@ class RandomChange(keras.layers.Layer):
     def call(self, images: Tensor) -> Tensor:
         """Other random changes at every call."""
         given = self.settings
-        transforms = self._transforms(images)
+        policy = Policy(given, images, self.seeds) if given.policy != "none" else None
+        transforms = self._transforms(images, policy)
         if transforms is not None:
             images = ops.image.affine_transform(images, transforms, "bilinear", fill_mode=given.fill)
         if given.contrast:
@@ -38,6 +42,8 @@ class RandomChange(keras.layers.Layer):
         if given.brightness:
             images = images + 255 * self._around(images, given.brightness)[:, None, None, None]
         images = ops.clip(images, 0, 255)
+        if policy is not None:
+            images = policy.change_colors(images)
         for change in self.changes:
             images = change(images, training=True)
         images = ops.clip(images, 0, 255)
@@ -53,15 +59,16 @@ class RandomChange(keras.layers.Layer):
         """1, or -1 for about half of the images where wanted."""
         return ops.sign(self._around(images, 1.0) + 1e-9) if wanted else ops.ones(ops.shape(images)[:1])
 
-    def _transforms(self, images: Tensor) -> Tensor | None:
+    def _transforms(self, images: Tensor, policy: Policy | None) -> Tensor | None:
         """Transforms (n, 8) from a point of the changed image to one of the original; None where nothing moves."""
-        given, transforms = self.settings, None
+        given, parts = self.settings, []
+        if policy is not None:
+            parts.append(policy.transforms())
         if given.flip != "none" or given.rotation or given.shift or given.zoom or given.shear:
-            transforms = self._turns(images)
+            parts.append(self._turns(images))
         if given.crop < 1:
-            crops = self._crops(images)
-            transforms = crops if transforms is None else apply_both(transforms, crops)
-        return transforms
+            parts.append(self._crops(images))
+        return functools.reduce(apply_both, parts) if parts else None
 
     def _turns(self, images: Tensor) -> Tensor:
         """Transforms (n, 8) that turn, shear, scale and mirror around the centre, and shift."""
@@ -75,10 +82,8 @@ class RandomChange(keras.layers.Layer):
         # Turn after shear after scale: [cos -sin; sin cos] [1 slant; 0 1] [across 0; 0 down].
         a0, a1 = ops.cos(angle) * across, (ops.cos(angle) * slant - ops.sin(angle)) * down
         b0, b1 = ops.sin(angle) * across, (ops.sin(angle) * slant + ops.cos(angle)) * down
-        x, y = (width - 1) / 2, (height - 1) / 2
-        a2 = x - a0 * x - a1 * y + self._around(images, given.shift) * width
-        b2 = y - b0 * x - b1 * y + self._around(images, given.shift) * height
-        return make_affine(a0, a1, a2, b0, b1, b2)
+        shift = self._around(images, given.shift) * width, self._around(images, given.shift) * height
+        return around_centre((height, width), (a0, a1, b0, b1), shift)
 
     def _crops(self, images: Tensor) -> Tensor:
         """Transforms (n, 8) that show a random part of an image in its whole frame.
@@ -91,27 +96,10 @@ class RandomChange(keras.layers.Layer):
         area = random.uniform(ops.shape(images)[:1], self.settings.crop, 1.0, seed=self.seeds)
         ratio = ops.clip(ops.exp(self._around(images, math.log(4 / 3))), area, 1 / area)
         across, down = ops.minimum(ops.sqrt(area * ratio), 1.0), ops.minimum(ops.sqrt(area / ratio), 1.0)
-        x, y = (width - 1) / 2, (height - 1) / 2
-        a2 = (1 - across) * (x + self._around(images, 0.5) * width)
-        b2 = (1 - down) * (y + self._around(images, 0.5) * height)
+        left = (1 - across) * self._around(images, 0.5) * width
+        above = (1 - down) * self._around(images, 0.5) * height
         none = ops.zeros_like(across)
-        return make_affine(across, none, a2, none, down, b2)
-
-
-def make_affine(*rows: Tensor) -> Tensor:
-    """The transforms (n, 8) of (x, y) to (a0 x + a1 y + a2, b0 x + b1 y + b2), from these six, each (n,)."""
-    none = ops.zeros_like(rows[0])
-    return ops.stack([*rows, none, none], axis=1)
-
-
-def apply_both(first: Tensor, second: Tensor) -> Tensor:
-    """The affine transforms (n, 8) that do what `first` does to a point, then what `second` does to that."""
-    a0, a1, a2, b0, b1, b2 = (first[:, at] for at in range(6))
-    c0, c1, c2, d0, d1, d2 = (second[:, at] for at in range(6))
-    return make_affine(
-        *(c0 * a0 + c1 * b0, c0 * a1 + c1 * b1, c0 * a2 + c1 * b2 + c2),
-        *(d0 * a0 + d1 * b0, d0 * a1 + d1 * b1, d0 * a2 + d1 * b2 + d2),
-    )
+        return around_centre((height, width), (across, none, none, down), (left, above))
 
 
 def _make_own(given: OwnLayer, index: int) -> keras.layers.Layer:

@@ -26,11 +26,11 @@ TRUNK = "network={trunk: {blocks: [{filters: 4, pool: 4}, {filters: 6, pool: 4}]
 Exported = tuple[Network, Path, Callable[[], Network]]
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+@pytest.fixture(scope="module", params=["false", "true"], ids=["one view", "flips averaged"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A network, its model file, and how to make it in double precision."""
     folder = tmp_path_factory.mktemp("agreement")
-    recipe, tasks, network = build(folder, TRUNK)
+    recipe, tasks, network = build(folder, TRUNK, f"network.average_flips={request.param}")
     network.core.save_weights(folder / "some.weights.h5")
     model = network.answering()
     model(IMAGES, training=False)

@@ -95,6 +95,17 @@ def test_other_runtimes_answer_as_the_model_does(
     assert call("export", run, "--format", kind, "--force") == 0
 
 
+def test_a_model_that_averages_flips_does_so_in_every_format(run: Path, tmp_path: Path) -> None:
+    flips = ["network.average_flips=true", "training.epochs=1"]
+    polyhead.train(run.parent / "tiny.yaml", tmp_path / "flips", data=run.parent / "shapes", overrides=flips)
+    for kind in ("litert", "saved_model", "openvino", "onnx-int8"):
+        assert call("export", tmp_path / "flips", "--format", kind) == 0
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    found, _ = run_openvino(tmp_path / "flips/openvino", np.concatenate([images, images[:, :, ::-1]]))
+    for values in found.values():
+        np.testing.assert_allclose(values[:4], values[4:], atol=1e-5, rtol=1e-5)
+
+
 def test_whole_numbers_keep_the_answers_and_say_how_many(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("export", run, "--format", "onnx-int8") == 0
     told = capsys.readouterr()

@@ -17,28 +17,20 @@ MOST_JOINS = 16  # of boxes that read several; a page shows each path to a box s
 Number = Annotated[int, Field(ge=0, lt=2**53)]
 
 
-class Box(BaseModel):
+class Box(BaseModel, frozen=True):
     """Consecutive layers, or a stage of a backbone."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     lines: list[str] = Field(description="Its layers in words; repeats are counted.")
-    shape: list[Number] = Field(
-        min_length=1,
-        max_length=8,
-        description="Of its output, without the batch dimension: [height, width, channels] or [width].",
-    )
+    shape: list[Number] = Field(min_length=1, max_length=8, description="Of its output, without the batch dimension.")
     layers: Number
     parameters: Number
     inputs: list[str] = Field(description="The names of the boxes that it reads; none for the image.")
     backbone: str = Field(default="", description="The backbone that it is a stage of.")
 
 
-class Diagram(BaseModel):
+class Diagram(BaseModel, frozen=True):
     """The boxes of a network, each after those that it reads."""
-
-    model_config = ConfigDict(frozen=True)
 
     boxes: list[Box] = Field(min_length=1, max_length=MOST_BOXES)
     heads: dict[str, str] = Field(description="The box of each task's head, by task, in order.")
@@ -87,6 +79,9 @@ class Card(BaseModel):
     tasks: Annotated[dict[str, StoredTask], Field(min_length=1)]
     recipe: dict[str, Any] = Field(description="The recipe that it was trained by, without the data's path.")
     rows: dict[str, Count] = Field(description="Images in each split.")
+    averages: Annotated[int, Field(ge=2, lt=2**53)] | None = Field(
+        default=None, description="Of how many networks the outputs are the means; absent where there is one."
+    )
     parameters: Count = Field(description="Weights in the network.")
     fingerprint: str = Field(pattern="^[0-9a-f]{16}$", description="A digest of the weights: 16 hex digits.")
     figures: Figures = Field(

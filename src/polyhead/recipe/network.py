@@ -121,7 +121,11 @@ class Backbone(Part):
         description="Whether it sees colours. With `grayscale` it is given three equal channels, so that pretrained "
         "weights remain useful.",
     )
-    pooling: Literal["average", "max"] = Field(default="average", description="How its last layer becomes a vector.")
+    pooling: Literal["average", "max", "both"] = Field(
+        default="average",
+        description="How the map that it ends in becomes a vector: by each channel's average, its maximum, or `both` "
+        "side by side, which makes the vector twice as long (the head of Howard, Gugger 2020, arXiv:2002.04688).",
+    )
     frozen_batch_norm: bool = Field(
         default=True,
         description="Whether its batch normalisation keeps the averages that it came with, also when it is trained. "
@@ -156,9 +160,11 @@ class Backbone(Part):
         return SMALLEST.get(self.name, 32) if self.name else 1
 
     @property
-    def channels(self) -> int:
-        """Of the map that it ends in; of one of your own, only that there are some."""
-        return int(CHANNELS[self.name] * min(self.width, 1)) if self.name else 1
+    def pooled(self) -> int:
+        """How long its pooled vector is; of one of your own, only that there are numbers in it."""
+        if not self.name:
+            return 1
+        return int(CHANNELS[self.name] * min(self.width, 1)) * (2 if self.pooling == "both" else 1)
 
     @property
     def learns_norms(self) -> bool:
@@ -223,6 +229,12 @@ class NetworkRecipe(Part):
     heads: dict[str, DenseLayers] = Field(
         default={},
         description="Layers between a task's vector and its logits, by the task's name; none for the others.",
+    )
+    average_flips: bool = Field(
+        default=False,
+        description="Whether the model file answers the mean of what the network says of an image and of its mirror "
+        "image (test-time augmentation: Krizhevsky et al. 2012), probabilities and features alike. It takes twice the "
+        "time to predict, and the time to train stays. Not for labels that tell left from right.",
     )
     norm_momentum: Fraction | None = Field(
         default=None,

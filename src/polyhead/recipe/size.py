@@ -65,9 +65,9 @@ def list_layers(recipe: Recipe) -> Iterator[Layers]:
     yield Layers("image.size", 0, 3 * recipe.image.size[0] * recipe.image.size[1], "make the images smaller")
     vectors: dict[str, int] = {}
     if network.backbone:
-        channels = network.backbone.channels
-        yield from _list_dense("network.backbone", channels, network.backbone.dense)
-        vectors["trunk"] = (network.backbone.dense or [channels])[-1]
+        pooled = network.backbone.pooled
+        yield from _list_dense("network.backbone", pooled, network.backbone.dense)
+        vectors["trunk"] = (network.backbone.dense or [pooled])[-1]
     for name, stack in recipe.stacks().items():
         blocks, vector = _list_blocks(f"network.{shorten(name, 60)}", stack, recipe.image.size)
         yield from blocks

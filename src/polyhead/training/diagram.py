@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain, groupby
+from operator import itemgetter
 from typing import Any
 
 import keras
@@ -19,41 +20,30 @@ SPELT = 6  # layers that are named one after another; more are counted by their 
 # What a backbone of keras.applications repeats, by the names of its layers, such as `block_3_expand`.
 UNIT = re.compile(r"(conv\d+_block\d+|block\d+[a-z]|block_\d+|\w+_stage_\d+_block_\d+|expanded_conv(_\d+)?)_")
 Unit = tuple[str, list[keras.Layer]]
+Drawn = tuple[list[str], Sequence[int], Sequence[Any]]  # what becomes a box: its lines, its output's shape, its layers
 IDLE = (layers.InputLayer, layers.Rescaling, layers.Normalization, layers.ZeroPadding2D, layers.Cropping2D)
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)
 SQUEEZE = "Squeeze-and-excitation"
 WORKING = (*CONVOLUTIONS, layers.MaxPooling2D, layers.AveragePooling2D)
 TIMES = "\N{MULTIPLICATION SIGN}"
 ACTIVATIONS = {"relu": "ReLU", "relu6": "ReLU6", "gelu": "GELU", "silu": "SiLU"}
-KINDS = {
-    "Conv2D": "Conv",
-    "DepthwiseConv2D": "Depthwise",
-    "SeparableConv2D": "Separable",
-    "MaxPooling2D": "MaxPool",
-    "AveragePooling2D": "AveragePool",
-    "GlobalAveragePooling2D": "Global average pooling",
-    "GlobalMaxPooling2D": "Global max pooling",
-    "BatchNormalization": "BatchNorm",
-    "RGBToGrayscale": "Grayscale",
-    "Repeat": "As three channels",
-}
+KINDS = {"RGBToGrayscale": "Grayscale", "Repeat": "As three channels", "Concatenate": "Side by side"}
 
 
 def describe_network(network: Network, recipe: Recipe) -> Diagram:
     """The boxes of a network: the recipe's own layers block by block, a backbone stage by stage, a head a task."""
     boxes = [Box(name="image", lines=["Image"], shape=[*recipe.image.size, 3], layers=1, parameters=0, inputs=[])]
     tasks = {id(network.core.output[name]): name for name in network.heads}
-    title = recipe.network.backbone.title if recipe.network.backbone else ""
     makers: dict[int, str] = {}  # the box that makes a tensor; what none makes is the image
     for start, end, backbone in network.sections:
         before = makers.get(id(start), "image")
         head = network.heads[tasks[id(end)]].output if id(end) in tasks else ""
-        if backbone is None:
-            drawn = [_draw_layers(keras.Model(start, end), head)]
-        else:
-            drawn = [_draw_whole(backbone, end.shape)] if network.is_own else _draw_backbone(backbone)
-        for fields in drawn:
-            boxes.append(Box(name=f"box {len(boxes)}", inputs=[before], backbone=title if backbone else "", **fields))
+        drawn = _draw_backbone(backbone, network.is_own) if backbone else [_draw_layers(keras.Model(start, end), head)]
+        for lines, shape, found in drawn:
+            origin = recipe.network.backbone.title if backbone and recipe.network.backbone else ""
+            count = sum(layer.count_params() for layer in found if isinstance(layer, keras.Layer))
+            sizes = {"shape": [*shape], "layers": len(found), "parameters": count}
+            boxes.append(Box(name=f"box {len(boxes)}", lines=lines, **sizes, inputs=[before], backbone=origin))
             before = boxes[-1].name
         makers[id(end)] = before
     read = {id(section.start) for section in network.sections if id(section.end) in tasks}
@@ -61,7 +51,7 @@ def describe_network(network: Network, recipe: Recipe) -> Diagram:
     return Diagram(boxes=boxes, heads={name: makers[end] for end, name in tasks.items()}, features=features)
 
 
-def _draw_layers(model: keras.Model, head: str) -> dict[str, Any]:
+def _draw_layers(model: keras.Model, head: str) -> Drawn:
     """A line for each layer; batch normalization is added to the line before, and a head's activation to the last."""
     lines: list[str] = []
     found = [operation for operation in model.operations if not isinstance(operation, layers.InputLayer)]
@@ -72,30 +62,21 @@ def _draw_layers(model: keras.Model, head: str) -> dict[str, Any]:
             lines.append(_describe_layer(operation))
     if head:
         lines[-1] += f", {head}"
-    shape = list(model.outputs[0].shape[1:])
-    return {"lines": _count_repeats(lines), "shape": shape, "layers": len(found), "parameters": model.count_params()}
+    return _count_repeats(lines), model.outputs[0].shape[1:], found
 
 
-def _draw_whole(backbone: keras.Model, shape: Sequence[int]) -> dict[str, Any]:
-    """A box for the user's own backbone: nothing is known of what is inside."""
-    count = len(list_layers(backbone))
-    lines = [f"{count:,} layers"]
-    return {"lines": lines, "shape": list(shape[1:]), "layers": count, "parameters": backbone.count_params()}
-
-
-def _draw_backbone(backbone: keras.Model) -> list[dict[str, Any]]:
-    """A box a stage: the units, and layers between them, that give maps of one size."""
-    units = _find_units(list_layers(backbone))
-    heights = [_height(part[-1]) for _, part in units]
+def _draw_backbone(backbone: keras.Model, is_own: bool) -> list[Drawn]:
+    """A box a stage: the units, and layers between them, that give maps of one size; of an own one, one box."""
+    found, end = list_layers(backbone), backbone.outputs[0].shape[1:]
+    if is_own:  # nothing is known of what is inside
+        return [([f"{len(found):,} layers"], end, found)]
+    units = _find_units(found)
     # A branch may look at the whole map: what counts is the largest map that is still to come.
-    sizes = [*accumulate(reversed(heights), max)][::-1]
-    starts = [0]
-    for at, size in enumerate(sizes):
-        if size < SAME_SIZE * sizes[starts[-1]]:
-            starts.append(at)
-    stages = [_draw_stage(units[start:end]) for start, end in zip(starts, [*starts[1:], None], strict=True)]
-    stages[-1]["shape"] = list(backbone.outputs[0].shape[1:])
-    return stages
+    sizes = [*accumulate((_height(part[-1]) for _, part in reversed(units)), max)][::-1]
+    firsts: Iterable[int] = accumulate(sizes, lambda first, size: size if size < SAME_SIZE * first else first)
+    stages = groupby(zip(firsts, units, strict=True), key=itemgetter(0))
+    drawn = [_draw_stage([unit for _, unit in stage]) for _, stage in stages]
+    return [*drawn[:-1], (drawn[-1][0], end, drawn[-1][2])]
 
 
 def _find_units(found: Sequence[keras.Layer]) -> list[Unit]:
@@ -111,24 +92,17 @@ def _find_units(found: Sequence[keras.Layer]) -> list[Unit]:
     return units
 
 
-def _draw_stage(units: Sequence[Unit]) -> dict[str, Any]:
+def _draw_stage(units: Sequence[Unit]) -> Drawn:
     lines: list[str] = []
     maps: list[Sequence[int]] = [(0, 0, 0)]
     for is_unit, run in groupby(units, key=lambda unit: bool(unit[0])):
         parts = [part for _, part in run]
         parts = parts if is_unit else [[*chain(*parts)]]
-        words = [f"({word})" if is_unit and ", " in word else word for word in map(_spell, parts) if word]
-        lines += _count_repeats(words)
+        lines += _count_repeats([word for word in map(_spell, parts) if word], "({})")
         maps = [layer.output.shape[1:] for layer in parts[-1] if _height(layer)] or maps
-    found = [layer for _, part in units for layer in part]
     # Layers without names are in no particular order: the widest map is the one that joins the others.
-    shape = maps[-1] if units and units[-1][0] else max(maps, key=lambda shape: shape[-1])
-    return {
-        "lines": [line[1:-1] if line.startswith("(") else line for line in lines],
-        "shape": list(shape),
-        "layers": len(found),
-        "parameters": sum(layer.count_params() for layer in found),
-    }
+    shape = maps[-1] if units[-1][0] else max(maps, key=lambda shape: shape[-1])
+    return lines, shape, [layer for _, part in units for layer in part]
 
 
 def _spell(found: Sequence[keras.Layer]) -> str:
@@ -162,13 +136,16 @@ def _describe_layer(layer: Any) -> str:
 
 def _name_kind(layer: Any) -> str:
     """What a layer is, and over how many pixels it looks, such as `Conv 3x3`; width and activation left out."""
-    kind = type(layer).__name__
+    kind = type(layer).__name__.removesuffix("2D")
     window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
-    name = "Depthwise" if getattr(layer, "groups", 1) > 1 else KINDS.get(kind, kind)
-    return f"{name} {window[0]}{TIMES}{window[1]}" if window else name
+    if not window:  # GlobalAveragePooling in words
+        return KINDS.get(kind) or re.sub("(?<=[a-z])(?=[A-Z])", " ", kind).capitalize()
+    name = "Depthwise" if getattr(layer, "groups", 1) > 1 else re.sub("(?<=.)Conv$|ing$", "", kind)
+    return f"{name} {window[0]}{TIMES}{window[1]}"
 
 
-def _count_repeats(words: Sequence[str]) -> list[str]:
-    """The same with what is repeated at once counted: `2 x Conv 3x3`."""
+def _count_repeats(words: Sequence[str], several: str = "{}") -> list[str]:
+    """The same with what is repeated at once counted: `2 x Conv 3x3`; `several` is how a list of layers is put then."""
     runs = [(word, len(list(run))) for word, run in groupby(words)]
-    return [word if number == 1 else f"{number} {TIMES} {word}" for word, number in runs]
+    names = [several.format(word) if ", " in word and number > 1 else word for word, number in runs]
+    return [f"{number} {TIMES} {name}" if number > 1 else name for name, (_, number) in zip(names, runs, strict=True)]

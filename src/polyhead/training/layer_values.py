@@ -40,5 +40,5 @@ def run_layers(network: Network, images: NDArray[np.uint8]) -> list[tuple[str, N
     for layer in list_layers(network.core, network.own_backbone):
         if not isinstance(layer, keras.layers.InputLayer):
             watch(layer)
-    network.core(images.astype(np.float32), training=False)
+    network.core(network.views(keras.ops.convert_to_tensor(images.astype(np.float32))), training=False)
     return made

@@ -18,6 +18,8 @@ from polyhead.training.heads import Head, make_head
 from polyhead.training.losses import Tensor
 from polyhead.training.own_backbone import list_inner
 
+POOLS = (("average", layers.GlobalAveragePooling2D), ("max", layers.GlobalMaxPooling2D))
+
 
 class Section(NamedTuple):
     """The layers between two symbolic tensors: one step of the network to whoever looks at it."""
@@ -42,6 +44,7 @@ class Network:
     frozen: tuple[keras.Layer, ...] = ()  # layers of the backbone that are never trained
     trunk: keras.Model | None = None  # core up to the backbone's pooled vectors (n, width), where all tasks read those
     top: keras.Model | None = None  # the rest of core: from those vectors to the logits
+    averages_flips: bool = False  # whether what is shipped answers for an image and its mirror image
 
     @property
     def own_backbone(self) -> keras.Model | None:
@@ -51,9 +54,16 @@ class Network:
     def answering(self) -> keras.Model:
         """The network that is shipped: uint8 images in, activated outputs named after the tasks out, and `features`."""
         images = keras.Input(self.core.input_shape[1:], dtype="uint8", name="images")
-        found = self.core(ops.cast(images, "float32"))
+        found = self.core(self.views(ops.cast(images, "float32")))
         outputs = {name: head.activate(found[name]) for name, head in self.heads.items()}
-        return keras.Model(images, outputs | {"features": found["features"]})
+        outputs["features"] = found["features"]
+        if self.averages_flips:
+            outputs = {name: _average_views(values) for name, values in outputs.items()}
+        return keras.Model(images, outputs)
+
+    def views(self, pixels: Tensor) -> Tensor:
+        """What the shipped network shows `core`: the images (n, height, width, 3), or also their mirror images (2n)."""
+        return ops.concatenate([pixels, pixels[:, :, ::-1]], axis=0) if self.averages_flips else pixels
 
 
 def build_network(
@@ -92,11 +102,12 @@ def build_network(
     parts = list(vectors.values())
     features = parts[0] if len(parts) == 1 else layers.Concatenate(dtype="float32")(parts)
     core = keras.Model(pixels, logits | {"features": features})
+    network = Network(core, heads, sections, averages_flips=recipe.network.average_flips)
     if backbone is None:
-        return Network(core, heads, sections)
+        return network
     frozen = tuple(layer for layer in list_inner(backbone) if not layer.trainable)
     is_own = recipe.network.backbone is not None and recipe.network.backbone.name is None
-    network = Network(core, heads, sections, backbone, is_own, frozen)
+    network = replace(network, backbone=backbone, is_own=is_own, frozen=frozen)
     if recipe.stacks():
         return network
     return replace(network, trunk=keras.Model(pixels, pooled), top=keras.Model(pooled, logits))
@@ -112,6 +123,11 @@ def build_exact(recipe: Recipe, tasks: Mapping[str, Task], weights: Path) -> Net
     finally:
         keras.config.set_dtype_policy(policy)
     return network
+
+
+def _average_views(values: Tensor) -> Tensor:
+    """The mean (n, k) of what was found for images and for their mirror images (2n, k)."""
+    return ops.mean(ops.reshape(values, (2, -1, values.shape[-1])), axis=0)
 
 
 def _add_backbone(
@@ -145,7 +161,9 @@ def _see(pixels: Tensor, given: Backbone) -> Tensor:
 def _pool(x: Tensor, given: Backbone) -> Tensor:
     if len(x.shape) == 2:  # an own backbone's vectors
         return x
-    return layers.GlobalAveragePooling2D()(x) if given.pooling == "average" else layers.GlobalMaxPooling2D()(x)
+    pools = [pool for pooling, pool in POOLS if given.pooling in (pooling, "both")]
+    pooled = [pool()(x) for pool in pools]
+    return pooled[0] if len(pooled) == 1 else layers.Concatenate()(pooled)
 
 
 def _add_dense(x: Tensor, given: DenseLayers, momentum: float) -> Tensor:

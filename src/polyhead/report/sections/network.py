@@ -24,21 +24,19 @@ def _follow(diagram: Diagram, first: Box) -> Context:
     chain = [first]
     while len(after := [box for box in diagram.boxes if chain[-1].name in box.inputs]) == 1:
         chain += after
-    order = {name: task for task, name in diagram.heads.items()}
+    own = [task for task, name in diagram.heads.items() if name == chain[-1].name]
     flows = [_follow(diagram, box) for box in after]
     flows.sort(key=lambda flow: list(diagram.heads).index(flow["tasks"][0]))
-    heads = [flow for flow in flows if flow["is_head"]]
-    branches = [flow for flow in flows if not flow["is_head"]]
-    tasks = [order[chain[-1].name]] if chain[-1].name in order else []
+    heads = [flow for flow in flows if flow["task"] and len(flow["frames"]) == 1]
+    branches = [flow for flow in flows if flow not in heads]
     if heads and branches:  # the heads are a branch together, beside the others
-        together = {"frames": [], "heads": heads, "branches": [], "tasks": [flow["tasks"][0] for flow in heads]}
+        together = {"frames": [], "heads": heads, "branches": [], "tasks": [flow["task"] for flow in heads]}
         heads, branches = [], [*branches, together]
     return {
         # The stages of a backbone are in one frame.
         "frames": [[*run] for _, run in groupby(chain, key=lambda box: box.backbone or box.name)],
         "heads": heads,
         "branches": branches,
-        "tasks": tasks + [task for flow in flows for task in flow["tasks"]],
-        "is_head": bool(tasks) and len(chain) == 1,
-        "task": tasks[0] if tasks else "",
+        "tasks": own + [task for flow in flows for task in flow["tasks"]],
+        "task": "".join(own),
     }

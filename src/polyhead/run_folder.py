@@ -10,7 +10,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import PART
 
 # What a run holds before anything has been trained; `data` is what the demo draws.
-UNTRAINED = {"recipe.yaml", "table.csv", "rejected.csv", "state", "data"}
+UNTRAINED = {"recipe.yaml", "table.csv", "rejected.csv", "state", "data", "folds"}
 DRAWN = {"images", "labels.csv"}
 
 
@@ -70,22 +70,55 @@ class RunFolder:
         return self.path / "predictions.csv"
 
     @property
+    def out_of_fold(self) -> Path:
+        """In a run of folds, the answers to the images that are trained on, each by the network that was not."""
+        return self.path / "out_of_fold.csv"
+
+    @property
     def report(self) -> Path:
         """The pages."""
         return self.path / "report"
 
     @property
+    def fold_count(self) -> Path:
+        """In a run of folds, the file that says how many there are."""
+        return self.state / "folds.json"
+
+    @property
+    def fitted_tasks(self) -> Path:
+        """In a fold's run, the tasks as the labels of all folds teach them."""
+        return self.state / "tasks.json"
+
+    def fold(self, number: int) -> "RunFolder":
+        """The run of a fold, numbered from 1."""
+        return RunFolder(self.path / "folds" / str(number))
+
+    def find_folds(self) -> list["RunFolder"]:
+        """The runs of the folds that have begun, in order; none in a run without folds."""
+        folder = self.path / "folds"
+        names = [path.name for path in folder.iterdir()] if self.fold_count.exists() and folder.is_dir() else []
+        return [self.fold(number) for number in sorted(int(name) for name in names if name.isdecimal())]
+
+    @property
     def has_trained(self) -> bool:
         """Whether it holds anything that took training."""
         kept = [self.state / name for name in ("last.npz", "before.npz", "kept.weights.h5")]
-        return any(path.exists() for path in (self.model, self.history, *kept))
+        return any(path.exists() for path in (self.model, self.history, *kept)) or any(
+            fold.has_trained for fold in self.find_folds()
+        )
 
     @property
     def is_untrained(self) -> bool:
         """Whether it is a start that was stopped before anything was trained, and holds nothing else."""
         if self.has_trained or not self.path.is_dir():
             return False
-        return _list_names(self.path) <= UNTRAINED and _list_names(self.path / "data") <= DRAWN
+        own = _list_names(self.path) <= UNTRAINED and _list_names(self.path / "data") <= DRAWN
+        folds = self.find_folds()
+        return (
+            own
+            and _list_names(self.path / "folds") == {fold.path.name for fold in folds}
+            and all(fold.is_untrained for fold in folds)
+        )
 
     @property
     def is_whole(self) -> bool:

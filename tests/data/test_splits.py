@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from polyhead.data.splits import find_duplicates, split_rows
+from polyhead.data.splits import assign_folds, find_duplicates, split_rows
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
@@ -295,3 +295,46 @@ def test_a_file_of_splits_that_is_wrong_is_named_with_its_line(tmp_path: Path, t
         (tmp_path / "parts.txt").write_text(text, "utf-8")
     with pytest.raises(PolyheadError, match=words):
         read_table(recipe(file="parts.txt", values=VALUES), tmp_path, SILENT)
+
+
+def fold(frame: pd.DataFrame, given: Recipe, count: int) -> list[str]:
+    """The fold of each row, where the rows without a split are training rows."""
+    return assign_folds(frame.assign(split=frame["split"].replace("", "train")), given, count)
+
+
+@pytest.mark.parametrize(("rows", "count", "sizes"), [(10, 2, [5, 5]), (11, 3, [4, 4, 3]), (5, 5, [1] * 5)])
+def test_folds_are_of_about_equal_size_and_a_matter_of_the_seed(rows: int, count: int, sizes: list[int]) -> None:
+    found = fold(table(rows), recipe(), count)
+    assert sorted(Counter(found).values(), reverse=True) == sizes
+    assert fold(table(rows).sample(frac=1, random_state=1).sort_values("path"), recipe(), count) == found
+    assert set(found) == {str(number) for number in range(1, count + 1)}
+    if rows == 10:
+        assert fold(table(rows), recipe(seed=1), count) != found
+
+
+def test_only_training_rows_are_in_folds() -> None:
+    frame = table(9, split=["test", "", "unseen"] * 3)
+    found = fold(frame, recipe(), 3)
+    assert sorted(found) == ["", "", "", "", "", "", "1", "2", "3"]
+    assert [bool(name) for name in found] == [False, True, False] * 3
+
+
+def test_rows_that_belong_together_are_in_one_fold() -> None:
+    groups = [f"g{number // 3}" for number in range(30)]
+    content = [f"c{number}" for number in range(29)] + ["c0"]  # the last group is tied to the first by an image
+    found = fold(table(30, **{"split.group": groups}, content=content), recipe(), 4)
+    for first in range(0, 30, 3):
+        assert len(set(found[first : first + 3])) == 1
+    assert found[0] == found[29]
+    assert max(Counter(found).values()) - min(Counter(found).values()) <= 6
+
+
+def test_strata_are_spread_over_all_folds() -> None:
+    colors = ["red"] * 20 + ["blue"] * 8 + ["green"] * 4
+    found = fold(table(32, color=colors), recipe(stratify=["color"]), 4)
+    assert set(Counter(zip(colors, found, strict=True)).values()) == {5, 2, 1}
+
+
+def test_more_folds_than_groups_are_refused() -> None:
+    with pytest.raises(PolyheadError, match="`folds`: 5 are asked for, and there are 4 groups"):
+        fold(table(4), recipe(), 5)

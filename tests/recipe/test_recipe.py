@@ -37,6 +37,12 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("training.epochs=0", "training.epochs: expected greater than or equal to 1; got 0"),
         ("training=5", "training: expected keys; got 5"),
         ("training.epochs.a=5", "training.epochs.a: there is no such key to set; training.epochs holds no keys"),
+        ("training.augment.crop=0", "training.augment.crop: expected greater than 0; got 0"),
+        ("training.augment.crop=1.5", "training.augment.crop: expected less than or equal to 1; got 1.5"),
+        ("training.augment.policy=rand", "training.augment.policy: expected none, randaugment, trivialaugment; got 'r"),
+        ("training.augment={policy: randaugment, policy_strength: 0}", "policy_strength: expected greater than 0"),
+        ("training.augment.policy_colors=false", "training.augment: policy_colors has an effect with `policy: rand"),
+        ("training.augment.policy_strength=1", "training.augment: policy_strength has an effect with `policy: rand"),
         ("training.keep=best", "data.split.valid: there are no validation images to select the best epoch"),
         (
             "tasks.color.answer_accuracy=0.9",

@@ -58,7 +58,11 @@ RARE = [
         [],
         [*RARE, "training.balance=uncertainty"],
         ["tasks.marks.loss=cosine", "training.balance=dynamic_average"],
-        ["training.ema=0.5", "training.precision=bfloat16", "training.augment={shift: 0.1, hue: 0.1, erase: 0.5}"],
+        [
+            "training.ema=0.5",
+            "training.precision=bfloat16",
+            "training.augment={crop: 0.5, shift: 0.1, hue: 0.1, erase: 0.5, policy: randaugment}",
+        ],
     ],
     ids=["plain", "uncertainty", "dynamic_average", "average"],
 )

@@ -17,6 +17,7 @@ from polyhead.training.augmentation import RandomChange
 from polyhead.training.batches import Batches, OneEpoch, TrainingData
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import build_network
+from polyhead.training.policy import Policy
 
 LABELS = {
     "color": ["red", "blue", "green", "red", "blue", "red"],
@@ -190,6 +191,10 @@ def test_the_order_of_rows_is_a_function_of_seed_epoch_and_step() -> None:
 @pytest.mark.parametrize(
     "setting",
     [
+        {"crop": 0.3},
+        {"policy": "randaugment"},
+        {"policy": "trivialaugment", "policy_strength": 1},
+        {"policy": "randaugment", "policy_colors": False, "crop": 0.5},
         {"rotation": 90},
         {"shift": 0.5},
         {"zoom": 0.5},
@@ -203,7 +208,7 @@ def test_the_order_of_rows_is_a_function_of_seed_epoch_and_step() -> None:
         {"blur": 0.5},
         {"erase": 0.5},
     ],
-    ids=lambda setting: next(iter(setting)),
+    ids=lambda setting: " ".join(map(str, setting.values() if len(setting) > 1 else setting)),
 )
 def test_augmentation_changes_images_and_stays_within_their_values(setting: dict[str, object]) -> None:
     change = RandomChange(Augment.model_validate(setting), seed=0)
@@ -224,3 +229,54 @@ def test_a_flip_mirrors_about_half_of_the_images_exactly() -> None:
     mirrored = [bool(np.allclose(image, IMAGES[0][:, ::-1], atol=1e-2)) for image in found]
     assert all(one != other for one, other in zip(same, mirrored, strict=True))
     assert 16 <= sum(mirrored) <= 48
+
+
+def test_a_crop_shows_no_less_than_its_area_and_only_what_is_in_the_image() -> None:
+    height, width = 30, 40
+    down, across = np.mgrid[:height, :width].astype("float32")
+    places = np.stack([across, down, np.zeros_like(down)], axis=-1)  # each pixel says where it is
+    change = RandomChange(Augment(crop=0.4), seed=0)
+    found = ops.convert_to_numpy(change(np.repeat(places[None], 200, axis=0)))
+    first, last = found[:, 4, 4, :2], found[:, -5, -5, :2]  # away from the edges, where pixels are repeated
+    shown = (last - first) / (np.array([width, height]) - 9)
+    areas, ratios = shown.prod(axis=1), shown[:, 0] / shown[:, 1]
+    assert 0.39 < areas.min() < 0.5
+    assert 0.9 < areas.max() <= 1.001
+    assert 3 / 4 - 0.01 < ratios.min() < 0.85
+    assert 1.15 < ratios.max() < 4 / 3 + 0.01
+    middle = (first + last) / 2 - (np.array([width, height]) - 1) / 2
+    assert (abs(middle) <= (1 - shown) / 2 * np.array([width, height]) + 0.1).all()
+    assert (middle.min(axis=0) < -1).all()
+    assert (middle.max(axis=0) > 1).all()
+
+
+def test_a_crop_goes_with_a_flip() -> None:
+    images = np.repeat(IMAGES[:1], 32, axis=0).astype("float32")
+    crops, both = (
+        ops.convert_to_numpy(RandomChange(Augment(crop=0.999, flip=flip), seed=0)(images))
+        for flip in ("none", "horizontal")
+    )
+    mirrored = [abs(image - IMAGES[0][:, ::-1]).mean() < abs(image - IMAGES[0]).mean() for image in both]
+    assert 4 <= sum(mirrored) <= 28
+    assert not any(abs(image - IMAGES[0][:, ::-1]).mean() < abs(image - IMAGES[0]).mean() for image in crops)
+
+
+@pytest.mark.parametrize(("policy", "drawn"), [("randaugment", 2), ("trivialaugment", 1)])
+def test_a_policy_draws_operations_for_each_image(policy: str, drawn: int) -> None:
+    images = np.repeat(IMAGES[:1], 200, axis=0).astype("float32")
+    settings = Augment.model_validate({"policy": policy, "policy_strength": 1})
+    found = Policy(settings, ops.convert_to_tensor(images), keras.random.SeedGenerator(0))
+    counts = np.array([ops.convert_to_numpy(of) for of in found.drawn.values()])
+    assert (counts.sum(axis=0) == drawn).all()
+    assert (counts.sum(axis=1) > 200 * drawn / len(counts) / 3).all()  # each about as often
+    assert len(np.unique(counts, axis=1).T) > len(counts) - 2
+
+
+def test_a_policy_without_colours_only_moves_pixels() -> None:
+    images = np.zeros((100, 16, 16, 3), "float32") + np.array([200, 30, 90])
+    kept, changed = (
+        ops.convert_to_numpy(RandomChange(Augment(policy="randaugment", policy_colors=colors), seed=0)(images))
+        for colors in (False, True)
+    )
+    np.testing.assert_allclose(kept, images, atol=1e-3)
+    assert (abs(changed - images).max(axis=(1, 2, 3)) > 1).mean() > 0.5

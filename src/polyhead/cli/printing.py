@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from polyhead.errors import PolyheadError
+
+MAIN_METRICS = ("accuracy", "macro_f1", "mae", "r2")
 
 
 def print_run(run: os.PathLike[str]) -> None:
@@ -28,7 +30,7 @@ def print_run(run: os.PathLike[str]) -> None:
 def print_evaluation(evaluation: Mapping[str, Any]) -> None:
     """The main metrics of each split and task, each with its baseline."""
     for split, found in evaluation.items():
-        if split == "combinations":
+        if split in ("combinations", "folds"):
             continue
         for name, task in found["tasks"].items():
             print(f"{split}  {name}: {_format_metrics(task)}")
@@ -38,6 +40,8 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
         if joint.get("labels") and len(found["tasks"]) > 1:
             mean, baseline = joint["mean_accuracy"], joint["mean_accuracy_baseline"]
             print(f"{split}  mean accuracy: {mean:.3f} (baseline {baseline:.3f}) of {joint['labels']} labels")
+    for line in _describe_folds(evaluation.get("folds", {})):
+        print(line)
     # If only one split was evaluated, the other half is not known.
     combinations = [
         f"{key} {value:.3f}" for key, value in evaluation.get("combinations", {}).items() if value is not None
@@ -46,13 +50,22 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
         print(f"combinations  {', '.join(combinations)}")
 
 
+def _describe_folds(folds: Mapping[str, Any]) -> Iterator[str]:
+    """Of each task the mean over the folds' networks, each on its own fold, and how far it varies."""
+    for name, task in folds.get("valid", {}).get("tasks", {}).items():
+        words = [
+            f"{key} {task[key]['mean']:.3f} ± {task[key]['deviation'] or 0:.3f}" for key in MAIN_METRICS if key in task
+        ]
+        yield f"{folds['count']} folds  {name}: {', '.join(words) or 'no labels'}"
+
+
 def _format_metrics(task: dict[str, Any]) -> str:
     if not task["n"]:
         return "no labels"
     baseline = task["baseline"]
     words = [
         f"{name} {task[name]:.3f}" + (f" (baseline {baseline[name]:.3f})" if baseline.get(name) is not None else "")
-        for name in ("accuracy", "macro_f1", "mae", "r2")
+        for name in MAIN_METRICS
         if task.get(name) is not None
     ]
     return ", ".join(words)

@@ -105,13 +105,18 @@ def train(
     data: Data = None,
     overrides: Settings = None,
     seed: Seed = None,
+    folds: Annotated[
+        int | None, typer.Option("--folds", metavar="K", min=2, max=100, help="Cross-validate, and average K networks.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Train, export, evaluate and report."""
     from polyhead.runs import train as runs
 
     with _resumable(out), Screen() as screen:
-        run = runs.train(recipe, out, data=data, overrides=overrides or (), seed=seed, force=force, progress=screen)
+        run = runs.train(
+            recipe, out, data=data, overrides=overrides or (), seed=seed, force=force, folds=folds, progress=screen
+        )
     print_run(run)
 
 

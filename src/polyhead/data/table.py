@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from polyhead.data.images.cache import DecodedImages, ImageSettings, open_images
 from polyhead.data.sources.reading import complete_recipe, read_rows
 from polyhead.data.sources.rows import Rows, data_folder
-from polyhead.data.splits import GROUP, read_fixed_splits, split_rows
+from polyhead.data.splits import FOLD, GROUP, assign_folds, read_fixed_splits, split_rows
 from polyhead.errors import PolyheadError, shorten, show_text
 from polyhead.files import write_beside
 from polyhead.progress import SILENT, Progress, warn
@@ -201,7 +201,7 @@ class Dataset:
         return np.flatnonzero((self.table.frame["split"] == split).to_numpy(bool))
 
 
-def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = True) -> Dataset:
+def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = True, folds: int = 0) -> Dataset:
     """Read labels, open the images, leave out what cannot be used, and split the rest.
 
     Args:
@@ -210,6 +210,8 @@ def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = T
         progress: is told of the images, and how many were left out.
         check: whether to refuse where more than `data.max_rejected` cannot be used; if not, neither does a split that
             cannot be made stop it: all rows then have a blank one, and the reason is said.
+        folds: where it is not 0, there is no validation split: its rows are training rows, and all of these are parted
+            into so many folds, whose numbers are a column `data.fold`. The test split is the same as without.
 
     Raises:
         PolyheadError: the source is not as the recipe says; no image can be used; or, under `check`, too few can, the
@@ -225,14 +227,22 @@ def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = T
     rows = np.flatnonzero([not reason for reason in reasons])
     table = replace(table, frame=table.frame.assign(content=digests)).leave_out(reasons)
     _check_rejected(table, recipe.data.max_rejected if check else 1.0)
+    frame, plan = table.frame, recipe
+    if folds:
+        frame = frame.assign(split=frame["split"].replace("valid", "train"))
+        split = recipe.data.split.model_copy(update={"valid": 0.0})
+        plan = recipe.model_copy(update={"data": recipe.data.model_copy(update={"split": split})})
     try:
-        splits = split_rows(table.frame, recipe)
+        splits = split_rows(frame, plan)
     except PolyheadError as error:
         if check:
             raise
         warn(f"not split: {error}")
         splits = table.frame.assign(split="", reason="")
-    frame = table.frame.assign(split=splits["split"]).drop(columns=GROUP, errors="ignore")
+    frame = frame.assign(split=splits["split"])
+    if folds:
+        frame = frame.assign(**{FOLD: assign_folds(frame, recipe, folds)})
+    frame = frame.drop(columns=GROUP, errors="ignore")
     rows = rows[(splits["reason"] == "").to_numpy(bool)]
     table = replace(table, frame=frame).leave_out(list(splits["reason"]))
     whole = _whole_rows(table)

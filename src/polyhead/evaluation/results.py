@@ -11,6 +11,7 @@ from polyhead.fields import Plain
 
 Row = tuple[str, int, str, float, float | None]  # task, n, metric, value, baseline
 HEADS = ("task", "n", "metric", "value", "always one answer")
+NO_SPLITS = frozenset({"combinations", "folds"})  # what stands beside them in evaluation.json
 SHOWN = ("accuracy", "macro_f1", "mae", "r2")  # the metrics that say most of a task, as far as it has them
 
 
@@ -124,14 +125,14 @@ class SplitEvaluation(dict[str, object]):
 class Evaluation(dict[str, SplitEvaluation]):
     """How good a model is, by split: `evaluation["test"].tasks["color"].metrics["accuracy"]`.
 
-    It is a dict of what evaluation.json holds: where combinations were held out it has a key `combinations` beside the
-    splits, which are `splits`.
+    It is a dict of what evaluation.json holds: where combinations were held out it has a key `combinations`, and of a
+    run of folds a key `folds`, beside the splits, which are `splits`.
     """
 
     def __init__(self, values: Mapping[str, Plain]) -> None:
-        super().__init__({key: SplitEvaluation(_as_dict(values[key])) for key in values if key != "combinations"})
-        if "combinations" in values:
-            self["combinations"] = values["combinations"]  # type: ignore[assignment]
+        super().__init__({key: SplitEvaluation(_as_dict(values[key])) for key in values if key not in NO_SPLITS})
+        for key in NO_SPLITS & values.keys():
+            self[key] = values[key]  # type: ignore[assignment]
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -149,13 +150,20 @@ class Evaluation(dict[str, SplitEvaluation]):
 
     @property
     def splits(self) -> dict[str, SplitEvaluation]:
-        """The splits that were evaluated: train, valid, test, unseen, or all."""
-        return {key: value for key, value in self.items() if key != "combinations"}
+        """The splits that were evaluated: train, valid, test, unseen, or all; and `out_of_fold` of a run of folds, its
+        training images, each answered by the network that was trained without it."""
+        return {key: value for key, value in self.items() if key not in NO_SPLITS}
 
     @property
     def combinations(self) -> dict[str, float | None] | None:
         """`all_correct` of `seen` and `unseen` combinations, and their `harmonic_mean`; None if none are held out."""
         return self.get("combinations")  # type: ignore[return-value]
+
+    @property
+    def folds(self) -> dict[str, Plain] | None:
+        """Of a run of folds, their `count`, and for each of `valid` (each network's own fold), `test` and `unseen`
+        every metric's `mean`, `deviation` and `values` over the folds' networks; None of any other."""
+        return self.get("folds")  # type: ignore[return-value]
 
     def to_dict(self) -> dict[str, Plain]:
         """Plain dicts, lists, texts and numbers, as in evaluation.json."""

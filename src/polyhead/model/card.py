@@ -79,6 +79,9 @@ class Card(BaseModel):
     tasks: Annotated[dict[str, StoredTask], Field(min_length=1)]
     recipe: dict[str, Any] = Field(description="The recipe that it was trained by, without the data's path.")
     rows: dict[str, Count] = Field(description="Images in each split.")
+    averages: Annotated[int, Field(ge=2, lt=2**53)] | None = Field(
+        default=None, description="Of how many networks the outputs are the means; absent where there is one."
+    )
     parameters: Count = Field(description="Weights in the network.")
     fingerprint: str = Field(pattern="^[0-9a-f]{16}$", description="A digest of the weights: 16 hex digits.")
     figures: Figures = Field(

@@ -27,6 +27,14 @@ class Augment(Part):
     flip: Literal["none", "horizontal", "vertical", "both"] = Field(
         default="none", description="Mirror half of the images."
     )
+    crop: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Show a random part of the image in its whole frame: of at least this fraction of its area, such "
+        "as 0.5, with proportions changed by 3/4 to 4/3 (Szegedy et al. 2015). 1 shows the whole image. Leave it out "
+        "where labels count or measure.",
+    )
     rotation: float = Field(default=0.0, ge=0, le=180, description="Rotate by up to so many degrees.")
     shift: Fraction = Field(default=0.0, description="Shift by up to this fraction of height and width.")
     zoom: Fraction = Field(default=0.0, description="Zoom in or out by up to this fraction.")
@@ -47,10 +55,36 @@ class Augment(Part):
         default=0.0,
         description="Cover a random rectangle of this fraction of the images with noise (Zhong et al. 2017).",
     )
+    policy: Literal["none", "randaugment", "trivialaugment"] = Field(
+        default="none",
+        description="Operations drawn for each image from a list: nothing, rotation, shear, shift, brightness, "
+        "saturation, contrast, sharpness, posterize, solarize, auto contrast. `randaugment`: two, of `policy_strength` "
+        "(Cubuk et al. 2020); `trivialaugment`: one, of a random strength up to it (Müller, Hutter 2021). No policy "
+        "mirrors; `flip` does.",
+    )
+    policy_strength: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="How strong the policy's operations are; 1 is up to 30 degrees, a shear of 0.3, a shift of 0.3 of "
+        "the size, colours and contrast 0.9 lower or higher, 4 of 8 bits left, every pixel inverted.",
+    )
+    policy_colors: bool = Field(
+        default=True,
+        description="Whether the policy may change light and colours. `false` where labels are colours: it then only "
+        "rotates, shears and shifts.",
+    )
     fill: Literal["nearest", "reflect", "constant"] = Field(default="nearest", description="What fills the edges.")
     layers: list[OwnLayer] = Field(
         default=[], max_length=100, description="Layers of your own, one after another behind all other changes."
     )
+
+    @model_validator(mode="after")
+    def _policy_agrees(self) -> Self:
+        if self.policy == "none" and (self.policy_strength != 0.5 or not self.policy_colors):
+            key = "policy_colors" if self.policy_strength == 0.5 else "policy_strength"
+            raise ValueError(f"{key} has an effect with `policy: randaugment` or `trivialaugment` only; set that too")
+        return self
 
 
 class Stage(Part):

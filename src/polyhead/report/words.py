@@ -24,6 +24,7 @@ METRICS = {
 PERCENTAGES = frozenset({"accuracy", "exact_match", "answered", "answered_accuracy"})
 ERRORS = frozenset({"mae", "rmse"})  # in the label's own unit; lower is better
 SPLITS = {"train": "Training", "valid": "Validation", "test": "Test", "unseen": "Unseen combinations"}
+SPLITS |= {"out_of_fold": "Out of fold"}  # each image answered by the network that was trained without it
 
 
 def show_percent(fraction: float | None) -> str:

@@ -145,6 +145,7 @@ def report_run(
     facts = [
         ("images", ", ".join(f"{count:,} {split}" for split, count in card.rows.items())),
         ("image size", f"{recipe.image.size[0]} x {recipe.image.size[1]}"),
+        *([("networks", f"{card.averages}, averaged")] if card.averages else []),
         ("parameters", f"{card.parameters:,}"),
         ("seed", str(recipe.seed)),
         ("fingerprint", card.fingerprint),

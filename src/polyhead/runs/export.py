@@ -90,6 +90,11 @@ def export(
             restore_replaced(target, shown)
             clear_beside(target)
             _check(kind, target, predictor.path, force)
+        if predictor.card.averages and kind in ("litert", "saved_model"):
+            raise PolyheadError(
+                f"{kind}: is made from the weights of one network, and {predictor.path} is the mean of "
+                f"{predictor.card.averages}; give the run of one fold, or take openvino"
+            )
         ranges, sample = _choose_images(predictor, images, data, kind == "onnx-int8", shown)
         if ranges:
             if not len(ranges.pixels):

@@ -56,10 +56,12 @@ class Run(os.PathLike[str]):
         (n, width), what the heads read. Imports Keras.
 
         Raises:
-            PolyheadError: the run is not finished, or Keras or the file of weights is missing.
+            PolyheadError: the run is not finished, or of several folds, or Keras or the file of weights is missing.
         """
         from polyhead.training import choose_backend
 
+        if self.folds:
+            raise PolyheadError(f"{self}: is of several networks, one a fold; take one of `folds`")
         choose_backend()
         from polyhead.training.trained import load_trained
 
@@ -91,10 +93,13 @@ class Run(os.PathLike[str]):
         Raises:
             PolyheadError: the run is not finished.
         """
+        return self._read_answers(self._folder.predictions)
+
+    def _read_answers(self, file: Path) -> "pandas.DataFrame":
         from polyhead.model.records import flat_form
 
         texts = {name: str for name, value in flat_form(self.model.tasks).items() if isinstance(value, str)}
-        return _read_table(self._folder.predictions, texts)
+        return _read_table(file, texts)
 
     @property
     def evaluation(self) -> Evaluation:
@@ -104,6 +109,21 @@ class Run(os.PathLike[str]):
             PolyheadError: the run is not finished, or evaluation.json is damaged.
         """
         return Evaluation.load(self._folder.evaluation)
+
+    @property
+    def folds(self) -> "list[Run]":
+        """The runs of the folds, in order, of a run that was trained with `folds`; none of any other."""
+        return [Run(fold.path) for fold in self._folder.find_folds()]
+
+    @property
+    def out_of_fold(self) -> "pandas.DataFrame":
+        """Of a run of folds, the answers to the images that were trained on, each by the network that was not; columns
+        as in `predictions`.
+
+        Raises:
+            PolyheadError: the run is not finished, or has no folds.
+        """
+        return self._read_answers(self._folder.out_of_fold)
 
     @property
     def report(self) -> Path:

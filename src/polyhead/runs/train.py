@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,15 @@ from polyhead.recipe.schema import SPLITS, Recipe
 from polyhead.run_folder import RunFolder
 from polyhead.runs.claims import claim_run, open_run
 from polyhead.runs.evaluate import calibrate, evaluate_splits, record_metrics, report_run, warn_of_overfitting
+from polyhead.runs.folds import (
+    FoldsRun,
+    check_folds,
+    finish_folds,
+    note_folds,
+    read_fold_count,
+    read_tasks,
+    select_fold,
+)
 from polyhead.runs.run import Run
 from polyhead.runs.tables import load_recipe_for
 from polyhead.tasks import Task
@@ -43,6 +53,7 @@ def train(
     overrides: Changes = (),
     seed: int | None = None,
     force: bool = False,
+    folds: int | None = None,
     backbone: "KerasModel | None" = None,
     callbacks: "Sequence[KerasCallback]" = (),
     progress: Progress | bool = True,
@@ -58,11 +69,13 @@ def train(
         overrides: changes to the recipe: `["training.epochs=5"]`, or `{"training.epochs": 5}`.
         seed: another seed than the recipe's.
         force: whether to replace a run that is there.
+        folds: train so many networks, 2 to 100, each without one part of the training and validation images, which is
+            its validation split; the model averages them. It takes so many times as long, and so does an answer.
         backbone: a `keras.Model` in place of the recipe's backbone or trunk, from float pixels (n, height, width, 3), 0
             to 255, to a map of features (n, h, w, channels) or vectors (n, channels); of Keras's own layers. Training
             starts from its weights, and leaves the object itself as it is.
         callbacks: of Keras's, which see the training as one `fit`; what one of them raises comes through, and the run
-            can then be resumed.
+            can then be resumed. With `folds` they see each of them.
         progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
 
     Raises:
@@ -72,6 +85,7 @@ def train(
     choose_backend()
     changes = overrides if backbone is None else hand_over(overrides)
     loaded, table = load_recipe_for(recipe, changes, data, Path(out) / "data", seed)
+    fold_count = check_folds(folds, loaded)
     _check_devices(loaded)
     if loaded.network.backbone:
         loaded.network.backbone.find_weights()
@@ -83,6 +97,8 @@ def train(
                 from polyhead.training.own_backbone import keep_backbone
 
                 loaded = keep_backbone(loaded, backbone, find_recipe_folder(recipe), run.path)
+            if fold_count:
+                note_folds(run, fold_count)
             write_text(run.recipe, write_recipe(loaded))
             if table:
                 table.write()
@@ -155,7 +171,7 @@ def _check_devices(recipe: Recipe) -> None:
 
 def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> Dataset:
     """Read and split the data, and write down what came of it."""
-    dataset = load_dataset(recipe, recipe.data_root(), progress)
+    dataset = load_dataset(recipe, recipe.data_root(), progress, folds=read_fold_count(run))
     write_csv(dataset.table, run.path)
     write_text(run.table_digest, run.digest_table())
     return dataset
@@ -169,7 +185,11 @@ def _check_table(run: RunFolder) -> None:
 
 def _finish(run: RunFolder, dataset: Dataset, progress: Progress, callbacks: "Sequence[KerasCallback]" = ()) -> None:
     """Train until it is done, export, calibrate, evaluate the file, report; what is there of it already stays."""
-    tasks = _fit_tasks(dataset)
+    tasks = read_tasks(run) or _fit_tasks(dataset)
+    if folds := read_fold_count(run):
+        complete = replace(dataset, recipe=_complete_network(run, select_fold(dataset, 1)))
+        finish_folds(FoldsRun(run, complete, tasks, folds), partial(_finish_fold, progress, callbacks), progress)
+        return
     _warn_of_untrained(dataset, tasks)
     dataset = replace(dataset, recipe=_complete_network(run, dataset))
     if not run.model.exists():
@@ -182,6 +202,12 @@ def _finish(run: RunFolder, dataset: Dataset, progress: Progress, callbacks: "Se
         warn(warning)
     record_metrics(run.model, evaluation)
     report_run(run, predictor, dataset, evaluation, outputs)
+
+
+def _finish_fold(progress: Progress, callbacks: "Sequence[KerasCallback]", fold: RunFolder, dataset: Dataset) -> None:
+    """The same for a fold of a run of folds."""
+    _check_table(fold)
+    _finish(fold, dataset, progress, callbacks)
 
 
 def _fit_tasks(dataset: Dataset) -> dict[str, Task]:

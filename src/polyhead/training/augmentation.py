@@ -1,5 +1,6 @@
 """Random changes to training images, as one layer inside the compiled training step; then the user's own."""
 
+import functools
 import math
 from typing import Any
 
@@ -8,12 +9,14 @@ from keras import ops, random
 
 from polyhead.errors import PolyheadError
 from polyhead.recipe.training import Augment, OwnLayer
+from polyhead.training.affine import apply_both, around_centre
 from polyhead.training.losses import Tensor
 from polyhead.training.own_code import import_part, own_failures
+from polyhead.training.policy import Policy
 
 
 class RandomChange(keras.layers.Layer):
-    """Flips, rotates, shears, zooms and shifts by one affine transform an image, then changes light and colours.
+    """Crops, flips, rotates, shears, zooms and shifts by one affine transform an image, then changes light and colours.
 
     Keras's own layers for the former resample once each, and run uncompiled on JAX; this resamples once in all, and
     compiles. For colours, blur and erasing, Keras's layers are used.
@@ -30,14 +33,17 @@ class RandomChange(keras.layers.Layer):
     def call(self, images: Tensor) -> Tensor:
         """Other random changes at every call."""
         given = self.settings
-        if given.flip != "none" or given.rotation or given.shift or given.zoom or given.shear:
-            fill = given.fill
-            images = ops.image.affine_transform(images, self._transforms(images), "bilinear", fill_mode=fill)
+        policy = Policy(given, images, self.seeds) if given.policy != "none" else None
+        transforms = self._transforms(images, policy)
+        if transforms is not None:
+            images = ops.image.affine_transform(images, transforms, "bilinear", fill_mode=given.fill)
         if given.contrast:
             images = (images - 127.5) * (1 + self._around(images, given.contrast)[:, None, None, None]) + 127.5
         if given.brightness:
             images = images + 255 * self._around(images, given.brightness)[:, None, None, None]
         images = ops.clip(images, 0, 255)
+        if policy is not None:
+            images = policy.change_colors(images)
         for change in self.changes:
             images = change(images, training=True)
         images = ops.clip(images, 0, 255)
@@ -53,8 +59,19 @@ class RandomChange(keras.layers.Layer):
         """1, or -1 for about half of the images where wanted."""
         return ops.sign(self._around(images, 1.0) + 1e-9) if wanted else ops.ones(ops.shape(images)[:1])
 
-    def _transforms(self, images: Tensor) -> Tensor:
-        """Transforms (n, 8) from a point of the changed image to one of the original, around the centre."""
+    def _transforms(self, images: Tensor, policy: Policy | None) -> Tensor | None:
+        """Transforms (n, 8) from a point of the changed image to one of the original; None where nothing moves."""
+        given, parts = self.settings, []
+        if policy is not None:
+            parts.append(policy.transforms())
+        if given.flip != "none" or given.rotation or given.shift or given.zoom or given.shear:
+            parts.append(self._turns(images))
+        if given.crop < 1:
+            parts.append(self._crops(images))
+        return functools.reduce(apply_both, parts) if parts else None
+
+    def _turns(self, images: Tensor) -> Tensor:
+        """Transforms (n, 8) that turn, shear, scale and mirror around the centre, and shift."""
         given = self.settings
         height, width = images.shape[1], images.shape[2]
         angle = self._around(images, math.radians(given.rotation))
@@ -65,11 +82,24 @@ class RandomChange(keras.layers.Layer):
         # Turn after shear after scale: [cos -sin; sin cos] [1 slant; 0 1] [across 0; 0 down].
         a0, a1 = ops.cos(angle) * across, (ops.cos(angle) * slant - ops.sin(angle)) * down
         b0, b1 = ops.sin(angle) * across, (ops.sin(angle) * slant + ops.cos(angle)) * down
-        x, y = (width - 1) / 2, (height - 1) / 2
-        a2 = x - a0 * x - a1 * y + self._around(images, given.shift) * width
-        b2 = y - b0 * x - b1 * y + self._around(images, given.shift) * height
-        none = ops.zeros_like(angle)
-        return ops.stack([a0, a1, a2, b0, b1, b2, none, none], axis=1)
+        shift = self._around(images, given.shift) * width, self._around(images, given.shift) * height
+        return around_centre((height, width), (a0, a1, b0, b1), shift)
+
+    def _crops(self, images: Tensor) -> Tensor:
+        """Transforms (n, 8) that show a random part of an image in its whole frame.
+
+        The part's area is uniform from the least to the whole, its proportions (beside the image's own) log-uniform
+        from 3/4 to 4/3; where they would not fit into the image, the nearest that do. (torchvision draws again
+        instead, which a compiled step cannot.)
+        """
+        height, width = images.shape[1], images.shape[2]
+        area = random.uniform(ops.shape(images)[:1], self.settings.crop, 1.0, seed=self.seeds)
+        ratio = ops.clip(ops.exp(self._around(images, math.log(4 / 3))), area, 1 / area)
+        across, down = ops.minimum(ops.sqrt(area * ratio), 1.0), ops.minimum(ops.sqrt(area / ratio), 1.0)
+        left = (1 - across) * self._around(images, 0.5) * width
+        above = (1 - down) * self._around(images, 0.5) * height
+        none = ops.zeros_like(across)
+        return around_centre((height, width), (across, none, none, down), (left, above))
 
 
 def _make_own(given: OwnLayer, index: int) -> keras.layers.Layer:

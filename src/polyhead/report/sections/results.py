@@ -14,6 +14,7 @@ from polyhead.report.charts.charts import CLASSES, POINTS, draw_confusion, draw_
 from polyhead.report.parts import EvaluatedSplit, ResultPart
 from polyhead.report.sections.certainty import describe_certainty
 from polyhead.report.sections.examples import show_examples, show_mistakes
+from polyhead.report.sections.folds import describe_folds
 from polyhead.report.sections.label_table import list_labels
 from polyhead.report.words import (
     METRICS,
@@ -44,6 +45,7 @@ def describe_results(part: ResultPart, album: Album) -> Context:
         "joint": _describe_joint(part, main),
         "accuracies": _list_accuracies(part, main),
         "combinations": _describe_combinations(part),
+        "folds": describe_folds(part.evaluation.get("folds"), part.tasks),
         "table": _compare_splits(part, splits, main),
         "splits": [_describe_split(part, split, album) for split in part.splits],
     }

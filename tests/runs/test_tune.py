@@ -67,7 +67,7 @@ def test_a_search_tries_the_recipe_and_others_and_keeps_the_best(tuning: polyhea
     assert found.training.learning_rate == pytest.approx(best["learning rate"])
     assert "x".join(map(str, found.image.size)) == best["image size"]
     assert set(found.diff(start)) <= {
-        *("image.size", "training.learning_rate", "network.trunk.dropout"),
+        *("image.size", "training.learning_rate", "training.weight_decay", "network.trunk.dropout"),
         *(f"training.augment.{key}" for key in ("rotation", "shift", "zoom", "brightness", "contrast")),
     }
     assert found.data.path == str(images)
@@ -205,15 +205,22 @@ def test_a_recipe_offers_what_it_can_change(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     tiny = load_recipe(tmp_path / "tiny.yaml")
     knobs = {knob.name: knob for knob in list_knobs(tiny)}
-    assert set(knobs) == {"image size", "learning rate", "dropout", "augmentation"}
+    assert set(knobs) == {"image size", "learning rate", "weight decay", "dropout", "augmentation"}
     assert knobs["image size"].choices == ("16x16", "24x24")
     start: dict[str, str | float] = {name: knob.start for name, knob in knobs.items()}
     same = change_recipe(tiny, knobs.values(), start)
     assert same == tiny
-    chosen: dict[str, str | float] = {"image size": "24x24", "learning rate": 1e-3, "dropout": 0.4, "augmentation": 2.0}
+    chosen: dict[str, str | float] = {
+        "image size": "24x24",
+        "weight decay": "0.01",
+        "learning rate": 1e-3,
+        "dropout": 0.4,
+        "augmentation": 2.0,
+    }
     changed = change_recipe(tiny, knobs.values(), chosen)
     assert changed.image.size == (24, 24)
     assert changed.training.learning_rate == pytest.approx(1e-3)
+    assert changed.training.weight_decay == 0.01
     assert changed.network.trunk
     assert changed.network.trunk.dropout == 0.4
     assert changed.training.augment.brightness == pytest.approx(2 * tiny.training.augment.brightness)
@@ -257,3 +264,22 @@ def test_a_cluster_makes_several_trials_at_once(tuning: polyhead.Tuning, images:
         ray.shutdown()
     assert set(found.trials["state"]) == {"complete"}
     assert found.trials["score"][0] == pytest.approx(tuning.trials["score"][0], abs=1e-3)
+
+
+def test_a_backbone_offers_layer_decay_and_a_policy_its_strength(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    values = load_recipe(tmp_path / "tiny.yaml").to_dict()
+    values["network"] = {"backbone": {"name": "MobileNetV2", "width": 0.35, "weights": "none"}}
+    recipe = load_recipe(
+        values,
+        {"image.size": 96, "training.augment": {"policy": "trivialaugment", "policy_strength": 0.8, "crop": 0.5}},
+    )
+    knobs = {knob.name: knob for knob in list_knobs(recipe)}
+    assert knobs["layer decay"].choices == ("none given", "0.9", "0.8", "0.65")
+    for strength, found in ((0.0, (0.01, 1.0)), (0.5, (0.4, 0.75)), (2.0, (1.0, 0.1))):
+        chosen = {name: knob.start for name, knob in knobs.items()} | {"augmentation": strength, "layer decay": "0.8"}
+        changed = change_recipe(recipe, knobs.values(), chosen).training
+        assert (changed.augment.policy_strength, changed.augment.crop) == pytest.approx(found)
+        assert changed.layer_decay == 0.8
+    frozen = recipe.override("training.stages=[{train: heads, epochs: 3}]")
+    assert "layer decay" not in {knob.name for knob in list_knobs(frozen)}

@@ -5,6 +5,7 @@ in whichever process that comes about. See `folders.py` for the hidden names.
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ from polyhead.folders import (
 )
 from polyhead.progress import Progress
 from polyhead.recipe.loading import write_recipe
+from polyhead.recipe.own_parts import KEPT_BACKBONE
 from polyhead.run_folder import RunFolder, lock_run
 
 
@@ -89,6 +91,13 @@ def open_run(path: Path, progress: Progress) -> Iterator[RunFolder]:
         with lock_run(run):
             yield run
     clear_beside(path)
+
+
+def copy_backbone(source: Path, run: Path) -> None:
+    """Give a run the network that was handed over, where another folder has kept one."""
+    if (source / KEPT_BACKBONE).exists():
+        (run / KEPT_BACKBONE).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / KEPT_BACKBONE, run / KEPT_BACKBONE)
 
 
 def fill_run(run: RunFolder, dataset: Dataset) -> None:

@@ -5,7 +5,6 @@ seen it, and the model that averages the networks; `folds/1` to `folds/k` are ru
 """
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,11 +23,10 @@ from polyhead.model.card import Card
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress
 from polyhead.recipe.loading import recipe_values
-from polyhead.recipe.own_parts import KEPT_BACKBONE
 from polyhead.recipe.schema import Recipe
 from polyhead.report.parts import EvaluatedSplit
 from polyhead.run_folder import RunFolder, lock_run
-from polyhead.runs.claims import fill_run
+from polyhead.runs.claims import copy_backbone, fill_run
 from polyhead.runs.evaluate import evaluate_splits, record_metrics, report_run
 from polyhead.tasks import AnyTask, Array, Task
 
@@ -141,9 +139,7 @@ def finish_folds(whole: FoldsRun, finish: Callable[[RunFolder, Dataset], None], 
 def _begin_fold(whole: FoldsRun, fold: RunFolder, part: Dataset) -> None:
     """Make a fold's run folder."""
     fold.state.mkdir(parents=True, exist_ok=True)
-    kept = whole.run.path / KEPT_BACKBONE
-    if kept.exists():
-        shutil.copyfile(kept, fold.path / KEPT_BACKBONE)
+    copy_backbone(whole.run.path, fold.path)
     tasks = {name: task.model_dump(mode="json") for name, task in whole.tasks.items()}
     write_text(fold.fitted_tasks, json.dumps(tasks))
     fill_run(fold, part)

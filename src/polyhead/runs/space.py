@@ -16,13 +16,17 @@ Value = str | float
 Values = dict[str, Any]  # keys of a recipe with their values
 SCALES = (0.75, 1.0, 1.5)  # of the recipe's image size
 STEP, SMALLEST = 8, 8  # pixels that sides are multiples of, and no smaller than
+UNSAID = "none given"  # the recipe leaves it out
 DECADE = 10.0  # how many times lower and higher the learning rate may be
 MOST_DROPOUT = 0.5
 MOST_STRENGTH = 2.0
 # Of `training.augment`: what is more of a change the larger it is, and the largest value.
 STRENGTHS = {"rotation": 180.0, "shear": 89.0, "shift": 1.0, "zoom": 1.0, "brightness": 1.0, "contrast": 1.0}
-STRENGTHS |= {"saturation": 1.0, "hue": 1.0, "grayscale": 1.0, "blur": 1.0, "erase": 1.0}
+STRENGTHS |= {"policy_strength": 1.0, "saturation": 1.0, "hue": 1.0, "grayscale": 1.0, "blur": 1.0, "erase": 1.0}
 
+LEAST_STRENGTH, LEAST_CROP = 0.01, 0.1  # a policy's, which cannot be 0; and of an image's area, what is shown
+LAYER_DECAYS = (0.9, 0.8, 0.65)
+WEIGHT_DECAYS = (0.001, 0.01, 0.05)
 USUAL = {"rotation": 10.0, "shift": 0.06}  # where a recipe has none: what changes neither colours, sizes nor sides
 
 
@@ -57,7 +61,8 @@ class Knob:
 
 def list_knobs(recipe: Recipe) -> list[Knob]:
     """What there is to change in a recipe; each has two values or more that give a valid one."""
-    found = [_size(recipe), _network(recipe), _learning_rate(recipe), _dropout(recipe), _augment(recipe)]
+    found = [_size(recipe), _network(recipe), _learning_rate(recipe), _layer_decay(recipe), _weight_decay(recipe)]
+    found += [_dropout(recipe), _augment(recipe)]
     return [knob for knob in found if knob and len(knob.choices) != 1]
 
 
@@ -86,7 +91,10 @@ def _keep_valid(recipe: Recipe, knob: Knob) -> Knob:
     return Knob(knob.name, knob.start, knob.turn, tuple(valid))
 
 
-def _size(recipe: Recipe) -> Knob:
+def _size(recipe: Recipe) -> Knob | None:
+    if recipe.network.backbone and recipe.network.backbone.model:  # which may take one size alone
+        return None
+
     def turn(values: Values, choice: str) -> None:
         values["image"]["size"] = [int(side) for side in choice.split("x")]
 
@@ -133,6 +141,26 @@ def _learning_rate(recipe: Recipe) -> Knob:
     return Knob("learning rate", start, turn, low=start / DECADE, high=start * DECADE, log=True)
 
 
+def _layer_decay(recipe: Recipe) -> Knob | None:
+    if not recipe.network.backbone or all(stage.train == "heads" for stage in recipe.training.plan()):
+        return None
+    return _keep_valid(recipe, _choose("layer decay", "layer_decay", recipe.training.layer_decay, LAYER_DECAYS))
+
+
+def _weight_decay(recipe: Recipe) -> Knob:
+    return _choose("weight decay", "weight_decay", recipe.training.weight_decay, WEIGHT_DECAYS)
+
+
+def _choose(name: str, key: str, start: float | None, others: Iterable[float]) -> Knob:
+    """A number of `training` that may be left out, and a few others in its place."""
+    own = UNSAID if start is None else f"{start:g}"
+
+    def turn(values: Values, choice: str) -> None:
+        values["training"][key] = float(choice)
+
+    return Knob(name, own, turn, tuple(dict.fromkeys([own, *(f"{other:g}" for other in others)])))
+
+
 def _dropout(recipe: Recipe) -> Knob | None:
     shared = recipe.network.shared
     if not shared or shared.dropout > MOST_DROPOUT:
@@ -147,11 +175,18 @@ def _dropout(recipe: Recipe) -> Knob | None:
 
 def _augment(recipe: Recipe) -> Knob:
     """All changes to training images times one number: the recipe's own, or such as leave most labels true."""
-    own = {key: value for key in STRENGTHS if (value := getattr(recipe.training.augment, key))}
-    base = own or USUAL
+    augment = recipe.training.augment
+    own = {key: value for key in STRENGTHS if (value := getattr(augment, key))}
+    if augment.policy == "none":
+        own.pop("policy_strength")
+    base = own or ({} if augment.crop < 1 else USUAL)
 
     def turn(values: Values, strength: float) -> None:
         changed = {key: min(value * strength, STRENGTHS[key]) for key, value in base.items()}
+        if "policy_strength" in changed:
+            changed["policy_strength"] = max(changed["policy_strength"], LEAST_STRENGTH)
+        if augment.crop < 1:
+            changed["crop"] = max(1 - (1 - augment.crop) * strength, LEAST_CROP)
         values["training"]["augment"] |= changed
 
-    return Knob("augmentation", 1.0 if own else 0.0, turn, high=MOST_STRENGTH)
+    return Knob("augmentation", 0.0 if base is USUAL else 1.0, turn, high=MOST_STRENGTH)

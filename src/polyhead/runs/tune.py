@@ -21,6 +21,7 @@ from polyhead.progress import Progress, show_progress
 from polyhead.recipe.builtin import built_in_names
 from polyhead.recipe.loading import RecipeLike, load_recipe, write_recipe
 from polyhead.recipe.overrides import Changes
+from polyhead.recipe.own_parts import KEPT_BACKBONE, find_recipe_folder
 from polyhead.recipe.schema import Recipe
 from polyhead.recipe.yaml import read_yaml
 from polyhead.report.report import PAGE
@@ -38,7 +39,14 @@ if TYPE_CHECKING:
     from polyhead.data.sources.given import DataLike
 
 LOCK = ".lock"
-UNTRAINED = {LOCK, "table.csv", "rejected.csv", "data", "given.yaml"}  # what is there before a search has begun
+UNTRAINED = {
+    LOCK,
+    "table.csv",
+    "rejected.csv",
+    "data",
+    "given.yaml",
+    "state",
+}  # what is there before a search has begun
 MOST_MINUTES = 1_000_000.0
 
 
@@ -134,6 +142,8 @@ def tune(
     choose_backend()
     loaded, table = load_recipe_for(_propose(recipe), overrides, data, Path(out) / "data", seed)
     loaded.data_root()
+    if loaded.network.backbone:
+        loaded.network.backbone.find_weights()
     if not loaded.has_validation:
         raise PolyheadError("data.split.valid: a search chooses by validation images; set it to a fraction")
     with show_progress(progress) as shown, _claim_search(Path(out), loaded) as search:
@@ -141,7 +151,7 @@ def tune(
         if not search.start.exists():
             if table:
                 table.write()
-            _begin(search, loaded, shown)
+            _begin(search, loaded, find_recipe_folder(recipe), shown)
         with quiet_optuna():
             Searching(search, limits, shown).run()
     return Tuning(out)
@@ -210,13 +220,23 @@ def _claim_search(path: Path, recipe: Recipe) -> Iterator[Search]:
                 remove_empty(missing)
 
 
-def _begin(search: Search, recipe: Recipe, progress: Progress) -> None:
-    """Read and split the data, once for all trials, and leave the test images out; the recipe last."""
+def _begin(search: Search, recipe: Recipe, folder: Path, progress: Progress) -> None:
+    """Read and split the data, once for all trials, and leave the test images out; the recipe last.
+
+    Args:
+        folder: the recipe's.
+    """
+    write_text(search.given, write_recipe(recipe))
+    if recipe.network.backbone and recipe.network.backbone.model:
+        from polyhead.training.own_backbone import keep_backbone
+
+        keep_backbone(recipe, None, folder, search.path)
+        # By its whole path: the trials, and runs by the recipe that is found, are elsewhere.
+        recipe = recipe.override({"network.backbone.model": os.path.abspath(search.path / KEPT_BACKBONE)})
     dataset = load_dataset(recipe, recipe.data_root(), progress)
     frame = dataset.table.frame
     table = replace(dataset.table, frame=frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True))
     known = Dataset(dataset.recipe, table, dataset.images, dataset.rows[frame["split"].isin(("train", "valid"))])
     constant_errors(known, fit_tasks(known))  # or else it fails here, before anything is trained
     write_csv(table, search.path)
-    write_text(search.given, write_recipe(recipe))
     write_text(search.start, write_recipe(dataset.recipe))

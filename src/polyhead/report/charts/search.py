@@ -39,7 +39,8 @@ def draw_trials(trials: Sequence[Scored], best: int | None) -> Drawing:
                 }
             )
     words = f"{len(lines)} trials; the best is trial {best}"
-    across = axis("epoch", showgrid=False, tickformat="d", nticks=10)
+    last = max(max(trial.scores, default=0) for trial in trials)
+    across = axis("epoch", showgrid=False, tickformat="d", nticks=min(8, last + 1))
     return draw(lines, words, 320, xaxis=across, yaxis=axis("score"))
 
 

@@ -201,7 +201,8 @@ def _claim_search(path: Path, recipe: Recipe) -> Iterator[Search]:
         target.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target / LOCK)
         try:
-            lock.acquire(blocking=False)
+            with suppress(NotImplementedError):  # a file system without locks
+                lock.acquire(blocking=False)
         except Timeout:
             raise PolyheadError(f"{path}: another process searches in it; wait until it ends, or stop it") from None
         try:

@@ -98,6 +98,28 @@ def test_earlier_layers_have_lower_rates(optimizer: str, more: str, tmp_path: Pa
     assert all(any(np.abs(change).max() > 1e-4 for change in part) for part in before)
 
 
+def test_a_stage_trains_the_last_parts_alone(tmp_path: Path) -> None:
+    def stages(*trains: str) -> str:
+        listed = ", ".join(f"{{train: {train}, epochs: 1, learning_rate: 0.5}}" for train in trains)
+        return f"training={{batch_size: 8, optimizer: sgd, stages: [{listed}]}}"
+
+    def list_changed(before: Network, after: Network) -> list[bool]:
+        """Whether something has changed in each part, the averages of batch normalisation among them."""
+        assert before.backbone is not None
+        assert after.backbone is not None
+        pairs = zip(before.backbone.weights, after.backbone.weights, strict=True)
+        same = [np.array_equal(*map(keras.ops.convert_to_numpy, pair)) for pair in pairs]
+        ends = np.cumsum([len(part) for part in part_by_depth(before.backbone)])
+        return [not all(part) for part in np.split(same, ends[:-1])]
+
+    first = train(tmp_path / "first", stages("heads"))
+    last = train(tmp_path / "last", stages("heads", "{last: 4}"))
+    whole = train(tmp_path / "whole", stages("heads", "{last: 4}", "all"))
+    assert list_changed(first, last) == [False] * 8 + [True] * 4
+    assert list_changed(last, whole) == [True] * 12
+    assert all(np.abs(change).max() > 0 for change in changes(first, last)[1])
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -106,6 +128,14 @@ def test_earlier_layers_have_lower_rates(optimizer: str, more: str, tmp_path: Pa
         (
             ["training.layer_decay=0.8", "network={trunk: {blocks: [{filters: 4}]}}"],
             "training.layer_decay: is for a network with a backbone, and there is none",
+        ),
+        (["training.stages=[{train: {last: 0}, epochs: 1}]"], "training.stages.0.train.last: expected greater than or"),
+        (["training.stages=[{train: {last: 13}, epochs: 1}]"], "training.stages.0.train.last: expected less than or"),
+        (["training.stages=[{train: {first: 1}, epochs: 1}]"], "training.stages.0.train.last: is missing"),
+        (["training.stages=[{train: 4, epochs: 1}]"], "training.stages.0.train: expected heads, all"),
+        (
+            ["training.stages=[{train: {last: 1}, epochs: 1}]", "network={trunk: {blocks: [{filters: 4}]}}"],
+            "training.stages: `train: {last: ...}` is for a network with a backbone, and there is none",
         ),
         (
             ["training={layer_decay: 0.8, stages: [{train: heads, epochs: 1}]}"],

@@ -87,11 +87,24 @@ class Augment(Part):
         return self
 
 
+class LastParts(Part):
+    """A part of the backbone."""
+
+    last: int = Field(
+        ge=1,
+        le=12,
+        description="The backbone's layers are taken in twelve parts; so many of them, the last ones, are trained, and "
+        "all but the backbone. What comes before stays as it is, its batch normalisation too.",
+    )
+
+
 class Stage(Part):
     """Some epochs of the training, with what they train and how fast."""
 
-    train: Literal["heads", "all"] = Field(
-        default="all", description="`heads`: all but the backbone, which stays as it is; or `all`."
+    train: Literal["heads", "all"] | LastParts = Field(
+        default="all",
+        description="`heads`: all but the backbone, which stays as it is; `{last: 4}`: that, and the last four of "
+        "twelve parts of the backbone; or `all`.",
     )
     epochs: int = Field(ge=1, le=MOST, description="Passes over the training images.")
     learning_rate: float = Field(default=1e-3, gt=0, description="The learning rate at the stage's start.")

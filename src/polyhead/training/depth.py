@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import keras
 
+from polyhead.training.own_backbone import list_inner
+
 PARTS = 12
 
 
@@ -22,6 +24,17 @@ def part_by_depth(backbone: keras.Model) -> list[list[keras.Variable]]:
         seen += len(weight.shape) > 1
         parts[max(seen - 1, 0) * len(parts) // max(kernels, 1)].append(weight)
     return parts
+
+
+def train_last(backbone: keras.Model, count: int) -> None:
+    """Leave all but the last `count` parts of a backbone that is trained as they are, their batch normalisation too."""
+    stays = {id(weight) for part in part_by_depth(backbone)[:-count] for weight in part}
+    for layer in list_inner(backbone):
+        if isinstance(layer, keras.layers.BatchNormalization) and any(id(weight) in stays for weight in layer.weights):
+            layer.trainable = False
+    for weight in backbone.weights:
+        if id(weight) in stays:
+            weight.trainable = False
 
 
 def layer_rates(backbone: keras.Model, decay: float, variables: Sequence[keras.Variable]) -> list[float]:

@@ -8,14 +8,14 @@ import numpy as np
 
 from polyhead.progress import warn
 from polyhead.recipe.schema import Recipe
-from polyhead.recipe.training import Augment, Stage
+from polyhead.recipe.training import Augment, LastParts, Stage
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, backend, checkpoint
 from polyhead.training.backbones import set_trainable
 from polyhead.training.backend import use_devices
 from polyhead.training.batches import Batches, OneEpoch, TrainingData
 from polyhead.training.checkpoint_callback import STATE, CheckpointCallback, RunContext
-from polyhead.training.depth import layer_rates
+from polyhead.training.depth import layer_rates, train_last
 from polyhead.training.features import precompute
 from polyhead.training.history import best_epoch, read_divergence
 from polyhead.training.multi_task import MultiTaskModel
@@ -89,7 +89,9 @@ def _train_stage(
     """Train until `end` epochs are over in all."""
     model, recipe, position = checkpoints.model, checkpoints.recipe, checkpoints.position
     if network.backbone is not None and recipe.network.backbone is not None:
-        set_trainable(network.backbone, recipe.network.backbone, stage.train == "all", network.frozen)
+        set_trainable(network.backbone, recipe.network.backbone, stage.train != "heads", network.frozen)
+        if isinstance(stage.train, LastParts):
+            train_last(network.backbone, stage.train.last)
     if network.trunk is not None and stage.train == "heads" and recipe.training.augment == Augment():
         training_data = precompute(network.trunk, training_data, checkpoints.folder / FEATURES, checkpoints.progress)
     batches = Batches(training_data, recipe.training.batch_size, recipe.seed)

@@ -15,15 +15,17 @@ from ruamel.yaml import YAML
 from polyhead.data.images.decode import USUAL_SUFFIXES, ImageError, check_format, read_size
 from polyhead.data.inspect.columns import ColumnGuess
 from polyhead.data.inspect.layouts import Layout, find_layout
+from polyhead.data.inspect.ties import describe_tie, find_ties
 from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.sources.rows import data_folder
-from polyhead.data.table import read_table
+from polyhead.data.table import Table, read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe
-from polyhead.recipe.schema import RESERVED
+from polyhead.recipe.schema import RESERVED, Recipe
 
 SAMPLE = 50  # images whose size is read
+MOST_TIES = 5  # pairs of tasks that are said to be tied
 LARGEST = 128  # pixels; a first network should be quick
 NETWORK = """\
 network:
@@ -64,8 +66,17 @@ def propose_recipe(data: Path) -> str:
         f"  source: {_flow(source)}",
         *_write_split(layout),
     ]
-    end = [*_write_size(layout, root), "tasks:", *_write_tasks(layout), NETWORK]
-    return "\n".join([*start, *_write_limit("\n".join([*start, *end]), root), *end])
+    size, tasks = _write_size(layout, root), ["tasks:", *_write_tasks(layout), NETWORK]
+    recipe = check_recipe(YAML(typ="safe", pure=True).load("\n".join([*start, *size, *tasks])), "proposal")
+    table = read_table(complete_recipe(recipe, root), root, SILENT)
+    return "\n".join([*start, *_write_limit(table, root), *size, *_write_ties(recipe, table), *tasks])
+
+
+def _write_ties(recipe: Recipe, table: Table) -> list[str]:
+    """What a reader should know of tasks that are tied in the data."""
+    ties = find_ties(recipe.tasks, {name: table.frame[name].tolist() for name in recipe.tasks})
+    sentences = [describe_tie(tie, recipe.tasks) for tie in ties if tie.is_strong][:MOST_TIES]
+    return [line for sentence in sentences for line in _comment(sentence, "")]
 
 
 def _write_split(layout: Layout) -> list[str]:
@@ -80,10 +91,8 @@ def _write_split(layout: Layout) -> list[str]:
     return [*comment, f"  split: {_flow(keys)}"]
 
 
-def _write_limit(text: str, root: Path) -> list[str]:
+def _write_limit(table: Table, root: Path) -> list[str]:
     """A larger `max_rejected`, if more images are unusable than the default allows."""
-    recipe = check_recipe(YAML(typ="safe", pure=True).load(text), "proposal")
-    table = read_table(complete_recipe(recipe, root), root, SILENT)
     whole = table.rejected[table.rejected["task"] == ""]
     lost = [*zip(whole["path"], whole["reason"], strict=True), *_list_unread(table.frame["path"], root)]
     total = len(whole) + len(table.frame)

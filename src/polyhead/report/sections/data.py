@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from polyhead.data.inspect.ties import describe_tie, find_ties
 from polyhead.recipe.schema import SPLITS
 from polyhead.report.album import Album
 from polyhead.report.charts.charts import SLICES, cut_slices, draw_donut, draw_fractions, draw_histogram
@@ -20,6 +21,8 @@ BARS = 50  # labels in a chart, at most
 FEW = 9  # labels: their chart is no taller than a donut
 REJECTED = 20  # rejected rows listed, at most
 REASONS = 8
+TIES = 30  # pairs of tasks listed, at most
+TIED = 8  # of them put into words, at most
 GROUPS = 8  # of duplicates shown, at most
 IN_GROUP = 4  # images of a group shown, at most
 
@@ -36,6 +39,7 @@ def describe_data(part: DataPart, album: Album) -> Context:
         "columns": ["path", "split", *part.tasks],
         "first_rows": _list_rows(table[["path", "split", *part.tasks]].head(FIRST_ROWS)),
         "tasks": [_describe_task(name, task, table[name].tolist()) for name, task in part.tasks.items()],
+        "ties": _describe_ties(part),
         "missing": _count_missing(part),
         "samples": _show_rows(part, album, samples),
         "rejected": _describe_rejected(part.rejected),
@@ -86,6 +90,27 @@ def _measure_rates(task: Task, known: Labels, counts: Mapping[str, int] | None) 
     else:
         rates = {label: count / len(known) for label, count in (counts or task.distribution(known)).items()}
     return dict(sorted(((label, float(rate)) for label, rate in rates.items()), key=lambda pair: -pair[1]))
+
+
+def _describe_ties(part: DataPart) -> Context | None:
+    """How far each two tasks are tied: sentences, and a table; None where there is no pair."""
+    ties = find_ties(part.tasks, {name: part.table[name].tolist() for name in part.tasks})
+    if not ties:
+        return None
+    return {
+        "sentences": [describe_tie(tie, part.tasks) for tie in ties if tie.is_strong][:TIED],
+        "rows": [
+            (
+                tie.first,
+                tie.second,
+                tie.measure,
+                f"{tie.strength:.2f}",
+                show_count(tie.images),
+                show_count(len(tie.empty)),
+            )
+            for tie in ties[:TIES]
+        ],
+    }
 
 
 def _count_missing(part: DataPart) -> Context:

@@ -97,6 +97,10 @@ def train(
                 from polyhead.training.own_backbone import keep_backbone
 
                 loaded = keep_backbone(loaded, backbone, find_recipe_folder(recipe), run.path)
+            elif loaded.network.backbone and loaded.network.backbone.preset:
+                from polyhead.training.presets import keep_preset
+
+                loaded = keep_preset(loaded, loaded.network.backbone, find_recipe_folder(recipe), run.path)
             if fold_count:
                 note_folds(run, fold_count)
             write_text(run.recipe, write_recipe(loaded))

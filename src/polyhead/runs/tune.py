@@ -234,6 +234,10 @@ def _begin(search: Search, recipe: Recipe, folder: Path, progress: Progress) -> 
         keep_backbone(recipe, None, folder, search.path)
         # By its whole path: the trials, and runs by the recipe that is found, are elsewhere.
         recipe = recipe.override({"network.backbone.model": os.path.abspath(search.path / KEPT_BACKBONE)})
+    elif recipe.network.backbone and recipe.network.backbone.preset:
+        from polyhead.training.presets import keep_preset
+
+        recipe = keep_preset(recipe, recipe.network.backbone, folder, search.path)
     dataset = load_dataset(recipe, recipe.data_root(), progress)
     frame = dataset.table.frame
     table = replace(dataset.table, frame=frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True))

@@ -8,7 +8,7 @@ import numpy as np
 
 from polyhead.progress import warn
 from polyhead.recipe.schema import Recipe
-from polyhead.recipe.training import Augment, LastParts, Stage
+from polyhead.recipe.training import LastParts, Stage
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, backend, checkpoint
 from polyhead.training.backbones import set_trainable
@@ -92,7 +92,7 @@ def _train_stage(
         set_trainable(network.backbone, recipe.network.backbone, stage.train != "heads", network.frozen)
         if isinstance(stage.train, LastParts):
             train_last(network.backbone, stage.train.last)
-    if network.trunk is not None and stage.train == "heads" and recipe.training.augment == Augment():
+    if network.trunk is not None and stage.train == "heads" and not recipe.training.changes_images:
         training_data = precompute(network.trunk, training_data, checkpoints.folder / FEATURES, checkpoints.progress)
     batches = Batches(training_data, recipe.training.batch_size, recipe.seed)
     valid = OneEpoch(training_data, training_data.valid, recipe.training.batch_size)

@@ -145,8 +145,8 @@ class Stage(Part):
     )
     augment: bool = Field(
         default=True,
-        description="Whether its images are changed as `training.augment` and `training.mix` say. A stage of `heads` without changes "
-        "computes the backbone's features once, instead of at every step.",
+        description="Whether its images are changed as `training.augment` and `training.mix` say. A stage of `heads` "
+        "without changes computes the backbone's features once, instead of at every step.",
     )
 
 

@@ -84,6 +84,7 @@ LACKS = {
     "predict run images/images --gallery new": "a gallery needs scikit-learn: pip install 'polyhead[report]'",
     "predict run images/images --parquet new": "writing Parquet needs pyarrow: pip install 'polyhead[parquet]'",
     "predict run images/images --engine ray": "predicting on a cluster needs Ray: pip install 'polyhead[ray]'",
+    "tune demo --data images --out new --minutes 1": "a search needs Optuna: pip install 'polyhead[tune]'",
     "serve run": "serving needs FastAPI: pip install 'polyhead[serve]'",
     "export run --format litert": "export to litert needs LiteRT: pip install 'polyhead[litert]'",
     "export run --format saved_model": "export to saved_model needs TensorFlow: pip install 'polyhead[train]'",

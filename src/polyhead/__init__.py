@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from polyhead.runs.model import Model, load_model
     from polyhead.runs.run import Run, load_run
     from polyhead.runs.train import resume, train
+    from polyhead.runs.tune import Tuning, tune
 
 _MODULES = {
     "Evaluation": "evaluation.results",
@@ -41,6 +42,7 @@ _MODULES = {
     "Run": "runs.run",
     "SplitEvaluation": "evaluation.results",
     "TaskEvaluation": "evaluation.results",
+    "Tuning": "runs.tune",
     "cluster": "clustering.cluster",
     "evaluate": "runs.evaluate",
     "explore": "runs.explore",
@@ -51,6 +53,7 @@ _MODULES = {
     "load_run": "runs.run",
     "resume": "runs.train",
     "train": "runs.train",
+    "tune": "runs.tune",
 }
 
 __all__ = [
@@ -64,6 +67,7 @@ __all__ = [
     "Run",
     "SplitEvaluation",
     "TaskEvaluation",
+    "Tuning",
     "cluster",
     "evaluate",
     "explore",
@@ -74,6 +78,7 @@ __all__ = [
     "load_run",
     "resume",
     "train",
+    "tune",
 ]
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from polyhead.data.splits import assign_folds, find_duplicates, split_rows
+from polyhead.data.folds import assign_folds
+from polyhead.data.splits import find_duplicates, split_rows
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT

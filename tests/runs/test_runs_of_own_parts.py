@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
 import polyhead
@@ -98,6 +99,26 @@ def test_a_model_that_is_handed_over_survives_resuming_and_the_export(site: Path
     # The run's recipe stands for itself: another run by it takes the network from beside it.
     polyhead.train(site / "run/recipe.yaml", site / "again")
     assert (site / "again/state/backbone.keras").exists()
+
+
+@pytest.mark.slow
+def test_folds_and_trials_have_the_network_in_a_file(site: Path) -> None:
+    pixels = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(8, 3, strides=2)(keras.layers.Rescaling(1 / 255)(pixels))
+    keras.Model(pixels, keras.layers.ReLU()(x)).save(site / "own.keras")
+    values = polyhead.load_recipe(site / "tiny.yaml").override("training={epochs: 1, batch_size: 8}").to_dict()
+    values["network"] = {"backbone": {"model": "own.keras"}}
+    recipe = polyhead.load_recipe(values)
+    recipe.save(site / "own.yaml")
+    heads = {"training.stages": [{"train": "heads", "epochs": 1}]}
+    run = polyhead.train(site / "own.yaml", site / "run", data=site / "shapes", overrides=heads, folds=2)
+    black = np.zeros((1, 16, 16, 3), np.uint8)
+    widths = {made.model.run(black)["features"].shape[1] for made in (run, *run.folds)}
+    assert widths == {8}  # the folds share what none of them has trained
+    pytest.importorskip("optuna")
+    found = polyhead.tune(site / "own.yaml", site / "search", data=site / "shapes", minutes=60, trials=1)
+    assert "image size" not in found.trials  # which the network in the file settles
+    assert polyhead.train(found.recipe, site / "again").is_finished
 
 
 @pytest.mark.slow

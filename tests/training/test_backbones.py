@@ -247,12 +247,19 @@ def test_stages_train_what_they_say_and_the_file_agrees(shapes: Path, tmp_path: 
     assert (both / "model.onnx").exists()
 
 
+LAYERS = ["training={optimizer: adamw, weight_decay: 0.1, layer_decay: 0.8, batch_size: 16}"]
+
+
 @pytest.mark.slow
-def test_a_run_of_stages_goes_on_after_a_stop_in_either(shapes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("first", "more"), [("heads", []), ("{last: 4}", LAYERS)], ids=["plain", "layers"])
+def test_a_run_of_stages_goes_on_after_a_stop_in_either(
+    first: str, more: list[str], shapes: Path, tmp_path: Path
+) -> None:
     path, settings = backbone_recipe(
         tmp_path,
+        *more,
         "training.epochs=4",
-        "training.stages=[{train: heads, epochs: 2}, {epochs: 3}]",  # the last is cut
+        f"training.stages=[{{train: {first}, epochs: 2}}, {{epochs: 3}}]",  # the last is cut
     )
     whole = polyhead.train(path, tmp_path / "whole", data=shapes, overrides=settings)
     broken = tmp_path / "broken"

@@ -38,12 +38,17 @@ class CopyAtEpoch(Silent):
         return super().track(words, total)
 
 
+# What may be asked of any of them, where it works in another way: Muon has two weight decays, SGD's is of Keras's base.
+MORE = "weight_decay: 0.1, clip_norm: 0.5"
+COMBINED = {"adamw": MORE, "muon": MORE, "sgd": f"{MORE}, ema_momentum: 0.5, schedule: cosine, warmup: 0.5"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_an_optimiser_trains_and_goes_on_exactly_after_a_stop(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "more"), [*((name, "") for name in NAMES), *COMBINED.items()])
+def test_an_optimiser_trains_and_goes_on_exactly_after_a_stop(name: str, more: str, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     settings = ["tasks={color: {kind: categorical}}", "network={trunk: {blocks: [{filters: 4, pool: 4}], dense: [8]}}"]
-    plan = f"training={{epochs: 2, batch_size: 4, optimizer: {name}, learning_rate: 0.01}}"
+    plan = f"training={{epochs: 2, batch_size: 4, optimizer: {name}, learning_rate: 0.01, {more}}}"
     recipe = load_recipe(tmp_path / "tiny.yaml", [*settings, plan])
     labels = ["red", "blue", "green", "red", "blue", "", "red", "blue"]
     tasks = {"color": recipe.tasks["color"].fit("color", labels)}

@@ -5,11 +5,13 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
 import polyhead
 from conftest import TINY_RECIPE
+from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.network import NetworkRecipe
@@ -94,6 +96,74 @@ def test_averaged_weights_are_what_is_kept(tmp_path: Path) -> None:
     statistics = [np.array_equal(*pair) for pair in zip(average, second, strict=True)]
     assert all(one or other for one, other in zip(close, statistics, strict=True))
     assert sum(one and moved for one, moved in zip(close, trained, strict=True)) >= 4
+
+
+ONE_STEP = ["network={trunk: {blocks: [{filters: 4, pool: 8}], dense: [4]}}", "training={epochs: 1, optimizer: sgd}"]
+ONE_STEP += ["training.batch_size=8", "training.augment={}"]
+
+
+def step(folder: Path, *settings: str) -> list[NDArray[np.float32]]:
+    """The weights after one step of plain gradient descent at a rate of 0.5, or one that is given."""
+    return train(folder, Reader(), *ONE_STEP, "training.learning_rate=0.5", *settings)
+
+
+def test_weight_decay_shrinks_the_kernels_alone(tmp_path: Path) -> None:
+    first = step(tmp_path / "first", "training.learning_rate=1e-30")
+    plain, decayed = step(tmp_path / "plain"), step(tmp_path / "decayed", "training.weight_decay=0.1")
+    for before, without, found in zip(first, plain, decayed, strict=True):
+        shrunk = 0.5 * 0.1 * before if before.ndim > 1 else 0
+        np.testing.assert_allclose(found, without - shrunk, atol=1e-6)
+    assert sum(weights.ndim > 1 for weights in first) == 3
+
+
+def test_gradients_are_clipped_by_the_norm_of_all_of_them(tmp_path: Path) -> None:
+    first = step(tmp_path / "first", "training.learning_rate=1e-30")
+    plain, clipped = step(tmp_path / "plain"), step(tmp_path / "clipped", "training.clip_norm=0.01")
+    # Batch normalisation's averages are those of the first batch in both.
+    updates = [
+        (without - before, found - before)
+        for before, without, found in zip(first, plain, clipped, strict=True)
+        if not np.array_equal(without, found)
+    ]
+    norms = [np.sqrt(sum(np.sum(np.square(part)) for part in parts)) for parts in zip(*updates, strict=True)]
+    assert norms[0] > norms[1]
+    assert norms[1] == pytest.approx(0.5 * 0.01, rel=1e-3)
+    for without, found in updates:
+        np.testing.assert_allclose(found / norms[1], without / norms[0], atol=1e-3)
+
+
+def test_the_rate_warms_up_over_the_fraction_of_the_steps_that_the_recipe_says(tmp_path: Path) -> None:
+    def rates(name: str, *settings: str) -> list[float]:
+        plan = "training={epochs: 10, batch_size: 2, schedule: cosine, learning_rate: 0.01}"  # four steps an epoch
+        train(tmp_path / name, Reader(), *ONE_STEP[:1], plan, *settings)
+        return pd.read_csv(tmp_path / name / "history.csv")["learning_rate"].tolist()
+
+    assert rates("absent") == rates("given", "training.warmup=0.05")
+    none, half = rates("none", "training.warmup=0"), rates("half", "training.warmup=0.5")
+    assert none == sorted(none, reverse=True)
+    assert half[:4] == pytest.approx([1e-4 + 0.0099 * done / 5 for done in (1, 2, 3, 4)])
+    assert half[4] == pytest.approx(0.01)
+    assert half[5:] == sorted(half[5:], reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("training={weight_decay: -1}", "training.weight_decay: expected greater than or equal to 0; got -1"),
+        ("training={clip_norm: 0}", "training.clip_norm: expected greater than 0; got 0"),
+        ("training={warmup: 1, schedule: cosine}", "training.warmup: expected less than 1; got 1"),
+        ("training={warmup: 0.1}", "training: warmup: has an effect with `schedule: cosine` only"),
+        (
+            "training={warmup: 0.1, schedule: cosine, stages: [{epochs: 1}]}",
+            "training: warmup: has an effect with `schedule: cosine` only",
+        ),
+    ],
+)
+def test_what_an_optimiser_cannot_be_asked_for_is_refused(setting: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    with pytest.raises(PolyheadError) as error:
+        load_recipe(tmp_path / "tiny.yaml", [setting])
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])  # the latter also sets TensorFlow back

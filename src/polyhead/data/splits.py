@@ -22,7 +22,6 @@ from polyhead.errors import PolyheadError, list_words, nearest, require, shorten
 from polyhead.recipe.schema import Recipe, SplitRecipe
 
 GROUP = "split.group"  # a column of the frame; no task can have this name
-FOLD = "data.fold"  # and another: the number of a row's fold, from 1; blank where it is in none
 PRECEDENCE = ("train", "valid", "test")
 Texts = NDArray[np.object_]
 GroupNumbers = NDArray[np.intp]
@@ -69,7 +68,7 @@ def split_rows(frame: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     keys = np.random.Generator(np.random.PCG64(recipe.seed)).random(len(rows))
     for name, fraction in _list_fractions(recipe.data.split, names):
         pool = names == "train"
-        names[pool & np.isin(groups, _draw_groups(_list_groups(pool, groups, strata, keys), name, fraction))] = name
+        names[pool & np.isin(groups, _draw_groups(list_groups(pool, groups, strata, keys), name, fraction))] = name
     if "train" not in names:
         raise PolyheadError("data.split: no image is left to train on; lower the fractions, or hold out less")
     return pd.DataFrame({"split": names, "reason": reasons}, index=rows.index, dtype=str).loc[frame.index]
@@ -116,42 +115,6 @@ def find_groups(frame: pd.DataFrame) -> GroupNumbers:
     return np.asarray(first_rows[numbers], np.intp)
 
 
-def assign_folds(frame: pd.DataFrame, recipe: Recipe, count: int) -> list[str]:
-    """Part the training rows into folds of about equal size; rows that belong together are in one fold.
-
-    Groups go, the largest first and otherwise in the order that the seed gives, each to the fold that has the fewest
-    rows of the group's stratum, or the fewest of all where several have as few. So under `stratify` every fold has
-    nearly the same share of each combination of those tasks' labels (as scikit-learn's StratifiedGroupKFold).
-
-    Args:
-        frame: as `split_rows` takes it, with `split` as it gave it.
-        recipe: its `data.split.stratify` and `seed`.
-        count: of the folds, two or more.
-
-    Returns:
-        For each row of the frame the number of its fold as text, from 1; blank for rows that do not train.
-
-    Raises:
-        PolyheadError: there are fewer groups than folds.
-    """
-    rows = frame.iloc[frame["path"].to_numpy(object).argsort(kind="stable")]
-    groups, pool = find_groups(rows), (rows["split"] == "train").to_numpy(bool)
-    strata = rows[recipe.data.split.stratify].to_numpy(object)
-    keys = np.random.Generator(np.random.PCG64([recipe.seed, count])).random(len(rows))
-    listed = sorted(_list_groups(pool, groups, strata, keys), key=lambda group: -group.rows)
-    if len(listed) < count:
-        raise PolyheadError(f"`folds`: {count} are asked for, and there are {len(listed)} groups of rows to train on")
-    sizes, alike = [0] * count, [Counter[Stratum]() for _ in range(count)]
-    fold_of: dict[int, int] = {}
-    for group in listed:
-        fold = min(range(count), key=lambda one: (alike[one][group.stratum], sizes[one]))
-        fold_of[group.number] = fold
-        sizes[fold] += group.rows
-        alike[fold][group.stratum] += group.rows
-    names = [str(fold_of[group] + 1) if trains else "" for group, trains in zip(groups.tolist(), pool, strict=True)]
-    return pd.Series(names, rows.index, dtype=str).loc[frame.index].tolist()
-
-
 def find_duplicates(frame: pd.DataFrame) -> list[list[int]]:
     """Indices of the rows whose images are byte-identical: a list for each content that occurs twice or more."""
     return [rows for rows in _rows_by_value(frame, "content") if len(rows) > 1]
@@ -165,9 +128,7 @@ def _rows_by_value(frame: pd.DataFrame, column: str) -> list[list[int]]:
     return list(found.values())
 
 
-def _list_groups(
-    pool: NDArray[np.bool_], groups: GroupNumbers, strata: Texts, keys: NDArray[np.float64]
-) -> list[Group]:
+def list_groups(pool: NDArray[np.bool_], groups: GroupNumbers, strata: Texts, keys: NDArray[np.float64]) -> list[Group]:
     """The groups of the pool's rows, in the order that the seed gives; the first row gives a group its stratum."""
     sizes = Counter(groups[pool].tolist())
     return [Group(number, sizes[number], tuple(strata[number])) for number in sorted(sizes, key=lambda one: keys[one])]

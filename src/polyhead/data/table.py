@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from polyhead.data.folds import FOLD, assign_folds
 from polyhead.data.images.cache import DecodedImages, ImageSettings, open_images
 from polyhead.data.sources.reading import complete_recipe, read_rows
 from polyhead.data.sources.rows import Rows, data_folder
-from polyhead.data.splits import FOLD, GROUP, assign_folds, read_fixed_splits, split_rows
+from polyhead.data.splits import GROUP, read_fixed_splits, split_rows
 from polyhead.errors import PolyheadError, shorten, show_text
 from polyhead.files import write_beside
 from polyhead.progress import SILENT, Progress, warn

@@ -31,6 +31,24 @@ class Worker:
         return {"record": [json.dumps(record) for record in named]}
 
 
+def start_ray(purpose: str) -> None:
+    """Join the cluster of `RAY_ADDRESS`, or start one of this machine, unless this program has joined one.
+
+    Raises:
+        MissingExtra: Ray is not installed; the error begins with the purpose.
+    """
+    require(purpose, "ray")
+    import ray
+
+    if ray.is_initialized():
+        return
+    with TemporaryDirectory() as empty, safe_imports():
+        # Workers could import files of the current folder, unless they are given another working folder.
+        # (For a submitted job, the cluster has decided that.)
+        own = {"working_dir": empty, "env_vars": SAFE_IMPORTS} if SUBMITTED not in os.environ else None
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, runtime_env=own)
+
+
 def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Record]:
     """The records of `Predictor.answer`, in the order of completion.
 
@@ -40,16 +58,10 @@ def predict_on_ray(predictor: Predictor, images: Sequence[Path]) -> Iterator[Rec
     Raises:
         PolyheadError: Ray is not installed.
     """
-    require("predicting on a cluster", "ray")
+    start_ray("predicting on a cluster")
     import ray
     import ray.data
 
-    if not ray.is_initialized():
-        with TemporaryDirectory() as empty, safe_imports():
-            # Workers could import files of the current folder, unless they are given another working folder.
-            # (For a submitted job, the cluster has decided that.)
-            own = {"working_dir": empty, "env_vars": SAFE_IMPORTS} if SUBMITTED not in os.environ else None
-            ray.init(logging_level=logging.ERROR, log_to_driver=False, runtime_env=own)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)

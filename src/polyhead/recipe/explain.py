@@ -72,13 +72,13 @@ def _telllist_keys(location: Location, key: str) -> str:
 
 
 def _user_keys(location: Location, raw: Any) -> list[str]:
-    """The location of an error in the user's own keys, without the kinds that pydantic puts between them."""
+    """The location of an error in the user's own keys, without the kinds and types that pydantic puts between them."""
     keys: list[str] = []
     for item in location:
         if item == "[key]":
             continue
         if isinstance(raw, dict):
-            if item not in raw and item == raw.get("kind"):
+            if item not in raw and (item == raw.get("kind") or _is_type(item)):
                 continue
             raw = raw.get(item)
         elif isinstance(raw, list) and isinstance(item, int):
@@ -87,6 +87,11 @@ def _user_keys(location: Location, raw: Any) -> list[str]:
             continue
         keys.append(str(item))
     return keys
+
+
+def _is_type(item: int | str) -> bool:
+    """Whether pydantic names a type of a union by it: a class, or `literal[...]`; no key of ours is like either."""
+    return isinstance(item, str) and (item[:1].isupper() or "[" in item)
 
 
 def show_value(value: object) -> str:

@@ -166,8 +166,12 @@ class Recipe(EditableRecipe):
                 f"image.size: {backbone.title} takes {backbone.smallest} pixels a side or more; "
                 f"got {self.image.size[0]}x{self.image.size[1]}"
             )
-        if any(stage.train == "heads" for stage in self.training.stages) and not self.network.backbone:
-            raise ValueError("training.stages: `train: heads` is for a network with a backbone, and there is none")
+        parts = [stage.train for stage in self.training.stages if stage.train != "all"]
+        if parts and not self.network.backbone:
+            word = "heads" if parts[0] == "heads" else "{last: ...}"
+            raise ValueError(f"training.stages: `train: {word}` is for a network with a backbone, and there is none")
+        if self.training.layer_decay is not None and not self.network.backbone:
+            raise ValueError("training.layer_decay: is for a network with a backbone, and there is none; take it out")
         for name, stack in self.stacks().items():
             if min(stack.smallest(self.image.size)) < 1:
                 raise ValueError(

@@ -87,11 +87,24 @@ class Augment(Part):
         return self
 
 
+class LastParts(Part):
+    """A part of the backbone."""
+
+    last: int = Field(
+        ge=1,
+        le=12,
+        description="The backbone's layers are taken in twelve parts; so many of them, the last ones, are trained, and "
+        "all but the backbone. What comes before stays as it is, its batch normalisation too.",
+    )
+
+
 class Stage(Part):
     """Some epochs of the training, with what they train and how fast."""
 
-    train: Literal["heads", "all"] = Field(
-        default="all", description="`heads`: all but the backbone, which stays as it is; or `all`."
+    train: Literal["heads", "all"] | LastParts = Field(
+        default="all",
+        description="`heads`: all but the backbone, which stays as it is; `{last: 4}`: that, and the last four of "
+        "twelve parts of the backbone; or `all`.",
     )
     epochs: int = Field(ge=1, le=MOST, description="Passes over the training images.")
     learning_rate: float = Field(default=1e-3, gt=0, description="The learning rate at the stage's start.")
@@ -132,8 +145,35 @@ class TrainingRecipe(Part):
     learning_rate: float = Field(default=1e-3, gt=0, description="The learning rate at the start.")
     schedule: Literal["constant", "inverse_time", "cosine"] = Field(
         default="constant",
-        description="How the rate goes on: unchanged; rate / (1 + rate/epochs x step); or a twentieth of the steps of "
+        description="How the rate goes on: unchanged; rate / (1 + rate/epochs x step); or a "
         "warm-up, then half a cosine down to 0.",
+    )
+    weight_decay: float | None = Field(
+        default=None,
+        ge=0,
+        description="Each step also shrinks the weights by this times the learning rate, apart from the gradient "
+        "(Loshchilov, Hutter 2019), with any optimiser; biases, and the scales and offsets of normalisations, are left "
+        "out. If absent, the optimiser's own, of all weights: 0.004 for `adamw` and `muon`, none for the others.",
+    )
+    layer_decay: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Lower rates for a backbone's earlier layers, which are the more general ones (Howard, Ruder 2018; "
+        "Bao et al. 2021), such as 0.8. Its layers are taken in twelve parts: the last one has this times the learning "
+        "rate, the one before this squared times it, and so on; heads and branches have the whole rate. It holds for "
+        "the updates of any optimiser, and for weight decay. If absent, one rate for all.",
+    )
+    clip_norm: float | None = Field(
+        default=None,
+        gt=0,
+        description="Where the norm of all gradients together is larger, they are scaled down to it (Pascanu, Mikolov, "
+        "Bengio 2013), such as 1. If absent, they are taken as they are.",
+    )
+    warmup: Fraction | None = Field(
+        default=None,
+        description="The fraction of a stage's steps in which `schedule: cosine` raises the rate, from a hundredth of "
+        "it on (Goyal et al. 2017). If absent, 0.05.",
     )
     stages: list[Stage] = Field(
         default=[],
@@ -205,6 +245,18 @@ class TrainingRecipe(Part):
         """The stages; one where none are given."""
         whole = Stage(epochs=self.epochs, learning_rate=self.learning_rate, schedule=self.schedule)
         return self.stages or [whole]
+
+    @model_validator(mode="after")
+    def _has_layers(self) -> Self:
+        if self.layer_decay is not None and all(stage.train == "heads" for stage in self.plan()):
+            raise ValueError("layer_decay: is for stages that train the backbone, and there is none; take it out")
+        return self
+
+    @model_validator(mode="after")
+    def _warms_up(self) -> Self:
+        if self.warmup is not None and all(stage.schedule != "cosine" for stage in self.plan()):
+            raise ValueError("warmup: has an effect with `schedule: cosine` only; set that too, or take it out")
+        return self
 
     @model_validator(mode="after")
     def _sampler_agrees(self) -> Self:

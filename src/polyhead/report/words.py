@@ -41,6 +41,11 @@ def show_number(value: float | None, unit: str = "") -> str:
     return f"{digits}\u00a0{unit}" if unit else digits
 
 
+def show_value(value: object) -> str:
+    """A value of a recipe: a number with three significant digits, anything else as it is."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def show_count(count: int) -> str:
     """A whole number with thousands separators."""
     return f"{count:,}"

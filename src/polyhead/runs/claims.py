@@ -5,11 +5,14 @@ in whichever process that comes about. See `folders.py` for the hidden names.
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from polyhead.data.table import Dataset, write_csv
 from polyhead.errors import PolyheadError
+from polyhead.files import write_text
 from polyhead.folders import (
     RECIPE,
     check_aside,
@@ -26,6 +29,8 @@ from polyhead.folders import (
     tell_failures,
 )
 from polyhead.progress import Progress
+from polyhead.recipe.loading import write_recipe
+from polyhead.recipe.own_parts import KEPT_BACKBONE
 from polyhead.run_folder import RunFolder, lock_run
 
 
@@ -81,9 +86,26 @@ def open_run(path: Path, progress: Progress) -> Iterator[RunFolder]:
             raise PolyheadError(f"{path}: there is no such run folder")
         if not run.recipe.exists():
             raise PolyheadError(f"{path}: is not a run folder: there is no recipe.yaml in it")
+        if (path / "start.yaml").exists():  # see `runs/trials.py`
+            raise PolyheadError(f"{path}: is the folder of a search; train the recipe in it, or give `tune` its folder")
         with lock_run(run):
             yield run
     clear_beside(path)
+
+
+def copy_backbone(source: Path, run: Path) -> None:
+    """Give a run the network that was handed over, where another folder has kept one."""
+    if (source / KEPT_BACKBONE).exists():
+        (run / KEPT_BACKBONE).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / KEPT_BACKBONE, run / KEPT_BACKBONE)
+
+
+def fill_run(run: RunFolder, dataset: Dataset) -> None:
+    """Make the folder of a run whose rows and splits are known; its recipe last, so that what has one has all."""
+    run.state.mkdir(parents=True, exist_ok=True)
+    write_csv(dataset.table, run.path)
+    write_text(run.table_digest, run.digest_table())
+    write_text(run.recipe, write_recipe(dataset.recipe))
 
 
 def _make_way(run: RunFolder, target: Path, force: bool, progress: Progress) -> Path | None:

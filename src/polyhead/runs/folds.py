@@ -5,7 +5,6 @@ seen it, and the model that averages the networks; `folds/1` to `folds/k` are ru
 """
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,8 +13,8 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from polyhead import __version__
-from polyhead.data.splits import FOLD
-from polyhead.data.table import Dataset, write_csv
+from polyhead.data.folds import FOLD
+from polyhead.data.table import Dataset
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import answers_frame, evaluate_split
 from polyhead.evaluation.folds import summarize_folds
@@ -23,11 +22,11 @@ from polyhead.files import write_beside, write_text
 from polyhead.model.card import Card
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress
-from polyhead.recipe.loading import recipe_values, write_recipe
-from polyhead.recipe.own_parts import KEPT_BACKBONE
+from polyhead.recipe.loading import recipe_values
 from polyhead.recipe.schema import Recipe
 from polyhead.report.parts import EvaluatedSplit
 from polyhead.run_folder import RunFolder, lock_run
+from polyhead.runs.claims import copy_backbone, fill_run
 from polyhead.runs.evaluate import evaluate_splits, record_metrics, report_run
 from polyhead.tasks import AnyTask, Array, Task
 
@@ -138,16 +137,12 @@ def finish_folds(whole: FoldsRun, finish: Callable[[RunFolder, Dataset], None], 
 
 
 def _begin_fold(whole: FoldsRun, fold: RunFolder, part: Dataset) -> None:
-    """Make a fold's run folder; its recipe last, so that what has one has all."""
+    """Make a fold's run folder."""
     fold.state.mkdir(parents=True, exist_ok=True)
-    kept = whole.run.path / KEPT_BACKBONE
-    if kept.exists():
-        shutil.copyfile(kept, fold.path / KEPT_BACKBONE)
+    copy_backbone(whole.run.path, fold.path)
     tasks = {name: task.model_dump(mode="json") for name, task in whole.tasks.items()}
     write_text(fold.fitted_tasks, json.dumps(tasks))
-    write_csv(part.table, fold.path)
-    write_text(fold.table_digest, fold.digest_table())
-    write_text(fold.recipe, write_recipe(part.recipe))
+    fill_run(fold, part)
 
 
 def _find_rows(dataset: Dataset, number: int) -> Any:

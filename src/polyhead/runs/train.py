@@ -185,13 +185,13 @@ def _check_table(run: RunFolder) -> None:
 
 def _finish(run: RunFolder, dataset: Dataset, progress: Progress, callbacks: "Sequence[KerasCallback]" = ()) -> None:
     """Train until it is done, export, calibrate, evaluate the file, report; what is there of it already stays."""
-    tasks = read_tasks(run) or _fit_tasks(dataset)
+    tasks = read_tasks(run) or fit_tasks(dataset)
     if folds := read_fold_count(run):
-        complete = replace(dataset, recipe=_complete_network(run, select_fold(dataset, 1)))
+        complete = replace(dataset, recipe=complete_network(run, select_fold(dataset, 1)))
         finish_folds(FoldsRun(run, complete, tasks, folds), partial(_finish_fold, progress, callbacks), progress)
         return
     _warn_of_untrained(dataset, tasks)
-    dataset = replace(dataset, recipe=_complete_network(run, dataset))
+    dataset = replace(dataset, recipe=complete_network(run, dataset))
     if not run.model.exists():
         _train_and_export(run, dataset, tasks, progress, callbacks)
     progress.say("evaluating the model file")
@@ -210,7 +210,7 @@ def _finish_fold(progress: Progress, callbacks: "Sequence[KerasCallback]", fold:
     _finish(fold, dataset, progress, callbacks)
 
 
-def _fit_tasks(dataset: Dataset) -> dict[str, Task]:
+def fit_tasks(dataset: Dataset) -> dict[str, Task]:
     """What the training split teaches of each task."""
     recipe, frame, rows = dataset.recipe, dataset.table.frame, dataset.rows_of("train")
     if WEIGHT in frame and not frame[WEIGHT].iloc[rows].astype(float).any():
@@ -218,7 +218,7 @@ def _fit_tasks(dataset: Dataset) -> dict[str, Task]:
     return {name: task.fit(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
 
 
-def _complete_network(run: RunFolder, dataset: Dataset) -> Recipe:
+def complete_network(run: RunFolder, dataset: Dataset) -> Recipe:
     """Write into the run's recipe what the data said of the tasks, and what follows from how many images train."""
     recipe = dataset.recipe
     steps = math.ceil(len(dataset.rows_of("train")) / recipe.training.batch_size)

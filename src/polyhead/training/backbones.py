@@ -59,6 +59,8 @@ def set_trainable(backbone: keras.Model, given: Backbone, trainable: bool, froze
     Args:
         frozen: the layers that stay as they are in any case.
     """
+    # On TensorFlow nothing happens where the value is the same, though a stage before may have left out some weights.
+    backbone.trainable = not trainable
     backbone.trainable = trainable
     for layer in () if given.learns_norms else list_inner(backbone.layers[-1]):
         if isinstance(layer, layers.BatchNormalization):

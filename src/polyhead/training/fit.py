@@ -3,27 +3,25 @@
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-import keras
 import numpy as np
 
 from polyhead.progress import warn
 from polyhead.recipe.schema import Recipe
-from polyhead.recipe.training import Augment, Stage
+from polyhead.recipe.training import Augment, LastParts, Stage
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, backend, checkpoint
 from polyhead.training.backbones import set_trainable
 from polyhead.training.backend import use_devices
 from polyhead.training.batches import Batches, OneEpoch, TrainingData
 from polyhead.training.checkpoint_callback import STATE, CheckpointCallback, RunContext
+from polyhead.training.depth import layer_rates, train_last
 from polyhead.training.features import precompute
 from polyhead.training.history import best_epoch, read_divergence
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
+from polyhead.training.optimizer import make_optimizer
 
-# By name; Keras's own `get` does not know all of them.
-OPTIMIZERS = {name.lower(): found for name, found in vars(keras.optimizers).items() if isinstance(found, type)}
 FEATURES = "state/features.f32"
 
 
@@ -91,13 +89,15 @@ def _train_stage(
     """Train until `end` epochs are over in all."""
     model, recipe, position = checkpoints.model, checkpoints.recipe, checkpoints.position
     if network.backbone is not None and recipe.network.backbone is not None:
-        set_trainable(network.backbone, recipe.network.backbone, stage.train == "all", network.frozen)
+        set_trainable(network.backbone, recipe.network.backbone, stage.train != "heads", network.frozen)
+        if isinstance(stage.train, LastParts):
+            train_last(network.backbone, stage.train.last)
     if network.trunk is not None and stage.train == "heads" and recipe.training.augment == Augment():
         training_data = precompute(network.trunk, training_data, checkpoints.folder / FEATURES, checkpoints.progress)
     batches = Batches(training_data, recipe.training.batch_size, recipe.seed)
     valid = OneEpoch(training_data, training_data.valid, recipe.training.batch_size)
     checkpoints.steps = batches.steps
-    _compile(model, recipe, stage, batches.steps)
+    _compile(model, network, recipe, stage, batches.steps)
     while position.epoch < end and not checkpoints.is_over():
         # An interrupted epoch is finished by a fit of its own. Whatever the last fit ended with (Keras then puts
         # averages in the weights' place), this one continues from what was saved.
@@ -123,21 +123,8 @@ def _list_stages(recipe: Recipe) -> list[tuple[Stage, int, int]]:
     return list(zip(stages, [0, *ends], ends, strict=False))
 
 
-def _compile(model: MultiTaskModel, recipe: Recipe, stage: Stage, steps: int) -> None:
+def _compile(model: MultiTaskModel, network: Network, recipe: Recipe, stage: Stage, steps: int) -> None:
     """Give the model an optimiser of the stage's own."""
-    averages = {"use_ema": True, "ema_momentum": recipe.training.ema_momentum} if recipe.training.ema_momentum else {}
-    optimizer = OPTIMIZERS[recipe.training.optimizer](learning_rate=_schedule(stage, steps), **averages)
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer=optimizer)
-
-
-def _schedule(stage: Stage, steps: int) -> Any:
-    rate, total = stage.learning_rate, stage.epochs * steps
-    if stage.schedule == "inverse_time":
-        return keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=rate / stage.epochs)
-    if stage.schedule == "cosine":
-        warmup = total // 20
-        return keras.optimizers.schedules.CosineDecay(
-            rate / 100 if warmup else rate, max(total - warmup, 1), warmup_target=rate, warmup_steps=warmup
-        )
-    return rate
+    variables, decay = model.trainable_variables, recipe.training.layer_decay
+    rates = layer_rates(network.backbone, decay, variables) if network.backbone is not None and decay else []
+    model.compile(optimizer=make_optimizer(recipe.training, stage, steps, variables, rates))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from polyhead.report.words import ERRORS, METRICS, NOTHING, PERCENTAGES, show_count, show_number, split_name
+from polyhead.report.words import ERRORS, METRICS, MINUS, NOTHING, PERCENTAGES, show_count, show_number, split_name
 from polyhead.tasks import Task
 from polyhead.tasks.metrics import Numbers
 
@@ -39,4 +39,4 @@ def _show(key: str, found: Numbers | None, unit: str) -> str:
         return f"{100 * mean:.1f} ± {100 * deviation:.1f}\u00a0%"
     if key in ERRORS:
         return f"{show_number(mean)} ± {show_number(deviation, unit)}"
-    return f"{mean:.3f} ± {deviation:.3f}"
+    return f"{mean:z.3f} ± {deviation:.3f}".replace("-", MINUS)

@@ -1,5 +1,6 @@
 """Which colours an image has, and nothing of where: what a task sees that ignores shapes."""
 
+import math
 from typing import Any
 
 import keras
@@ -18,10 +19,11 @@ DARK = 0.05  # of the full brightness: keeps the hue of what is almost black fro
 class ColorHistogram(keras.layers.Layer):
     """From pixels (n, height, width, 3), 0 to 255, to a soft histogram (n, bins), its mean square 1; nothing is learnt.
 
-    Axes are brightness and two opponent colours, red against green and blue against yellow, relative to the brightness
-    (Swain, Ballard: Color Indexing, 1991); a pixel counts for the bins around it by how near it is, and the more the
-    nearer it is to the image's centre, by a Gaussian of a quarter of its size. Bins are given as square roots, so that
-    a linear layer compares histograms as Hellinger's distance does (Arandjelovic, Zisserman 2012).
+    Axes are brightness, its bins finer where it is dark, and two opponent colours, red against green and blue against
+    yellow, relative to the brightness (Swain, Ballard: Color Indexing, 1991). A pixel counts for the bins around it by
+    how near it is to them, and the more the nearer it is to the image's centre, by a Gaussian of a quarter of its size.
+    Bins are given as square roots, so that a linear layer compares histograms as Hellinger's distance does
+    (Arandjelovic, Zisserman 2012).
     """
 
     def __init__(self, colors: int = 9, brightness: int = 6, **more: Any) -> None:
@@ -35,7 +37,7 @@ class ColorHistogram(keras.layers.Layer):
 
     def call(self, pixels: Tensor) -> Tensor:
         """The histograms of a batch."""
-        steps = [max(1, side // MOST) for side in pixels.shape[1:3]]
+        steps = [math.ceil(side / MOST) for side in pixels.shape[1:3]]
         seen = pixels[:, :: steps[0], :: steps[1]] / 255
         height, width = seen.shape[1:3]
         red, green, blue = (ops.reshape(seen[..., at], (-1, height * width, 1)) for at in range(3))
@@ -43,11 +45,10 @@ class ColorHistogram(keras.layers.Layer):
         first = (red - green) / (value + DARK)
         second = (blue - (red + green) / 2) / (value + DARK)
         weights = _spread_weights(height, width)
-        colors = ops.expand_dims(_share(first, -1, self.colors), 3) * ops.expand_dims(
-            _share(second, -1, self.colors), 2
-        )
+        first, second = (_share(axis, -1, self.colors) for axis in (first, second))
+        colors = ops.expand_dims(first, 3) * ops.expand_dims(second, 2)
         colors = ops.reshape(colors, (-1, height * width, self.colors**2))
-        counts = ops.matmul(ops.transpose(colors, (0, 2, 1)), _share(value, 0, self.brightness) * weights)
+        counts = ops.matmul(ops.transpose(colors, (0, 2, 1)), _share(ops.sqrt(value), 0, self.brightness) * weights)
         return ops.sqrt(ops.reshape(counts, (-1, self.bins)) * self.bins)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:

@@ -55,11 +55,13 @@ def train(folder: Path, reader: Reader, *settings: str) -> list[NDArray[np.float
 
 def test_a_backbone_that_stays_as_it_is_sees_every_image_once(tmp_path: Path) -> None:
     heads = [f"network={{backbone: {BACKBONE}}}", "training={stages: [{train: heads, epochs: 3}], batch_size: 8}"]
-    once, always = Reader(), Reader()
+    once, always, mixed = Reader(), Reader(), Reader()
     train(tmp_path / "once", once, *heads)
     train(tmp_path / "always", always, *heads, "training.augment.flip=horizontal")
+    train(tmp_path / "mixed", mixed, *heads, "training.mix.mixup=0.2")
     assert once.count == 8 + 4
     assert always.count >= 3 * (8 + 4)  # Keras fetches ahead
+    assert mixed.count >= 3 * (8 + 4)
     assert not list((tmp_path / "once/state").glob("features*"))
 
 

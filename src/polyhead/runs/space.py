@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from polyhead.errors import PolyheadError
-from polyhead.recipe.backbones import WIDTHS, find_weights
+from polyhead.recipe.backbones import APPLICATIONS, find_weights
 from polyhead.recipe.loading import check_recipe, recipe_values
 from polyhead.recipe.schema import Recipe
 
@@ -126,7 +126,7 @@ def _network(recipe: Recipe) -> Knob | None:
 
 
 def _title(name: str, width: float) -> str:
-    return f"{name} {width:g}" if name in WIDTHS else name
+    return f"{name} {width:g}" if APPLICATIONS[name].widths else name
 
 
 def _learning_rate(recipe: Recipe) -> Knob:

@@ -40,6 +40,23 @@ SPLITS = ("train", "valid", "test", "unseen")
 TASK_NAME = re.compile(r"[^\s/,|:.][^\n/,|:.]*")  # of an output in a graph, a column, a file
 
 
+Quality = Literal["fast", "good", "best"]
+# What stands for a network that is still to be planned; and the plan, where no pretrained weights are at hand.
+FROM_SCRATCH = NetworkRecipe(
+    trunk=Stack(
+        blocks=[
+            Block(filters=32),
+            Block(filters=64),
+            Block(filters=128, dropout=0.25),
+            Block(filters=128, dropout=0.25),
+        ],
+        end="average",
+        dense=[128],
+        dropout=0.3,
+    )
+)
+
+
 class ImageRecipe(Part):
     """What the network sees of an image."""
 
@@ -75,8 +92,31 @@ class Recipe(EditableRecipe):
     tasks: dict[str, AnyTask] = Field(
         min_length=1, max_length=1000, description="The tasks by name, which is also the name of the output."
     )
-    network: NetworkRecipe
+    network: NetworkRecipe = Field(
+        default=FROM_SCRATCH,
+        description="If absent, training plans it, and `image` and `training` where they are absent too: see "
+        "[your own images](guides/own-images.md).",
+    )
     training: TrainingRecipe = TrainingRecipe()
+    quality: Quality | None = Field(
+        default=None,
+        description="What is planned where there is no `network`: `fast`, linear heads on a pretrained network's "
+        "frozen features; `good`, the same network fine-tuned, in the size that promises most; `best`, longer and with "
+        "more variety. If absent, `good`.",
+    )
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_000_000,
+        description="The run ends within so many minutes: the plan is made for them, and training's last stage is cut "
+        "where the machine turns out to be slower, with its learning rate brought down in the time that is left. "
+        "If absent, a plan is made for what its quality usually takes, and nothing is cut.",
+    )
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether it says what its network is; if not, training plans that, and what else the recipe leaves out."""
+        return "network" in self.model_fields_set
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -102,9 +142,10 @@ class Recipe(EditableRecipe):
             self._check_combination(row)
         combinations = [", ".join(map(": ".join, sorted(row.items()))) for row in self.data.split.hold_out]
         check_at("data.split.hold_out", check_different, combinations)
-        self._check_network()
-        for index, stage in enumerate(self.training.stages):
-            check_at(f"training.stages.{index}.size", self._check_stage_size, stage)
+        if self.is_planned:
+            self._check_network()
+            for index, stage in enumerate(self.training.stages):
+                check_at(f"training.stages.{index}.size", self._check_stage_size, stage)
         if not self.has_validation and (self.training.keep == "best" or self.training.patience):
             raise ValueError(
                 "data.split.valid: there are no validation images to select the best epoch; remove training.keep: best "

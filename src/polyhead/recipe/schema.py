@@ -182,12 +182,14 @@ class Recipe(EditableRecipe):
             _check_known("network.branches", name, self.tasks, "the tasks")
         for name in self.network.heads:
             _check_known("network.heads", name, self.tasks, "the tasks")
-        for name in self.tasks:
-            if not self.network.shared and name not in self.network.branches:
+        for name, task in self.tasks.items():
+            self._check_ignored(name)
+            if not self.network.shared and name not in self.network.branches and task.ignores != "shape":
                 raise ValueError(f"network.branches: the task {name} has no branch; give it one, or add a trunk")
-        if self.network.shared and len(self.network.branches) == len(self.tasks):
+        if self.network.shared and not {"trunk", "gray"} & {*map(self.read_vector, self.tasks)}:
             word = "backbone" if self.network.backbone else "trunk"
-            raise ValueError(f"network.{word}: every task has a branch of its own; remove the {word}")
+            others = "" if len(self.network.branches) == len(self.tasks) else " or ignores shapes"
+            raise ValueError(f"network.{word}: every task has a branch of its own{others}; remove the {word}")
         backbone = self.network.backbone
         if backbone and min(self.image.size) < backbone.smallest:
             raise ValueError(
@@ -226,6 +228,26 @@ class Recipe(EditableRecipe):
                 raise ValueError(f"network.{name} ends in `flatten`, for one size alone; take `end: average`")
             if min(stack.smallest(size)) < 1:
                 raise ValueError(f"the pools of network.{name} leave nothing of an image of {shown}")
+
+    def _check_ignored(self, name: str) -> None:
+        key, ignored, backbone = f"tasks.{name}.ignores", self.tasks[name].ignores, self.network.backbone
+        if ignored and name in self.network.branches:
+            raise ValueError(f"{key}: is for a task without a branch; remove it, or network.branches.{name}")
+        if ignored == "color" and not backbone:
+            raise ValueError(
+                f"{key}: `color` needs a network.backbone; without one, give the task a branch with "
+                f"`color_mode: grayscale` (network.branches.{name})"
+            )
+        if ignored == "color" and backbone and backbone.color_mode == "grayscale":
+            raise ValueError(
+                f"{key}: no task sees colours (network.backbone.color_mode: grayscale); remove one of the two"
+            )
+
+    def read_vector(self, task: str) -> str:
+        """Which vector a task's head reads: `trunk` (of backbone or stack), `gray`, `histogram` or `branches.NAME`."""
+        if task in self.network.branches:
+            return f"branches.{task}"
+        return {None: "trunk", "color": "gray", "shape": "histogram"}[self.tasks[task].ignores]
 
     def data_root(self) -> Path:
         """Where the data is.

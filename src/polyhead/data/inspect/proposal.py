@@ -55,8 +55,14 @@ def propose_recipe(data: Path) -> str:
 def _write_ties(recipe: Recipe, table: Table) -> list[str]:
     """What a reader should know of tasks that are tied in the data."""
     ties = find_ties(recipe.tasks, {name: table.frame[name].tolist() for name in recipe.tasks})
-    sentences = [describe_tie(tie, recipe.tasks) for tie in ties if tie.is_strong][:MOST_TIES]
-    return [line for sentence in sentences for line in _comment(sentence, "")]
+    lines: list[str] = []
+    for tie in [tie for tie in ties if tie.is_strong][:MOST_TIES]:
+        lines += _comment(describe_tie(tie, recipe.tasks), "")
+        if tie.color:
+            other = tie.second if tie.color == tie.first else tie.first
+            keys = f"`ignores: shape` in {tie.color}, `ignores: color` in {other}"
+            lines += _comment(f"To keep them apart on a network.backbone: {keys}.", "")
+    return lines
 
 
 def propose_values(data: Path) -> dict[str, Any]:

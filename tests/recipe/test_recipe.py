@@ -43,6 +43,9 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("training.augment={policy: randaugment, policy_strength: 0}", "policy_strength: expected greater than 0"),
         ("training.augment.policy_colors=false", "training.augment: policy_colors has an effect with `policy: rand"),
         ("training.augment.policy_strength=1", "training.augment: policy_strength has an effect with `policy: rand"),
+        ("training.mix.mixup=-1", "training.mix.mixup: expected greater than or equal to 0; got -1"),
+        ("training.mix={mixup: 0.2, chance: 0}", "training.mix.chance: expected greater than 0; got 0"),
+        ("training.mix.chance=0.5", "training.mix: chance has an effect with `mixup` or `cutmix` only; give one"),
         ("training.keep=best", "data.split.valid: there are no validation images to select the best epoch"),
         (
             "tasks.color.answer_accuracy=0.9",

@@ -87,6 +87,38 @@ class Augment(Part):
         return self
 
 
+class Mix(Part):
+    """Two training images in one, inside the compiled training step, with the labels of both, each by its share."""
+
+    mixup: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="Blend an image with another: its share is drawn from Beta(a, a), where a is this number, such as "
+        "0.2 (Zhang et al. 2018). 0 blends none.",
+    )
+    cutmix: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="Put a box of another image into an image: the share outside it is drawn from Beta(a, a), where a "
+        "is this number, such as 1 (Yun et al. 2019). 0 puts none. Where `mixup` is given too, one of both is drawn "
+        "for each image.",
+    )
+    chance: float = Field(default=1.0, gt=0, le=1, description="The fraction of the images that are mixed.")
+
+    @model_validator(mode="after")
+    def _chance_agrees(self) -> Self:
+        if self.chance < 1 and not self.mixes:
+            raise ValueError("chance has an effect with `mixup` or `cutmix` only; give one of these too")
+        return self
+
+    @property
+    def mixes(self) -> bool:
+        """Whether anything is mixed."""
+        return self.mixup > 0 or self.cutmix > 0
+
+
 class LastParts(Part):
     """A part of the backbone."""
 
@@ -110,6 +142,11 @@ class Stage(Part):
     learning_rate: float = Field(default=1e-3, gt=0, description="The learning rate at the stage's start.")
     schedule: Literal["constant", "inverse_time", "cosine"] = Field(
         default="constant", description="How the rate goes on over the stage; see `training.schedule`."
+    )
+    augment: bool = Field(
+        default=True,
+        description="Whether its images are changed as `training.augment` and `training.mix` say. A stage of `heads` "
+        "without changes computes the backbone's features once, instead of at every step.",
     )
 
 
@@ -223,6 +260,7 @@ class TrainingRecipe(Part):
         "and the model file, are float32 always. It pays for networks of large convolutions; measure yours.",
     )
     augment: Augment = Augment()
+    mix: Mix = Mix()
 
     @model_validator(mode="before")
     @classmethod
@@ -240,6 +278,11 @@ class TrainingRecipe(Part):
         if self.stages and self.epochs > total:
             raise ValueError(f"epochs: is {self.epochs}, but the stages have {total} in all")
         return self
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether training images differ each time that they are shown."""
+        return self.augment != Augment() or self.mix.mixes
 
     def plan(self) -> list[Stage]:
         """The stages; one where none are given."""

@@ -23,6 +23,7 @@ from polyhead.training.augmentation import RandomChange, check_own_layers
 from polyhead.training.backend import split_batch
 from polyhead.training.heads import Head
 from polyhead.training.losses import Masked, Tensor
+from polyhead.training.mixing import SHARES, MixImages, next_of
 from polyhead.training.network import Network
 from polyhead.training.own_code import import_part, own_failures
 
@@ -42,9 +43,11 @@ class MultiTaskModel(keras.Model):
             if is_dotted(getattr(head.task, "loss", "")):
                 _take_own_loss(name, head)
         changes = recipe.training.augment != Augment()
+        self.changes_images = True  # whether the stage that is trained wants that
         self.augment = RandomChange(recipe.training.augment, recipe.seed) if changes else None
         if self.augment is not None and recipe.training.augment.layers:
             check_own_layers(self.augment, recipe.image.size)
+        self.mix = MixImages(recipe.training.mix, recipe.seed) if recipe.training.mix.mixes else None
         weights = {name: head.task.loss_weight for name, head in self.heads.items()}
         self.balance = BALANCES[recipe.training.task_weighting](weights)
         self.means = {
@@ -60,36 +63,51 @@ class MultiTaskModel(keras.Model):
         """Nothing is left to build: the network is made of built layers."""
 
     def call(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
-        """Logits by task of uint8 images (n, height, width, 3), or of the vectors (n, width) that the top reads."""
+        """Logits by task of uint8 images (n, height, width, 3), or of the vectors (n, width) that the top reads.
+
+        Where images are mixed, SHARES too: how much of each is its own.
+        """
         images = split_batch(images)
         if self.top is not None and len(images.shape) == 2:
             return dict(self.top(images, training=training))
         pixels = ops.cast(images, "float32")
-        if training and self.augment is not None:
+        changes = training and self.changes_images
+        if changes and self.augment is not None:
             pixels = self.augment(pixels)
+        shares = {}
+        if changes and self.mix is not None:
+            pixels, shares[SHARES] = self.mix(pixels)
         found = self.core(pixels, training=training)
-        return {name: found[name] for name in self.heads}
+        return {name: found[name] for name in self.heads} | shares
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
         """The balanced sum of the tasks' losses over a batch, each over its known labels."""
         total = 0.0
+        sides = _sides(y, y_pred, sample_weight)
         for name, head in self.heads.items():
-            values, counts = _weigh(head.loss(y[name], y_pred[name]), sample_weight)
-            counts = counts * head.weights(y[name])
+            found = [_weigh(head.loss(labels[name], y_pred[name]), weights) for labels, weights in sides]
+            weighed = [
+                (values, counts * head.weights(labels[name]))
+                for (values, counts), (labels, _) in zip(found, sides, strict=True)
+            ]
+            values, counts = _join(weighed)
             number = ops.sum(counts)
             mean = ops.sum(values * counts) / ops.where(number > 0, number, 1.0)
             total += self.balance.weigh(name, mean, number > 0)
         return total
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Tensor]:
-        """Add a batch to the epoch's sums."""
+        """Add a batch to the epoch's sums; of mixed images the losses and scores of both, by their shares."""
         for name, head in self.heads.items():
-            values, counts = _weigh(head.loss(y[name], y_pred[name]), sample_weight)
-            self.means[name]["loss"].update_state(values, sample_weight=counts)
-            for key, (scores, known) in head.scores(y[name], y_pred[name]).items():
-                self.means[name][key].update_state(scores, sample_weight=known)
+            for labels, weights in _sides(y, y_pred, sample_weight):
+                values, counts = _weigh(head.loss(labels[name], y_pred[name]), weights)
+                self.means[name]["loss"].update_state(values, sample_weight=counts)
+            for labels, shares in _sides(y, y_pred, None):
+                for key, masked in head.scores(labels[name], y_pred[name]).items():
+                    scores, known = _weigh(masked, shares)
+                    self.means[name][key].update_state(scores, sample_weight=known)
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict[str, Tensor]:
@@ -104,6 +122,26 @@ class MultiTaskModel(keras.Model):
     def log_names(self) -> list[str]:
         """The logs' names in the order of the tasks; TensorFlow sorts them."""
         return ["loss", *(f"{name}.{key}" for name, means in self.means.items() for key in means)]
+
+
+def _sides(
+    targets: dict[str, Tensor], logits: dict[str, Tensor], weights: Tensor | None
+) -> list[tuple[dict[str, Tensor], Tensor | None]]:
+    """The labels that a batch is held against, and how much its rows then count; two where its images are mixed."""
+    if SHARES not in logits:
+        return [(targets, weights)]
+    shares = logits[SHARES]
+    partners = {name: next_of(values) for name, values in targets.items()}
+    own = ops.ones_like(shares) if weights is None else ops.reshape(weights, (-1, 1))
+    return [(targets, shares * own), (partners, (1 - shares) * next_of(own))]
+
+
+def _join(sides: list[Masked]) -> Masked:
+    """All values and counts."""
+    if len(sides) == 1:
+        return sides[0]
+    values, counts = zip(*sides, strict=True)
+    return ops.concatenate(values), ops.concatenate(counts)
 
 
 def _weigh(masked: Masked, weights: Tensor | None) -> Masked:

@@ -109,7 +109,7 @@ def test_a_transformer_is_adapted_by_low_rank_updates(tmp_path: Path) -> None:
         for before, after in zip(begun.weights, ended.weights, strict=True)
         if not np.array_equal(ops.convert_to_numpy(before), ops.convert_to_numpy(after))
     ]
-    assert len(changed) == 2 * 6 + 1  # of each block query, key, value, their sum, two dense layers; of the patches
+    assert len(changed) == 2 * 6 + 2  # of each block query, key, value, their sum, two layers; patches, positions
     _, difference = export_network(recipe, tasks, tmp_path / "run" / WEIGHTS, {"train": 8}, images[:3])
     assert difference < 1e-5
 

@@ -11,12 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import typing
 from pathlib import Path
 
 import numpy as np
 
-from polyhead.recipe.backbones import SMALLEST, BackboneName
+from polyhead.recipe.backbones import APPLICATIONS
 from polyhead.recipe.schema import Recipe
 from polyhead.training import choose_backend
 
@@ -31,7 +30,7 @@ def measure(name: str) -> str:
     from polyhead.training.multi_task import MultiTaskModel
     from polyhead.training.network import build_network
 
-    smallest = SMALLEST.get(name, 32)
+    smallest = APPLICATIONS[name].smallest
     recipe = Recipe.model_validate(
         {
             "name": name,
@@ -73,7 +72,7 @@ def children_seconds() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=typing.get_args(BackboneName))
+    parser.add_argument("names", nargs="*", default=list(APPLICATIONS))
     parser.add_argument("--child", action="store_true")
     options = parser.parse_args()
     if options.child:

@@ -90,6 +90,7 @@ EXTRAS = {  # by name, as in pyproject.toml: modules to import, and what their l
         "prometheus_client": "prometheus-client",
     },
     "ray": {"ray": "Ray", "pyarrow": "pyarrow"},
+    "hub": {"keras_hub": "KerasHub", **TRAIN},
     "tune": {"optuna": "Optuna", **TRAIN},
     "parquet": {"pyarrow": "pyarrow"},
     "heif": {"pillow_heif": "pillow-heif"},

@@ -15,7 +15,7 @@ LONG = "x" * 300
     ("arguments", "words"),
     [
         (["trian"], "there is no command 'trian' (did you mean 'train'?); there are demo, recipes, init, "),
-        (["train"], "train: RECIPE is missing (see `polyhead train --help`)"),
+        (["train"], "train: RECIPE|DIR|FILE is missing (see `polyhead train --help`)"),
         (["train", "demo", "--outt", "x"], "train: there is no option '--outt' (did you mean '--out'?)"),
         (
             ["export", "m", "--format", "tflite"],
@@ -41,7 +41,21 @@ LONG = "x" * 300
         (["cluster", "m", "a", "--out", "o", "--weight", "a=nan"], "--weight a=nan: expected a number from 0 to"),
         (["cluster", "m", "a", "--out", "o", "--set", "eps=.inf"], "--set eps: expected a finite number; got inf"),
         (["cluster", "m", "a", "--out", "o", "--on", "features", "--task", "a"], "leave --task and --weight out"),
-        (["train", ".", "--out", "o"], ".: is a folder, not a recipe; `polyhead init .` proposes one"),
+        (["train", ".", "--out", "o"], "there is no image in it"),
+        (["train", ".", "--out", "o", "--data", "."], ".: is the data already; give a recipe, or take --data out"),
+        (
+            ["train", "demo", "--out", "o", "--quality", "fast"],
+            "--quality: is of a plan, and demo has a network already",
+        ),
+        (
+            ["train", "demo", "--out", "o", "--quality", "fine"],
+            "train: --quality: expected fast, good, best; got 'fine'",
+        ),
+        (["train", "demo", "--out", "o", "--minutes", "0"], "minutes: expected greater than 0; got 0.0"),
+        (
+            ["init", "demo", "--minutes", "5"],
+            "demo: is a built-in recipe, in which nothing is planned; take --quality and",
+        ),
         (["train", "demo", "--out", "o", "--set", "epochs"], "--set epochs: expected KEY=VALUE, such as "),
         (["train", "demo", "--out", "o"], "demo: where is the data? give --data, or data.path in the recipe"),
     ],
@@ -72,7 +86,7 @@ def test_a_mistake_is_one_line(
 def test_what_no_check_foresaw_is_one_line(
     error: Exception, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("polyhead.runs.explore.propose", fail)

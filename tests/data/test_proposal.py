@@ -151,15 +151,6 @@ def test_words_that_mean_unknown_are_declared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "size"),
-    [(60, 80, (80, 64)), (500, 400, (96, 128)), (300, 300, (128, 128)), (20, 20, (32, 32)), (1000, 100, (32, 128))],
-)
-def test_the_image_size_follows_the_images(tmp_path: Path, width: int, height: int, size: tuple[int, int]) -> None:
-    paths = [f"{folder}/{number}.png" for folder in "ab" for number in range(5)]
-    assert propose(draw(tmp_path, *paths, size=(width, height))).image.size == size
-
-
-@pytest.mark.parametrize(
     ("column", "cells", "kind"),
     [
         ("a", ["yes", "no"] * 10, "binary"),

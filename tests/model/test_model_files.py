@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
@@ -19,7 +20,7 @@ from drawn_model import write_model
 from kinds import EXAMPLES
 from polyhead.errors import PolyheadError
 from polyhead.model.file import KEY, check_graph
-from polyhead.model.onnx_bytes import read_graph
+from polyhead.model.onnx_bytes import InvalidModel, read_graph
 from polyhead.tasks import StoredTask
 from tiny_model import TASKS, store, write_tiny_model
 
@@ -245,6 +246,47 @@ def test_the_bytes_are_read_as_onnx_reads_them(model: Path, tmp_path: Path) -> N
             if entry.data_type == TensorProto.INT64:
                 assert graph.constants[entry.name].numbers == tuple(numpy_helper.to_array(entry).flat)
         check_graph(graph, (16, 16))
+
+
+def compute_lengths(divisor: int) -> onnx.ModelProto:
+    """Arrays whose shapes are computed from those of others, as exports of transformers have them."""
+    steps = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Pow", ["pixels", "one"], ["powers"]),
+        helper.make_node("Split", ["powers"], ["first", "second"], axis=1),
+        helper.make_node("Shape", ["first"], ["shape"]),  # n, 8, 16, 3
+        *(helper.make_node("Gather", ["shape", f"at {axis}"], [f"length {axis}"]) for axis in range(4)),
+        helper.make_node("Div", ["length 2", "divisor"], ["part"]),
+        helper.make_node("Mod", ["length 1", "six"], ["rest"]),
+        helper.make_node("Max", ["rest", "one length"], ["most"]),
+        helper.make_node("Gather", ["shape", "several"], ["lengths"]),
+        helper.make_node("ReduceProd", ["lengths"], ["product"], keepdims=1),
+        helper.make_node("Add", ["product", "none"], ["sum"]),
+        helper.make_node("Concat", ["length 0", "part", "most", "sum"], ["wanted"], axis=0),
+        helper.make_node("Reshape", ["second", "wanted"], ["made"]),
+    ]
+    numbers = {f"at {axis}": [axis] for axis in range(4)} | {"divisor": [divisor], "six": [6], "one length": [1]}
+    numbers |= {"several": [1, 3], "none": [0]}
+    constants = [numpy_helper.from_array(np.array(values, np.int64), name) for name, values in numbers.items()]
+    constants.append(numpy_helper.from_array(np.array(1, np.float32), "one"))
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", 16, 16, 3])
+    made = helper.make_tensor_value_info("made", TensorProto.FLOAT, None)
+    return helper.make_model(
+        helper.make_graph(steps, "lengths", [images], [made], constants),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+
+
+def test_lengths_are_computed_as_the_runtime_does() -> None:
+    content = compute_lengths(divisor=2).SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"images": np.zeros((2, 16, 16, 3), np.uint8)})
+    assert found.shape == (2, 16 // 2, 8 % 6, 8 * 3)
+    check_graph(read_graph(content), (16, 16))
+    for divisor, words in ((3, "gives an array another size"), (0, "divides by zero or less"), (-2, "divides by zero")):
+        with pytest.raises(InvalidModel, match=words):
+            check_graph(read_graph(compute_lengths(divisor).SerializeToString()), (16, 16))
 
 
 def test_a_file_that_is_cut_anywhere_is_refused(model: Path) -> None:

@@ -68,6 +68,7 @@ def test_a_search_tries_the_recipe_and_others_and_keeps_the_best(tuning: polyhea
     assert "x".join(map(str, found.image.size)) == best["image size"]
     assert set(found.diff(start)) <= {
         *("image.size", "training.learning_rate", "training.weight_decay", "network.trunk.dropout"),
+        *("training.mix.mixup", "training.mix.cutmix"),
         *(f"training.augment.{key}" for key in ("rotation", "shift", "zoom", "brightness", "contrast")),
     }
     assert found.data.path == str(images)
@@ -205,7 +206,7 @@ def test_a_recipe_offers_what_it_can_change(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     tiny = load_recipe(tmp_path / "tiny.yaml")
     knobs = {knob.name: knob for knob in list_knobs(tiny)}
-    assert set(knobs) == {"image size", "learning rate", "weight decay", "dropout", "augmentation"}
+    assert set(knobs) == {"image size", "learning rate", "weight decay", "dropout", "augmentation", "mix"}
     assert knobs["image size"].choices == ("16x16", "24x24")
     start: dict[str, str | float] = {name: knob.start for name, knob in knobs.items()}
     same = change_recipe(tiny, knobs.values(), start)
@@ -213,6 +214,7 @@ def test_a_recipe_offers_what_it_can_change(tmp_path: Path, monkeypatch: pytest.
     chosen: dict[str, str | float] = {
         "image size": "24x24",
         "weight decay": "0.01",
+        "mix": "cutmix 1",
         "learning rate": 1e-3,
         "dropout": 0.4,
         "augmentation": 2.0,
@@ -221,6 +223,7 @@ def test_a_recipe_offers_what_it_can_change(tmp_path: Path, monkeypatch: pytest.
     assert changed.image.size == (24, 24)
     assert changed.training.learning_rate == pytest.approx(1e-3)
     assert changed.training.weight_decay == 0.01
+    assert changed.training.mix.cutmix == 1
     assert changed.network.trunk
     assert changed.network.trunk.dropout == 0.4
     assert changed.training.augment.brightness == pytest.approx(2 * tiny.training.augment.brightness)

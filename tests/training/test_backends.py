@@ -65,8 +65,17 @@ RARE = [
             "tasks.width.bins=8",
             "training.augment={crop: 0.5, shift: 0.1, hue: 0.1, erase: 0.5, policy: randaugment}",
         ],
+        [
+            "network={backbone: {name: MobileNetV2, width: 0.35, weights: none}}",
+            "image.size=[32, 32]",
+            "training.epochs=2",
+            "tasks.color.ignores=shape",
+            "tasks.shape.ignores=color",
+            "tasks.marks.ignores=color",
+            "tasks.width.ignores=shape",
+        ],
     ],
-    ids=["plain", "uncertainty", "dynamic_average", "average"],
+    ids=["plain", "uncertainty", "dynamic_average", "average", "views"],
 )
 @pytest.mark.parametrize("backend", INSTALLED)
 def test_the_whole_way_runs_on_a_backend_and_goes_on_after_a_stop(

@@ -150,9 +150,12 @@ def test_what_is_wrong_with_a_builder_is_told_in_a_line(tmp_path: Path, setting:
     [
         (
             "network={backbone: {builder: 'a:b', name: MobileNetV2}}",
-            "expected one of name, builder, model; got name a",
+            "expected one of name, builder, model, preset; got n",
         ),
-        ("network={backbone: {pooling: max}}", "network.backbone: expected one of name, builder, model; got none of t"),
+        (
+            "network={backbone: {pooling: max}}",
+            "backbone: expected one of name, builder, model, preset; got none of th",
+        ),
         ("network={backbone: {builder: 'a:b', weights: imagenet}}", "weights: are for a `name`"),
         ("network={backbone: {builder: 'a:b', width: 0.5}}", "width: a:b has none"),
         ("network={backbone: {name: MobileNetV2, arguments: {x: 1}}}", "arguments: are for a `builder`"),

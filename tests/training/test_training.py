@@ -20,7 +20,7 @@ from polyhead.training.batches import TrainingData
 from polyhead.training.checkpoint_callback import RunContext
 from polyhead.training.features import precompute
 from polyhead.training.fit import train_network
-from polyhead.training.history import find_overfitted
+from polyhead.training.history import find_gains, find_overfitted
 from polyhead.training.network import build_network
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
@@ -237,3 +237,22 @@ def test_what_was_find_overfitted_alone_is_known_by_its_figures() -> None:
     }
     assert find_overfitted(rows, valid) == ["a", "d"]
     assert find_overfitted([], valid) == []
+
+
+def test_what_fine_tuning_gained_over_frozen_features(tmp_path: Path) -> None:
+    """The best epoch of the heads alone against the one that was kept."""
+    stages = "training.stages=[{train: heads, epochs: 2}, {train: all, epochs: 2}]"
+    (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    settings = [f"network={{backbone: {BACKBONE}}}", "image.size=[32, 32]", "training={}", stages]
+    recipe = load_recipe(tmp_path / "tiny.yaml", settings)
+    losses, accuracies, errors = [3.0, 2.0, 2.5, 1.0], [0.5, 0.6, 0.6, 0.8], [4.0, 5.0, 3.0, 2.5]
+    rows = [
+        {"val_loss": loss, "val_color.accuracy": accuracy, "val_width.mae": error}
+        for loss, accuracy, error in zip(losses, accuracies, errors, strict=True)
+    ]
+    assert [gain.describe() for gain in find_gains(recipe, rows, 4)] == [
+        "color 20.0 points of accuracy (0.600 to 0.800)",
+        "width a mean error of 2.5 (5 to 2.5)",
+    ]
+    assert find_gains(recipe, rows, 2) == []  # fine-tuning made it worse, and is not what was kept
+    assert find_gains(recipe.override({"training.stages": [{"train": "all", "epochs": 4}]}), rows, 4) == []

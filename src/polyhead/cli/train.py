@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,19 @@ commands = typer.Typer()
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", parser=read_text, help="A built-in recipe or a YAML file.")
 ]
+RecipeOrData = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE|DIR|FILE",
+        parser=read_text,
+        help="A built-in recipe, a YAML file; or labelled images, which a recipe is then planned for.",
+    ),
+]
+Quality = Annotated[
+    Literal["fast", "good", "best"] | None,
+    typer.Option("--quality", help="What is planned where the recipe has no network; default: good."),
+]
+Minutes = Annotated[float | None, typer.Option("--minutes", help="How long the run may take, from here to its report.")]
 Data = Annotated[
     Path | None,
     path_option("--data", "The folder or CSV file of the data; default: the recipe's."),
@@ -67,21 +80,25 @@ def recipes(
 def init(
     source: Annotated[
         str,
-        typer.Argument(metavar="DIR_OR_CSV|RECIPE", parser=read_text, help="Labelled images or a built-in recipe."),
+        typer.Argument(metavar="DIR|FILE|RECIPE", parser=read_text, help="Labelled images or a built-in recipe."),
     ],
+    quality: Quality = None,
+    minutes: Minutes = None,
 ) -> None:
     """Propose a recipe for a data set.
 
-    Looks at labelled images and prints a recipe that trains on them; or prints a built-in recipe to edit.
+    Looks at labelled images and prints the recipe that `train` would plan; or prints a built-in recipe to edit.
     """
     from polyhead.runs import explore as runs
 
-    print(runs.propose(source), end="")
+    with Screen() as screen:
+        text = runs.propose(source, quality, minutes, progress=screen)
+    print(text, end="")
 
 
 @commands.command()
 def explore(
-    recipe: RecipeName,
+    recipe: RecipeOrData,
     out: Annotated[Path, path_option("--out", "The folder for the page.")],
     data: Data = None,
     overrides: Settings = None,
@@ -100,9 +117,11 @@ def explore(
 
 @commands.command()
 def train(
-    recipe: RecipeName,
+    recipe: RecipeOrData,
     out: Annotated[Path, path_option("--out", "The run folder to create.")],
     data: Data = None,
+    quality: Quality = None,
+    minutes: Minutes = None,
     overrides: Settings = None,
     seed: Seed = None,
     folds: Annotated[
@@ -110,12 +129,24 @@ def train(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Train, export, evaluate and report."""
+    """Train, export, evaluate and report.
+
+    For labelled images without a recipe, it first looks at them and plans one.
+    """
     from polyhead.runs import train as runs
 
     with _resumable(out), Screen() as screen:
         run = runs.train(
-            recipe, out, data=data, overrides=overrides or (), seed=seed, force=force, folds=folds, progress=screen
+            recipe,
+            out,
+            data=data,
+            quality=quality,
+            minutes=minutes,
+            overrides=overrides or (),
+            seed=seed,
+            force=force,
+            folds=folds,
+            progress=screen,
         )
     print_run(run)
 

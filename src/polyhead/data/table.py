@@ -201,6 +201,18 @@ class Dataset:
         """The rows of the table that are in a split."""
         return np.flatnonzero((self.table.frame["split"] == split).to_numpy(bool))
 
+    def fit_tasks(self) -> dict[str, Task]:
+        """The tasks, having learnt from the training split.
+
+        Raises:
+            PolyheadError: it has nothing to learn from.
+        """
+        recipe, frame, rows = self.recipe, self.table.frame, self.rows_of("train")
+        if WEIGHT in frame and not frame[WEIGHT].iloc[rows].astype(float).any():
+            column = recipe.data.sample_weight
+            raise PolyheadError(f"data.sample_weight: {column} is 0 in every row of the training split")
+        return {name: task.fit(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
+
 
 def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = True, folds: int = 0) -> Dataset:
     """Read labels, open the images, leave out what cannot be used, and split the rest.

@@ -18,7 +18,8 @@ from polyhead.files import open_regular, write_beside
 from polyhead.folders import restore_replaced
 from polyhead.model.card import CARD_FILE, KEY, Card, read_card
 from polyhead.model.onnx_bytes import MOST_NUMBERS, SUBGRAPH, Graph, InvalidModel, Node, read_graph
-from polyhead.model.onnx_shapes import MULTIPLICATIONS, OPERATORS, NodeInputs, Value
+from polyhead.model.onnx_shapes import MULTIPLICATIONS, OPERATORS
+from polyhead.model.onnx_values import NodeInputs, Value
 from polyhead.recipe.builtin import built_in_names
 
 LARGEST = 2 * 2**30  # bytes; no protobuf is larger

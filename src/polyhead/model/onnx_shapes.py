@@ -4,81 +4,18 @@ Only the operators of Polyhead's exports are here: those of every backbone and o
 task of a recipe, in floats and in whole numbers, and three (Div, Gemm, Identity) that converters write for the same.
 """
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from itertools import zip_longest
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
-from polyhead.model.onnx_bytes import InvalidModel, Node
+from polyhead.model.onnx_bytes import InvalidModel
+from polyhead.model.onnx_values import NodeInputs, Shape, Value, count_axis
 
 POOL_STEPS = 8  # what a pooled number costs, compared with a multiplication
-Shape = tuple[int, ...]
 INT_RANGES = {6: 2**31, 7: 2**63}  # of ONNX's int32 and int64
-
-
-class Value(NamedTuple):
-    """A shape, and the numbers where they are few integers that are known."""
-
-    shape: Shape
-    numbers: tuple[int, ...] | None = None
-
-
-class NodeInputs(NamedTuple):
-    """A node with the values that it reads, None where one is left out."""
-
-    node: Node
-    values: Sequence[Value | None]
-
-    def value(self, index: int) -> Value:
-        """The input at an index.
-
-        Raises:
-            InvalidModel: there is none.
-        """
-        found = self.values[index] if index < len(self.values) else None
-        if found is None:
-            raise InvalidModel("an input is missing")
-        return found
-
-    def shape(self, index: int = 0) -> Shape:
-        """The shape of that input."""
-        return self.value(index).shape
-
-    def numbers(self, index: int) -> tuple[int, ...]:
-        """The numbers of that input, on which a shape depends."""
-        found = self.value(index).numbers
-        if found is None:
-            raise InvalidModel("what it gives cannot be told")
-        return found
-
-    def has(self, index: int) -> bool:
-        """Whether there is an input at an index."""
-        return index < len(self.values) and self.values[index] is not None
-
-    def integer(self, name: str, absent: int = 0) -> int:
-        """A setting that is a number."""
-        found = self.node.settings.get(name, absent)
-        if not isinstance(found, int):
-            raise InvalidModel(f"its {name} is no number")
-        return found
-
-    def integers(self, name: str, absent: tuple[int, ...]) -> tuple[int, ...]:
-        """A setting that is several numbers, as many as are `absent`."""
-        found = self.node.settings.get(name, absent)
-        if not isinstance(found, tuple) or len(found) != len(absent):
-            raise InvalidModel(f"its {name} are not {len(absent)} numbers")
-        return found
-
-    def axes(self, index: int, rank: int) -> tuple[int, ...]:
-        """The axes in a setting or in the input at an index, counted from 0; all if there are none."""
-        named = self.node.settings.get("axes") or (self.numbers(index) if self.has(index) else tuple(range(rank)))
-        return tuple(_axis(axis, rank) for axis in named)
-
-
-def _axis(axis: int, rank: int) -> int:
-    if not -rank <= axis < rank:
-        raise InvalidModel(f"names axis {axis} of {rank}")
-    return axis % rank
 
 
 def _same(inputs: NodeInputs) -> Value:
@@ -96,7 +33,29 @@ def _cast(inputs: NodeInputs) -> Value:
 
 
 def _broadcast(inputs: NodeInputs) -> Value:
-    return Value(_join([inputs.shape(index) for index in range(len(inputs.values))]))
+    parts = [inputs.value(index) for index in range(len(inputs.values))]
+    shape = _join([part.shape for part in parts])
+    compute = ARITHMETIC.get(inputs.node.operator)
+    known = [part.numbers for part in parts if part.numbers]
+    if compute is None or len(known) != len(parts) or len(shape) > 1:
+        return Value(shape)
+    rows = zip(*(numbers * (prod(shape) // len(numbers)) for numbers in known), strict=True)
+    made = tuple(reduce(compute, row) for row in rows)
+    return Value(shape, made if all(abs(number) < INT_RANGES[6] for number in made) else None)
+
+
+def _quotient(number: int, divisor: int) -> int:
+    if number < 0:  # ONNX rounds to zero, Python down
+        raise InvalidModel("divides a number below zero")
+    return number // divisor if divisor > 0 else _refuse_divisor()
+
+
+def _remainder(number: int, divisor: int) -> int:
+    return number % divisor if divisor > 0 else _refuse_divisor()
+
+
+def _refuse_divisor() -> int:
+    raise InvalidModel("divides by zero or less")
 
 
 def _join(shapes: Sequence[Shape]) -> Shape:
@@ -132,7 +91,7 @@ def _reshape(inputs: NodeInputs) -> Value:
 def _concat(inputs: NodeInputs) -> Value:
     parts = [inputs.value(index) for index in range(len(inputs.values))]
     first = inputs.shape()
-    axis = _axis(inputs.integer("axis"), len(first))
+    axis = count_axis(inputs.integer("axis"), len(first))
     if any(len(part.shape) != len(first) for part in parts):
         raise InvalidModel("the shapes of its inputs do not go together")
     total = sum(part.shape[axis] for part in parts)
@@ -143,18 +102,18 @@ def _concat(inputs: NodeInputs) -> Value:
 
 def _gather(inputs: NodeInputs) -> Value:
     source, indices = inputs.value(0), inputs.value(1)
-    axis = _axis(inputs.integer("axis"), len(source.shape))
+    axis = count_axis(inputs.integer("axis"), len(source.shape))
     shape = source.shape[:axis] + indices.shape + source.shape[axis + 1 :]
     if source.numbers is None or indices.numbers is None or len(source.shape) != 1:
         return Value(shape)
-    chosen = [_axis(index, len(source.numbers)) for index in indices.numbers]
+    chosen = [count_axis(index, len(source.numbers)) for index in indices.numbers]
     return Value(shape, tuple(source.numbers[index] for index in chosen))
 
 
 def _slice(inputs: NodeInputs) -> Value:
     source, starts, ends = inputs.value(0), inputs.numbers(1), inputs.numbers(2)
     rank = len(source.shape)
-    axes = [_axis(axis, rank) for axis in (inputs.numbers(3) if inputs.has(3) else range(len(starts)))]
+    axes = [count_axis(axis, rank) for axis in (inputs.numbers(3) if inputs.has(3) else range(len(starts)))]
     steps = inputs.numbers(4) if inputs.has(4) else (1,) * len(starts)
     if not len(axes) == len(starts) == len(ends) == len(steps) or 0 in steps:
         raise InvalidModel("its starts, ends, axes and steps do not go together")
@@ -175,7 +134,7 @@ def _shape(inputs: NodeInputs) -> Value:
 def _unsqueeze(inputs: NodeInputs) -> Value:
     named = inputs.node.settings.get("axes") or inputs.numbers(1)
     left, rank = list(inputs.shape()), len(inputs.shape()) + len(named)
-    for axis in sorted(_axis(axis, rank) for axis in named):
+    for axis in sorted(count_axis(axis, rank) for axis in named):
         left.insert(axis, 1)
     return Value(tuple(left), inputs.value(0).numbers)
 
@@ -192,12 +151,21 @@ def _squeeze(inputs: NodeInputs) -> Value:
 def _reduce(inputs: NodeInputs) -> Value:
     shape = inputs.shape()
     axes = inputs.axes(1, len(shape))
-    if inputs.integer("keepdims", 1):
-        return Value(tuple(1 if axis in axes else length for axis, length in enumerate(shape)))
     left = tuple(length for axis, length in enumerate(shape) if axis not in axes)
     numbers = inputs.value(0).numbers
     whole = inputs.node.operator == "ReduceProd" and numbers is not None and not left
+    if inputs.integer("keepdims", 1):
+        left = tuple(1 if axis in axes else length for axis, length in enumerate(shape))
     return Value(left, (prod(numbers or ()),) if whole else None)
+
+
+def _split(inputs: NodeInputs) -> Value:
+    shape, parts = inputs.shape(), len(inputs.node.outputs)
+    axis = count_axis(inputs.integer("axis"), len(shape))
+    length, left = divmod(shape[axis], parts)
+    if left or (inputs.has(1) and inputs.numbers(1) != (length,) * parts):
+        raise InvalidModel("its parts are not of one length")
+    return Value((*shape[:axis], length, *shape[axis + 1 :]))
 
 
 def _tile(inputs: NodeInputs) -> Value:
@@ -275,17 +243,34 @@ def _pool_whole(inputs: NodeInputs) -> Value:
     return Value((*shape[:2], *(1 for _ in shape[2:])))
 
 
+ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {  # on lengths of arrays, which other shapes depend on
+    "Add": operator.add,
+    "Sub": operator.sub,
+    "Mul": operator.mul,
+    "Max": max,
+    "Min": min,
+    "Div": _quotient,
+    "Mod": _remainder,
+}
 Rule = Callable[[NodeInputs], Value]
 OPERATORS: Mapping[str, Rule] = (
     dict.fromkeys(("Relu", "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Softplus", "Softmax", "Erf", "Exp", "Clip"), _same)
     | dict.fromkeys(("Sqrt", "Reciprocal", "Neg", "CumSum", "QuantizeLinear", "DequantizeLinear"), _same)
-    | dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min"), _broadcast)
+    | dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Mod"), _broadcast)
     | dict.fromkeys(("ReduceMean", "ReduceProd"), _reduce)
     | dict.fromkeys(("MaxPool", "AveragePool"), _pool)
     | dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _pool_whole)
     | {"Cast": _cast, "Identity": _pass_on, "Transpose": _transpose, "Reshape": _reshape, "Concat": _concat}
-    | {"Gather": _gather, "Slice": _slice, "Shape": _shape, "Unsqueeze": _unsqueeze, "Squeeze": _squeeze}
-    | {"Tile": _tile, "Pad": _pad, "ConstantOfShape": _fill, "MatMul": _multiply, "Gemm": _gemm, "Conv": _convolve}
+    | {
+        "Gather": _gather,
+        "Slice": _slice,
+        "Shape": _shape,
+        "Unsqueeze": _unsqueeze,
+        "Squeeze": _squeeze,
+        "Split": _split,
+    }
+    | {"Tile": _tile, "Pad": _pad, "ConstantOfShape": _fill, "MatMul": _multiply}
+    | {"Gemm": _gemm, "Conv": _convolve}
 )
 MULTIPLICATIONS: dict[str, Callable[[NodeInputs], Any]] = {  # multiplications for each number that is made
     "Conv": lambda inputs: prod(inputs.shape(1)[1:]),

@@ -1,67 +1,62 @@
-"""The backbones of `keras.applications` that a recipe may name."""
+"""The backbones of `keras.applications` that a recipe may name: a row each."""
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-BackboneName = Literal[
-    "MobileNetV2",
-    "MobileNetV3Small",
-    "MobileNetV3Large",
-    "EfficientNetV2B0",
-    "EfficientNetV2B1",
-    "EfficientNetV2B2",
-    "EfficientNetV2B3",
-    "EfficientNetV2S",
-    "EfficientNetV2M",
-    "EfficientNetV2L",
-    "ConvNeXtTiny",
-    "ConvNeXtSmall",
-    "ConvNeXtBase",
-    "ConvNeXtLarge",
-    "ConvNeXtXLarge",
-    "ResNet50V2",
-    "ResNet101V2",
-    "ResNet152V2",
-    "DenseNet121",
-    "DenseNet169",
-    "DenseNet201",
-    "InceptionResNetV2",
-    "NASNetMobile",
-    "NASNetLarge",
-]
-WIDTHS = {
-    "MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
-    "MobileNetV3Small": (0.75, 1.0),
-    "MobileNetV3Large": (0.75, 1.0),
+Pixels = Literal["as they are", "-1 to 1", "standardized"]
+MOBILE_V2, MOBILE_V3 = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4), (0.75, 1.0)
+
+
+class Application(NamedTuple):
+    """What is known of a network before it is built.
+
+    Attributes:
+        channels: of the map that it ends in, at width 1.
+        pixels: what it was trained on, and is not made of pixels from 0 to 255 inside it; `standardized` is by
+            ImageNet's mean and standard deviation.
+        widths: those that it has weights for; none where it has no width multiplier.
+        side: pixels of the square images that its weights go by.
+        smallest: pixels a side that it takes at least.
+    """
+
+    channels: int
+    pixels: Pixels = "as they are"
+    widths: tuple[float, ...] = ()
+    side: int = 224
+    smallest: int = 32
+
+
+APPLICATIONS = {
+    "MobileNetV2": Application(1280, "-1 to 1", MOBILE_V2),
+    "MobileNetV3Small": Application(576, widths=MOBILE_V3),
+    "MobileNetV3Large": Application(960, widths=MOBILE_V3),
+    "EfficientNetV2B0": Application(1280),
+    "EfficientNetV2B1": Application(1280),
+    "EfficientNetV2B2": Application(1408),
+    "EfficientNetV2B3": Application(1536),
+    "EfficientNetV2S": Application(1280),
+    "EfficientNetV2M": Application(1280),
+    "EfficientNetV2L": Application(1280),
+    "ConvNeXtTiny": Application(768),
+    "ConvNeXtSmall": Application(768),
+    "ConvNeXtBase": Application(1024),
+    "ConvNeXtLarge": Application(1536),
+    "ConvNeXtXLarge": Application(2048),
+    "ResNet50V2": Application(2048, "-1 to 1"),
+    "ResNet101V2": Application(2048, "-1 to 1"),
+    "ResNet152V2": Application(2048, "-1 to 1"),
+    "DenseNet121": Application(1024, "standardized"),
+    "DenseNet169": Application(1664, "standardized"),
+    "DenseNet201": Application(1920, "standardized"),
+    "InceptionResNetV2": Application(1536, "-1 to 1", side=299, smallest=75),
+    "NASNetMobile": Application(1056, "-1 to 1"),
+    "NASNetLarge": Application(4032, "-1 to 1", side=331),
 }
-CHANNELS = {  # of the map that each ends in, at width 1
-    "MobileNetV2": 1280,
-    "MobileNetV3Small": 576,
-    "MobileNetV3Large": 960,
-    "EfficientNetV2B0": 1280,
-    "EfficientNetV2B1": 1280,
-    "EfficientNetV2B2": 1408,
-    "EfficientNetV2B3": 1536,
-    "EfficientNetV2S": 1280,
-    "EfficientNetV2M": 1280,
-    "EfficientNetV2L": 1280,
-    "ConvNeXtTiny": 768,
-    "ConvNeXtSmall": 768,
-    "ConvNeXtBase": 1024,
-    "ConvNeXtLarge": 1536,
-    "ConvNeXtXLarge": 2048,
-    "ResNet50V2": 2048,
-    "ResNet101V2": 2048,
-    "ResNet152V2": 2048,
-    "DenseNet121": 1024,
-    "DenseNet169": 1664,
-    "DenseNet201": 1920,
-    "InceptionResNetV2": 1536,
-    "NASNetMobile": 1056,
-    "NASNetLarge": 4032,
-}
-SMALLEST = {"InceptionResNetV2": 75}  # pixels a side; 32 for the others
+if TYPE_CHECKING:
+    BackboneName = str
+else:
+    BackboneName = Literal[tuple(APPLICATIONS)]
 FILES = {  # by name and width, how Keras calls the files of ImageNet's weights of those that are worth a try
     ("MobileNetV2", 0.35): "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5",
     ("MobileNetV2", 1.0): "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",

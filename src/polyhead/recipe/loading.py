@@ -142,13 +142,26 @@ def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
 
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain values, every key with its value, as `check_recipe` reads them."""
-    return recipe.model_dump(mode="json", exclude={"tasks": {"__all__": {"fitted"}}}, exclude_none=True)
+    """The recipe as plain values, every key with its value, as `check_recipe` reads them.
+
+    Of a network that is still to be planned, and of what is planned with it, only what the recipe says itself.
+    """
+    values = recipe.model_dump(mode="json", exclude={"tasks": {"__all__": {"fitted"}}}, exclude_none=True)
+    if not recipe.is_planned:
+        for name in ("network", "image", "training"):
+            values.pop(name)
+            if name in recipe.model_fields_set:
+                values[name] = getattr(recipe, name).model_dump(mode="json", exclude_unset=True)
+    return values
 
 
 def write_recipe(recipe: Recipe) -> str:
     """The recipe as YAML text, every key with its value."""
-    values = recipe_values(recipe)
+    return write_yaml(recipe_values(recipe))
+
+
+def write_yaml(values: Mapping[str, Any]) -> str:
+    """Plain values as YAML text."""
     stream = io.StringIO()
     yaml = YAML()
     yaml.default_flow_style = None

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from polyhead.errors import PolyheadError, shorten
 from polyhead.fields import Arguments, DottedPath, Fraction, Part, PathText
-from polyhead.recipe.backbones import CHANNELS, SMALLEST, WIDTHS, BackboneName
+from polyhead.recipe.backbones import APPLICATIONS, BackboneName
 
 MOST = 1_000_000  # filters or units of a layer: a bound on what is asked, far above what fits (see recipe_size.py)
 Filters = Annotated[int, Field(ge=1, le=MOST)]
@@ -87,11 +87,12 @@ class Stack(Part):
         return height, width
 
 
+ADDRESSES = ("hf://", "kaggle://")  # what a preset may be fetched from
 SLOWEST, QUICKEST = 0.99, 0.5  # momentum of batch normalisation: Keras's own, and the least that is chosen
 
 
 class Backbone(Part):
-    """A network without its top, pooled to a vector: of `keras.applications`, by its `name`; or one of your own."""
+    """A network without its top, pooled to a vector: of `keras.applications`, of KerasHub, or one of your own."""
 
     FORMER_NAMES: ClassVar = {"view": "color_mode"}
 
@@ -110,10 +111,17 @@ class Backbone(Part):
         description="Instead of a name, a `.keras` file of such a model, made of Keras's own layers; its path is "
         "relative to the recipe's folder. The run keeps a copy.",
     )
+    preset: PathText | None = Field(
+        default=None,
+        description="Instead of a name, a preset of KerasHub (extra `hub`): its name, such as `dinov2_small`; an "
+        "address, `hf://user/model` or `kaggle://user/model/keras/variant`; or the path of a preset's folder, relative "
+        "to the recipe's. Its own scaling of the input is inside. The run keeps what it is built by.",
+    )
     weights: PathText | None = Field(
         default=None,
         description="With a `name`: `imagenet` (fetched once, or found in Keras's folder of models; the default), "
-        "`none`, or the path of a `.weights.h5` or `.h5` file of this network without its top.",
+        "`none`, or the path of a `.weights.h5` or `.h5` file of this network without its top. With a `preset`: "
+        "`none`, or its own if absent.",
     )
     width: float = Field(default=1.0, gt=0, le=10, description="The width multiplier of a MobileNet.")
     color_mode: ColorMode = Field(
@@ -121,10 +129,11 @@ class Backbone(Part):
         description="Whether it sees colours. With `grayscale` it is given three equal channels, so that pretrained "
         "weights remain useful.",
     )
-    pooling: Literal["average", "max", "both"] = Field(
+    pooling: Literal["average", "max", "both", "class_token"] = Field(
         default="average",
         description="How the map that it ends in becomes a vector: by each channel's average, its maximum, or `both` "
-        "side by side, which makes the vector twice as long (the head of Howard, Gugger 2020, arXiv:2002.04688).",
+        "side by side, which makes the vector twice as long (the head of Howard, Gugger 2020, arXiv:2002.04688). A "
+        "vision transformer's map is that of its patches; `class_token` takes the token before them instead.",
     )
     frozen_batch_norm: bool = Field(
         default=True,
@@ -152,19 +161,19 @@ class Backbone(Part):
     @property
     def title(self) -> str:
         """What a reader knows it by."""
-        return self.name or self.builder or "own model"
+        return self.name or self.builder or self.preset or "own model"
 
     @property
     def smallest(self) -> int:
         """Pixels a side that it takes at least, as far as that is known."""
-        return SMALLEST.get(self.name, 32) if self.name else 1
+        return APPLICATIONS[self.name].smallest if self.name else 1
 
     @property
     def pooled(self) -> int:
         """How long its pooled vector is; of one of your own, only that there are numbers in it."""
         if not self.name:
             return 1
-        return int(CHANNELS[self.name] * min(self.width, 1)) * (2 if self.pooling == "both" else 1)
+        return int(APPLICATIONS[self.name].channels * min(self.width, 1)) * (2 if self.pooling == "both" else 1)
 
     @property
     def learns_norms(self) -> bool:
@@ -197,24 +206,30 @@ class Backbone(Part):
 
     @model_validator(mode="after")
     def _one_network(self) -> Self:
-        ways = [key for key in ("name", "builder", "model") if getattr(self, key) is not None]
+        ways = [key for key in ("name", "builder", "model", "preset") if getattr(self, key) is not None]
         if len(ways) != 1:
-            raise ValueError(f"expected one of name, builder, model; got {' and '.join(ways) or 'none of them'}")
+            found = " and ".join(ways) or "none of them"
+            raise ValueError(f"expected one of name, builder, model, preset; got {found}")
+        if self.preset and "://" in self.preset and not self.preset.startswith(ADDRESSES):
+            raise ValueError(f"preset: expected a name, a folder, or an address of {' or '.join(ADDRESSES)}")
+        if self.pooling == "class_token" and not self.preset:
+            raise ValueError(f"pooling: class_token is for a `preset` that is a transformer, not for `{ways[0]}`")
         if self.arguments and not self.builder:
             raise ValueError(f"arguments: are for a `builder`; take them out, or take one instead of `{ways[0]}`")
-        if self.weights is not None and not self.name:
+        if self.weights is not None and not self.name and (self.weights, ways[0]) != ("none", "preset"):
             raise ValueError(f"weights: are for a `name`; what `{ways[0]}` gives has its own")
         return self
 
     @model_validator(mode="after")
     def _has_width(self) -> Self:
-        widths = WIDTHS.get(self.name or "", (1.0,))
-        if self.width not in widths and self.weights == "imagenet":
+        widths = APPLICATIONS[self.name].widths if self.name else ()
+        if self.width not in (widths or (1.0,)) and self.weights == "imagenet":
             raise ValueError(
                 f"width: {self.name} comes with {', '.join(f'{width:g}' for width in widths)}; got {self.width:g}"
             )
-        if self.width != 1 and self.name not in WIDTHS:
-            raise ValueError(f"width: {self.title} has none; only {', '.join(WIDTHS)} do")
+        if self.width != 1 and not widths:
+            having = [name for name, row in APPLICATIONS.items() if row.widths]
+            raise ValueError(f"width: {self.title} has none; only {', '.join(having)} do")
         return self
 
 

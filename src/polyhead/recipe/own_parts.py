@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from polyhead.recipe.overrides import Changes
 
 KEPT_BACKBONE = "state/backbone.keras"  # in a run folder: the network that was handed over, as it came
+KEPT_PRESET = "state/preset.json"  # in a run folder: what its network is built by again
 # What a recipe says in place of its own backbone or trunk where a network is handed over; its other keys stay.
 HANDED_OVER: dict[str, object] = {
-    **{f"network.backbone.{key}": None for key in ("name", "builder", "weights")},
+    **{f"network.backbone.{key}": None for key in ("name", "builder", "preset", "weights")},
     "network.trunk": None,
     "network.backbone.arguments": {},
     "network.backbone.width": 1.0,

@@ -39,6 +39,21 @@ SPLITS = ("train", "valid", "test", "unseen")
 TASK_NAME = re.compile(r"[^\s/,|:.][^\n/,|:.]*")  # of an output in a graph, a column, a file
 
 
+Quality = Literal["fast", "good", "best"]
+# What stands for a network that is still to be planned; and the plan, where no pretrained weights are at hand.
+FROM_SCRATCH = NetworkRecipe(
+    trunk=Stack(
+        blocks=[
+            Block(filters=32),
+            Block(filters=64),
+            Block(filters=128, dropout=0.25),
+            Block(filters=128, dropout=0.25),
+        ],
+        end="average",
+        dense=[128],
+        dropout=0.3,
+    )
+)
 Side = Annotated[int, Field(ge=8, le=4096)]
 
 
@@ -88,8 +103,31 @@ class Recipe(EditableRecipe):
     tasks: dict[str, AnyTask] = Field(
         min_length=1, max_length=1000, description="The tasks by name, which is also the name of the output."
     )
-    network: NetworkRecipe
+    network: NetworkRecipe = Field(
+        default=FROM_SCRATCH,
+        description="If absent, training plans it, and `image` and `training` where they are absent too: see "
+        "[your own images](guides/own-images.md).",
+    )
     training: TrainingRecipe = TrainingRecipe()
+    quality: Quality | None = Field(
+        default=None,
+        description="What is planned where there is no `network`: `fast`, linear heads on a pretrained network's "
+        "frozen features; `good`, the same network fine-tuned, in the size that promises most; `best`, longer and with "
+        "more variety. If absent, `good`.",
+    )
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_000_000,
+        description="The run ends within so many minutes: the plan is made for them, and training's last stage is cut "
+        "where the machine turns out to be slower, with its learning rate brought down in the time that is left. "
+        "If absent, a plan is made for what its quality usually takes, and nothing is cut.",
+    )
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether it says what its network is; if not, training plans that, and what else the recipe leaves out."""
+        return "network" in self.model_fields_set
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -115,7 +153,8 @@ class Recipe(EditableRecipe):
             self._check_combination(row)
         combinations = [", ".join(map(": ".join, sorted(row.items()))) for row in self.data.split.hold_out]
         check_at("data.split.hold_out", check_different, combinations)
-        self._check_network()
+        if self.is_planned:
+            self._check_network()
         if not self.has_validation and (self.training.keep == "best" or self.training.patience):
             raise ValueError(
                 "data.split.valid: there are no validation images to select the best epoch; remove training.keep: best "
@@ -152,12 +191,14 @@ class Recipe(EditableRecipe):
             _check_known("network.branches", name, self.tasks, "the tasks")
         for name in self.network.heads:
             _check_known("network.heads", name, self.tasks, "the tasks")
-        for name in self.tasks:
-            if not self.network.shared and name not in self.network.branches:
+        for name, task in self.tasks.items():
+            self._check_ignored(name)
+            if not self.network.shared and name not in self.network.branches and task.ignores != "shape":
                 raise ValueError(f"network.branches: the task {name} has no branch; give it one, or add a trunk")
-        if self.network.shared and len(self.network.branches) == len(self.tasks):
+        if self.network.shared and not {"trunk", "gray"} & {*map(self.read_vector, self.tasks)}:
             word = "backbone" if self.network.backbone else "trunk"
-            raise ValueError(f"network.{word}: every task has a branch of its own; remove the {word}")
+            others = "" if len(self.network.branches) == len(self.tasks) else " or ignores shapes"
+            raise ValueError(f"network.{word}: every task has a branch of its own{others}; remove the {word}")
         backbone = self.network.backbone
         if backbone and min(self.image.size) < backbone.smallest:
             raise ValueError(
@@ -176,6 +217,26 @@ class Recipe(EditableRecipe):
                     f"network.{name}: its pools leave nothing of an image of "
                     f"{self.image.size[0]}x{self.image.size[1]}; enlarge image.size or pool less"
                 )
+
+    def _check_ignored(self, name: str) -> None:
+        key, ignored, backbone = f"tasks.{name}.ignores", self.tasks[name].ignores, self.network.backbone
+        if ignored and name in self.network.branches:
+            raise ValueError(f"{key}: is for a task without a branch; remove it, or network.branches.{name}")
+        if ignored == "color" and not backbone:
+            raise ValueError(
+                f"{key}: `color` needs a network.backbone; without one, give the task a branch with "
+                f"`color_mode: grayscale` (network.branches.{name})"
+            )
+        if ignored == "color" and backbone and backbone.color_mode == "grayscale":
+            raise ValueError(
+                f"{key}: no task sees colours (network.backbone.color_mode: grayscale); remove one of the two"
+            )
+
+    def read_vector(self, task: str) -> str:
+        """Which vector a task's head reads: `trunk` (of backbone or stack), `gray`, `histogram` or `branches.NAME`."""
+        if task in self.network.branches:
+            return f"branches.{task}"
+        return {None: "trunk", "color": "gray", "shape": "histogram"}[self.tasks[task].ignores]
 
     def data_root(self) -> Path:
         """Where the data is.

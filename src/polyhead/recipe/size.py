@@ -16,6 +16,7 @@ from polyhead.recipe.schema import Recipe
 LARGEST_FILE = 2**31  # bytes: protobuf, and so ONNX, takes no more
 FLOAT = 4  # bytes of a weight
 HALF = 2  # bytes of a value under bfloat16
+HISTOGRAM = 1  # bins of colours: a lower bound, as all counts are
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -63,18 +64,18 @@ def list_layers(recipe: Recipe) -> Iterator[Layers]:
     """The parts of a recipe's network, each with its size."""
     network = recipe.network
     yield Layers("image.size", 0, 3 * recipe.image.size[0] * recipe.image.size[1], "make the images smaller")
-    vectors: dict[str, int] = {}
+    vectors: dict[str, int] = {"histogram": HISTOGRAM}
     if network.backbone:
         pooled = network.backbone.pooled
         yield from _list_dense("network.backbone", pooled, network.backbone.dense)
-        vectors["trunk"] = (network.backbone.dense or [pooled])[-1]
+        vectors["trunk"] = vectors["gray"] = (network.backbone.dense or [pooled])[-1]
     for name, stack in recipe.stacks().items():
         blocks, vector = _list_blocks(f"network.{shorten(name, 60)}", stack, recipe.image.size)
         yield from blocks
         yield from _list_dense(f"network.{shorten(name, 60)}", vector, stack.dense)
         vectors[name] = (stack.dense or [vector])[-1]
     for name, task in recipe.tasks.items():
-        vector = vectors.get(f"branches.{name}") or vectors["trunk"]
+        vector = vectors[recipe.read_vector(name)]
         units = network.heads[name].dense if name in network.heads else []
         yield from _list_dense(f"network.heads.{shorten(name, 60)}", vector, units)
         logits = (units or [vector])[-1] * max(1, task.width - 1)  # a kind may take one logit less than its width

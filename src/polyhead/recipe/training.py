@@ -143,6 +143,11 @@ class Stage(Part):
     schedule: Literal["constant", "inverse_time", "cosine"] = Field(
         default="constant", description="How the rate goes on over the stage; see `training.schedule`."
     )
+    augment: bool = Field(
+        default=True,
+        description="Whether its images are changed as `training.augment` and `training.mix` say. A stage of `heads` "
+        "without changes computes the backbone's features once, instead of at every step.",
+    )
 
 
 class TrainingRecipe(Part):

@@ -30,7 +30,7 @@ from polyhead.folders import (
 )
 from polyhead.progress import Progress
 from polyhead.recipe.loading import write_recipe
-from polyhead.recipe.own_parts import KEPT_BACKBONE
+from polyhead.recipe.own_parts import KEPT_BACKBONE, KEPT_PRESET
 from polyhead.run_folder import RunFolder, lock_run
 
 
@@ -94,10 +94,11 @@ def open_run(path: Path, progress: Progress) -> Iterator[RunFolder]:
 
 
 def copy_backbone(source: Path, run: Path) -> None:
-    """Give a run the network that was handed over, where another folder has kept one."""
-    if (source / KEPT_BACKBONE).exists():
-        (run / KEPT_BACKBONE).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / KEPT_BACKBONE, run / KEPT_BACKBONE)
+    """Give a run the network that was handed over, or what one is built by, where another folder has kept that."""
+    for kept in (KEPT_BACKBONE, KEPT_PRESET):
+        if (source / kept).exists():
+            (run / kept).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / kept, run / kept)
 
 
 def fill_run(run: RunFolder, dataset: Dataset) -> None:

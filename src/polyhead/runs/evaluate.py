@@ -29,7 +29,14 @@ from polyhead.run_folder import RunFolder
 from polyhead.runs.labelled_data import find_labelled_data
 from polyhead.runs.tables import locate_data
 from polyhead.tasks import Task
-from polyhead.training.history import Row, choose_epoch, find_kept_epoch, find_overfitted, read_divergence
+from polyhead.training.history import (
+    Row,
+    choose_epoch,
+    find_gains,
+    find_kept_epoch,
+    find_overfitted,
+    read_divergence,
+)
 
 if TYPE_CHECKING:
     from polyhead.data.sources.given import DataLike
@@ -194,6 +201,9 @@ def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:
     kept = find_kept_epoch(rows) or choose_epoch(rows, recipe.kept_epoch == "best")  # older runs do not say
     diverged = read_divergence(run.path)
     notes = [f"{diverged.happened.capitalize()}; it ended there."] if diverged else []
+    if gains := find_gains(recipe, rows, kept):
+        words = "; ".join(gain.describe() for gain in gains)
+        notes.append(f"On validation images, fine-tuning gained over heads on the backbone's frozen features: {words}.")
     return TrainingPart(pd.DataFrame(rows), kept, notes)
 
 

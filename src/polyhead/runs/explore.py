@@ -1,20 +1,29 @@
 """Look at a data set before anything is trained: a page that shows it, and a recipe for it."""
 
+import importlib.util
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from polyhead.data.inspect.proposal import propose_recipe
 from polyhead.data.table import load_dataset
-from polyhead.errors import require
+from polyhead.errors import PolyheadError, require
 from polyhead.folders import claim_folder
 from polyhead.progress import Progress, show_progress
-from polyhead.recipe.builtin import built_in_names
-from polyhead.recipe.loading import RecipeLike, recipe_text
+from polyhead.recipe.builtin import built_in_names, read_text
+from polyhead.recipe.loading import RecipeLike, check_recipe, write_yaml
 from polyhead.recipe.overrides import Changes
+from polyhead.recipe.plan import USUAL_MINUTES
+from polyhead.recipe.schema import Quality
+from polyhead.recipe.yaml import read_yaml
 from polyhead.report.report import PAGE
 from polyhead.runs.evaluate import report_data
+from polyhead.runs.plan import load_unplanned, plan_recipe
 from polyhead.runs.tables import load_recipe_for
+from polyhead.training import choose_backend
+from polyhead.training.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from polyhead.data.sources.given import DataLike
@@ -56,10 +65,41 @@ def explore(
     return Path(out) / PAGE
 
 
-def propose(source: str) -> str:
-    """The YAML text of a recipe for a data set, or of a built-in one."""
-    from polyhead.data.inspect.proposal import propose_recipe
+def propose(
+    source: str | os.PathLike[str],
+    quality: Quality | None = None,
+    minutes: float | None = None,
+    *,
+    progress: Progress | bool = True,
+) -> str:
+    """The YAML text of the recipe that training would plan for labelled images; or that of a built-in recipe.
 
-    if source in built_in_names():
-        return recipe_text(source)
-    return propose_recipe(Path(source))
+    Args:
+        source: a folder of labelled images, a file of labels, or a built-in recipe's name.
+        quality: `fast`, `good` or `best`.
+        minutes: that a run of it may take.
+        progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
+
+    Raises:
+        PolyheadError: no labels are found; or planning fails.
+    """
+    name = os.fspath(source)
+    if name in built_in_names():
+        if quality or minutes:
+            raise PolyheadError(
+                f"{name}: is a built-in recipe, in which nothing is planned; take `quality` and `minutes` out"
+            )
+        return read_text(name)
+    begun, draft = time.monotonic(), propose_recipe(Path(source))
+    for key, value in {"quality": quality, "minutes": minutes}.items():
+        draft += f"{key}: {value}\n" if value is not None else ""
+    recipe = check_recipe(read_yaml(draft, name), name)
+    if importlib.util.find_spec("keras") is None:
+        return f"{draft}# `network`, `image` and `training` are planned when it trains.\n"
+    choose_backend()
+    root = recipe.data_root()
+    with show_progress(progress) as shown:
+        dataset = load_unplanned(recipe, root, shown)
+        limit = TimeLimit(minutes or USUAL_MINUTES[quality or "good"], started=begun)
+        planned = plan_recipe(dataset, dataset.fit_tasks(), limit, shown)
+    return f"{draft}{planned.comments}{write_yaml(planned.values)}"

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT, Progress
 from polyhead.recipe.own_parts import find_import_folders
 from polyhead.report.words import show_value
-from polyhead.runs.search_page import write_search_page
+from polyhead.runs.search_page import describe_trials, write_search_page
 from polyhead.runs.space import list_knobs
 from polyhead.runs.trials import Outcome, Search, Watch, open_study, run_trial
 from polyhead.training import choose_backend
@@ -107,13 +109,20 @@ class Searching:
             trials = [trial for trial in self.study.trials if trial.state.name != "WAITING"]
             if self.limits.trials is not None and len(trials) >= self.limits.trials:
                 return None
+            if time.monotonic() + self._find_shortest() >= self.deadline:
+                return None
             number = len(trials) + 1
-            self.study.sampler = _sampler(self.recipe.seed, number)
             self.study.ask()
         trial = self._find(number)
-        for knob in self.knobs:
+        for index, knob in enumerate(self.knobs):
+            self.study.sampler = _sampler(self.recipe.seed, number, index)
             knob.suggest(trial)
         return number
+
+    def _find_shortest(self) -> float:
+        """The seconds of the shortest trial that is complete: what a new one takes at least; 0 where none is."""
+        rows = describe_trials(self.search, self.study)
+        return min((float(row["seconds"]) for row in rows if row["state"] == "complete"), default=0.0)
 
     def _find(self, number: int) -> "optuna.Trial":
         import optuna
@@ -169,13 +178,12 @@ def _share_cluster() -> tuple[dict[str, float], int]:
     return {"num_cpus": cores}, sum(max(1, int(node.get("CPU", 1)) // cores) for node in nodes)
 
 
-def _sampler(seed: int, number: int) -> Any:
-    """Proposes the values of a trial; what it draws depends on the seed, the trial and what came of others alone."""
+def _sampler(seed: int, number: int, index: int) -> Any:
+    """Proposes a value of a trial; what it draws depends on these numbers and on what came of other trials alone."""
     import optuna
 
-    return optuna.samplers.TPESampler(
-        seed=(seed * 1009 + number) % 2**32, n_startup_trials=RANDOM_TRIALS, constant_liar=True
-    )
+    drawn = int(np.random.SeedSequence((seed, number, index)).generate_state(1)[0])
+    return optuna.samplers.TPESampler(seed=drawn, n_startup_trials=RANDOM_TRIALS, constant_liar=True)
 
 
 def _cut_last_line(journal: Path) -> None:

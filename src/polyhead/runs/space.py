@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from polyhead.errors import PolyheadError
-from polyhead.recipe.backbones import WIDTHS, find_weights
+from polyhead.recipe.backbones import APPLICATIONS, find_weights
 from polyhead.recipe.loading import check_recipe, recipe_values
 from polyhead.recipe.schema import Recipe
+from polyhead.recipe.training import Mix
 
 if TYPE_CHECKING:
     import optuna
@@ -16,6 +17,7 @@ Value = str | float
 Values = dict[str, Any]  # keys of a recipe with their values
 SCALES = (0.75, 1.0, 1.5)  # of the recipe's image size
 STEP, SMALLEST = 8, 8  # pixels that sides are multiples of, and no smaller than
+MIXES: Mapping[str, Values] = {"none": {}, "mixup 0.2": {"mixup": 0.2}, "cutmix 1": {"cutmix": 1.0}}
 UNSAID = "none given"  # the recipe leaves it out
 DECADE = 10.0  # how many times lower and higher the learning rate may be
 MOST_DROPOUT = 0.5
@@ -62,7 +64,7 @@ class Knob:
 def list_knobs(recipe: Recipe) -> list[Knob]:
     """What there is to change in a recipe; each has two values or more that give a valid one."""
     found = [_size(recipe), _network(recipe), _learning_rate(recipe), _layer_decay(recipe), _weight_decay(recipe)]
-    found += [_dropout(recipe), _augment(recipe)]
+    found += [_dropout(recipe), _augment(recipe), _mix(recipe)]
     return [knob for knob in found if knob and len(knob.choices) != 1]
 
 
@@ -126,7 +128,7 @@ def _network(recipe: Recipe) -> Knob | None:
 
 
 def _title(name: str, width: float) -> str:
-    return f"{name} {width:g}" if name in WIDTHS else name
+    return f"{name} {width:g}" if APPLICATIONS[name].widths else name
 
 
 def _learning_rate(recipe: Recipe) -> Knob:
@@ -190,3 +192,13 @@ def _augment(recipe: Recipe) -> Knob:
         values["training"]["augment"] |= changed
 
     return Knob("augmentation", 0.0 if base is USUAL else 1.0, turn, high=MOST_STRENGTH)
+
+
+def _mix(recipe: Recipe) -> Knob:
+    """Whether training images are mixed, and how."""
+    own = next((name for name, values in MIXES.items() if recipe.training.mix == Mix(**values)), "the recipe's own")
+
+    def turn(values: Values, choice: str) -> None:
+        values["training"]["mix"] = dict(MIXES[choice])
+
+    return _keep_valid(recipe, Knob("mix", own, turn, tuple(dict.fromkeys([own, *MIXES]))))

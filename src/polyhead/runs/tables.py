@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polyhead.data.inspect.proposal import propose_values
 from polyhead.data.sources.given import read_memory
 from polyhead.data.sources.memory import LABELS, MemoryTable, Wish, write_memory
 from polyhead.data.sources.reading import requested_columns
 from polyhead.data.sources.rows import check_columns
 from polyhead.errors import PolyheadError
 from polyhead.model.card import Card
+from polyhead.recipe.builtin import built_in_names
 from polyhead.recipe.loading import RecipeLike, check_recipe, load_recipe, read_values
 from polyhead.recipe.overrides import Changes
 from polyhead.recipe.schema import CsvSource, Recipe
@@ -42,24 +44,33 @@ class TableFiles:
 
 
 def load_recipe_for(
-    recipe: RecipeLike, overrides: Changes, data: "DataLike | None", folder: Path, seed: int | None = None
+    recipe: RecipeLike,
+    overrides: Changes,
+    data: "DataLike | None",
+    folder: Path,
+    asked: Mapping[str, object] | None = None,
 ) -> tuple[Recipe, TableFiles | None]:
     """The recipe with the place of its data; and, where that is a table in memory, the files to write there first.
 
     Args:
+        recipe: or a folder of labelled images, or a file of labels: a recipe is proposed for it.
         folder: where they are to be.
+        asked: values for keys at the top of the recipe; None where nothing is asked.
 
     Raises:
         PolyheadError: the recipe is wrong, or asks for a column that the table has not.
     """
+    if isinstance(recipe, str | os.PathLike) and is_data(recipe):
+        if data is not None:
+            raise PolyheadError(f"{recipe}: is the data already; give a recipe, or take `data` out")
+        recipe = propose_values(Path(recipe))
     table = None if data is None else read_memory(data)
     if table is None:
         path = os.path.realpath(data) if isinstance(data, str | os.PathLike) and os.fspath(data) else None
-        return load_recipe(recipe, overrides, data__path=path, seed=seed), None
+        return load_recipe(recipe, overrides, data__path=path, **(asked or {})), None
     raw, where = read_values(recipe, overrides)
     given = raw.setdefault("data", {})
-    if seed is not None:
-        raw["seed"] = seed
+    raw |= {name: value for name, value in (asked or {}).items() if value is not None}
     if not isinstance(given, dict):
         check_recipe(raw, where)
     old = given.get("source")
@@ -72,6 +83,15 @@ def load_recipe_for(
     loaded = check_recipe(raw, where)
     check_columns(_list_requested(loaded), table.columns, f"a column of {table.what}")
     return loaded, TableFiles(table, folder, source, _wish(source, loaded.tasks, [*_list_requested(loaded)]))
+
+
+def is_data(recipe: str | os.PathLike[str]) -> bool:
+    """Whether what is given as a recipe is a folder of images or a file of labels, and no recipe, run or model."""
+    if os.fspath(recipe) in built_in_names():
+        return False
+    if os.path.isdir(recipe):
+        return not os.path.exists(os.path.join(recipe, "recipe.yaml"))
+    return os.path.isfile(recipe) and os.fspath(recipe).lower().endswith((".csv", ".tsv", ".txt"))
 
 
 @contextmanager

@@ -1,14 +1,16 @@
 """From a recipe to a finished run: train, export, calibrate, evaluate, report; and the same after an interruption."""
 
+import itertools
 import math
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polyhead.data.table import WEIGHT, Dataset, load_dataset, read_csv, reopen_dataset, write_csv
+from polyhead.data.table import Dataset, load_dataset, read_csv, reopen_dataset, write_csv
 from polyhead.errors import PolyheadError
 from polyhead.files import write_text
 from polyhead.folders import clear_beside
@@ -17,7 +19,8 @@ from polyhead.progress import Progress, show_progress, warn
 from polyhead.recipe.loading import RecipeLike, load_recipe, write_recipe
 from polyhead.recipe.overrides import Changes
 from polyhead.recipe.own_parts import find_recipe_folder, hand_over
-from polyhead.recipe.schema import SPLITS, Recipe
+from polyhead.recipe.plan import USUAL_MINUTES
+from polyhead.recipe.schema import SPLITS, Quality, Recipe
 from polyhead.run_folder import RunFolder
 from polyhead.runs.claims import claim_run, open_run
 from polyhead.runs.evaluate import calibrate, evaluate_splits, record_metrics, report_run, warn_of_overfitting
@@ -30,15 +33,18 @@ from polyhead.runs.folds import (
     read_tasks,
     select_fold,
 )
+from polyhead.runs.plan import check_quality, load_unplanned, plan_recipe
 from polyhead.runs.run import Run
 from polyhead.runs.tables import load_recipe_for
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, choose_backend
 from polyhead.training.history import read_divergence
 from polyhead.training.own_code import import_own_code
+from polyhead.training.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from polyhead.data.sources.given import DataLike
+    from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.trained import KerasCallback, KerasModel
 
 DEMO_IMAGES = 3000
@@ -50,6 +56,8 @@ def train(
     out: str | os.PathLike[str],
     *,
     data: "DataLike | None" = None,
+    quality: Quality | None = None,
+    minutes: float | None = None,
     overrides: Changes = (),
     seed: int | None = None,
     force: bool = False,
@@ -61,11 +69,15 @@ def train(
     """Train a recipe on a data set; the run folder then holds the model, its evaluation and the report.
 
     Args:
-        recipe: a built-in recipe's name, a YAML file, a dict of the same keys, or a `Recipe`.
+        recipe: a built-in recipe's name, a YAML file, a dict of the same keys, or a `Recipe`; or a folder of labelled
+            images or a file of labels: a recipe is then proposed for it. What it leaves out of `network`, `image` and
+            `training` is planned, where `network` is among that: by trying pretrained networks on some of the images.
         out: the run folder to make.
         data: a folder, a file of labels; or a table that takes the place of one: a DataFrame with a column of paths,
             bytes, Pillow images or uint8 arrays, or a Hugging Face Dataset (of a DatasetDict the parts are the
             splits). What is in memory alone is written into the run's folder `data`. The recipe's own, if absent.
+        quality: `fast`, `good` or `best`: what is planned; see the recipe's key.
+        minutes: how long the run may take; see the recipe's key.
         overrides: changes to the recipe: `["training.epochs=5"]`, or `{"training.epochs": 5}`.
         seed: another seed than the recipe's.
         force: whether to replace a run that is there.
@@ -82,9 +94,12 @@ def train(
         PolyheadError: something given is wrong; or, once it trains, something is in the way (a full disk): then it can
             be resumed. Nothing is left of a run that has not begun to train, and one that was there is as it was.
     """
+    begun = time.monotonic()
     choose_backend()
     changes = overrides if backbone is None else hand_over(overrides)
-    loaded, table = load_recipe_for(recipe, changes, data, Path(out) / "data", seed)
+    asked = {"seed": seed, "quality": quality, "minutes": minutes}
+    loaded, table = load_recipe_for(recipe, changes, data, Path(out) / "data", asked)
+    check_quality(loaded, quality)
     fold_count = check_folds(folds, loaded)
     _check_devices(loaded)
     if loaded.network.backbone:
@@ -97,12 +112,16 @@ def train(
                 from polyhead.training.own_backbone import keep_backbone
 
                 loaded = keep_backbone(loaded, backbone, find_recipe_folder(recipe), run.path)
+            elif loaded.network.backbone and loaded.network.backbone.preset:
+                from polyhead.training.presets import keep_preset
+
+                loaded = keep_preset(loaded, loaded.network.backbone, find_recipe_folder(recipe), run.path)
             if fold_count:
                 note_folds(run, fold_count)
             write_text(run.recipe, write_recipe(loaded))
             if table:
                 table.write()
-            _finish(run, _begin(run, loaded, shown), shown, callbacks)
+            _finish(run, _begin(run, loaded, shown), shown, callbacks, _limit(loaded, begun))
     return Run(out)
 
 
@@ -125,6 +144,7 @@ def resume(
         PolyheadError: it is no run folder, another process trains it, its images are not those that it began with, or
             what it is to go on from is damaged.
     """
+    begun = time.monotonic()
     choose_backend()
     with show_progress(progress) as shown, open_run(Path(run), shown) as folder:
         recipe = load_recipe(folder.recipe, data__path=_absolute(data))
@@ -140,7 +160,7 @@ def resume(
             dataset = reopen_dataset(recipe, read_csv(folder.path, root), shown)
         else:
             dataset = _begin(folder, recipe, shown)
-        _finish(folder, dataset, shown, callbacks)
+        _finish(folder, dataset, shown, callbacks, _limit(recipe, begun))
     return Run(run)
 
 
@@ -171,7 +191,8 @@ def _check_devices(recipe: Recipe) -> None:
 
 def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> Dataset:
     """Read and split the data, and write down what came of it."""
-    dataset = load_dataset(recipe, recipe.data_root(), progress, folds=read_fold_count(run))
+    load = load_dataset if recipe.is_planned else load_unplanned
+    dataset = load(recipe, recipe.data_root(), progress, folds=read_fold_count(run))
     write_csv(dataset.table, run.path)
     write_text(run.table_digest, run.digest_table())
     return dataset
@@ -183,17 +204,33 @@ def _check_table(run: RunFolder) -> None:
         raise PolyheadError(f"{run.table}: is missing, damaged or changed; train again with `force` to replace the run")
 
 
-def _finish(run: RunFolder, dataset: Dataset, progress: Progress, callbacks: "Sequence[KerasCallback]" = ()) -> None:
-    """Train until it is done, export, calibrate, evaluate the file, report; what is there of it already stays."""
-    tasks = read_tasks(run) or fit_tasks(dataset)
-    if folds := read_fold_count(run):
+def _limit(recipe: Recipe, begun: float) -> TimeLimit | None:
+    return TimeLimit(recipe.minutes, started=begun) if recipe.minutes else None
+
+
+def _finish(
+    run: RunFolder,
+    dataset: Dataset,
+    progress: Progress,
+    callbacks: "Sequence[KerasCallback]" = (),
+    limit: TimeLimit | None = None,
+) -> None:
+    """Plan, train until it is done, export, calibrate, evaluate the file, report; what is there already stays."""
+    tasks, folds = read_tasks(run) or dataset.fit_tasks(), read_fold_count(run)
+    if limit:
+        limit.answers = sum(len(dataset.rows_of(split)) for split in ("valid", "valid", "test", "unseen"))
+    if not dataset.recipe.is_planned:
+        dataset = _plan(run, dataset, tasks, limit, progress)
+    if folds:
         complete = replace(dataset, recipe=complete_network(run, select_fold(dataset, 1)))
-        finish_folds(FoldsRun(run, complete, tasks, folds), partial(_finish_fold, progress, callbacks), progress)
+        finish_folds(FoldsRun(run, complete, tasks, folds), partial(_finish_fold, progress, callbacks, folds), progress)
         return
     _warn_of_untrained(dataset, tasks)
     dataset = replace(dataset, recipe=complete_network(run, dataset))
     if not run.model.exists():
-        _train_and_export(run, dataset, tasks, progress, callbacks)
+        from polyhead.training.checkpoint_callback import RunContext
+
+        _train_and_export(run, dataset, tasks, RunContext(run.path, progress, callbacks, limit))
     progress.say("evaluating the model file")
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
@@ -204,18 +241,26 @@ def _finish(run: RunFolder, dataset: Dataset, progress: Progress, callbacks: "Se
     report_run(run, predictor, dataset, evaluation, outputs)
 
 
-def _finish_fold(progress: Progress, callbacks: "Sequence[KerasCallback]", fold: RunFolder, dataset: Dataset) -> None:
-    """The same for a fold of a run of folds."""
+def _finish_fold(
+    progress: Progress, callbacks: "Sequence[KerasCallback]", folds: int, fold: RunFolder, dataset: Dataset
+) -> None:
+    """The same for a fold of a run of folds, in its part of the minutes."""
     _check_table(fold)
-    _finish(fold, dataset, progress, callbacks)
+    minutes = dataset.recipe.minutes
+    _finish(fold, dataset, progress, callbacks, TimeLimit(minutes / folds) if minutes else None)
 
 
-def fit_tasks(dataset: Dataset) -> dict[str, Task]:
-    """What the training split teaches of each task."""
-    recipe, frame, rows = dataset.recipe, dataset.table.frame, dataset.rows_of("train")
-    if WEIGHT in frame and not frame[WEIGHT].iloc[rows].astype(float).any():
-        raise PolyheadError(f"data.sample_weight: {recipe.data.sample_weight} is 0 in every row of the training split")
-    return {name: task.fit(name, list(frame[name].iloc[rows])) for name, task in recipe.tasks.items()}
+def _plan(
+    run: RunFolder, dataset: Dataset, tasks: Mapping[str, Task], limit: TimeLimit | None, progress: Progress
+) -> Dataset:
+    """Plan what the recipe leaves out, write it down, and open the images as it wants them."""
+    folds, usual = read_fold_count(run), USUAL_MINUTES[dataset.recipe.quality or "good"]
+    limit = limit or TimeLimit(usual)
+    if folds:
+        limit = replace(limit, minutes=limit.minutes / folds)
+    planned = plan_recipe(select_fold(dataset, 1) if folds else dataset, tasks, limit, progress)
+    write_text(run.recipe, planned.comments + write_recipe(planned.recipe))
+    return reopen_dataset(planned.recipe, dataset.table, progress)
 
 
 def complete_network(run: RunFolder, dataset: Dataset) -> Recipe:
@@ -224,24 +269,19 @@ def complete_network(run: RunFolder, dataset: Dataset) -> Recipe:
     steps = math.ceil(len(dataset.rows_of("train")) / recipe.training.batch_size)
     complete = recipe.model_copy(update={"network": recipe.network.complete(steps)})
     if complete != load_recipe(run.recipe, data__path=recipe.data.path):
-        write_text(run.recipe, write_recipe(complete))
+        lines = run.recipe.read_text(encoding="utf-8").splitlines(keepends=True)
+        comments = itertools.takewhile(lambda line: line.startswith("#"), lines)  # what was planned
+        write_text(run.recipe, "".join(comments) + write_recipe(complete))
     return complete
 
 
-def _train_and_export(
-    run: RunFolder,
-    dataset: Dataset,
-    tasks: Mapping[str, Task],
-    progress: Progress,
-    callbacks: "Sequence[KerasCallback]",
-) -> None:
+def _train_and_export(run: RunFolder, dataset: Dataset, tasks: Mapping[str, Task], context: "RunContext") -> None:
     from polyhead.export.agreement import TOLERANCE
     from polyhead.export.onnx import export_network, try_export
     from polyhead.training.batches import TrainingData
-    from polyhead.training.checkpoint_callback import RunContext
     from polyhead.training.fit import train_network
 
-    recipe, context = dataset.recipe, RunContext(run.path, progress, callbacks)
+    recipe, progress = dataset.recipe, context.progress
     if recipe.network.backbone and recipe.network.backbone.name is None and not run.has_trained:
         progress.say("trying whether the network can be exported")
         try_export(recipe, tasks, run.state)

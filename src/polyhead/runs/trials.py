@@ -23,7 +23,7 @@ from polyhead.recipe.schema import Recipe
 from polyhead.run_folder import RunFolder, lock_run
 from polyhead.runs.claims import fill_run
 from polyhead.runs.space import change_recipe, list_knobs
-from polyhead.runs.train import complete_network, fit_tasks
+from polyhead.runs.train import complete_network
 from polyhead.tasks import Task
 from polyhead.training.history import choose_epoch
 from polyhead.training.own_code import import_own_code
@@ -190,7 +190,7 @@ def _train(run: RunFolder, dataset: Dataset, trial: "optuna.Trial", watch: Watch
     from polyhead.training.watching import watch_training
 
     import_own_code(dataset.recipe, watch.progress)
-    tasks = fit_tasks(dataset)
+    tasks = dataset.fit_tasks()
     constant = constant_errors(dataset, tasks)
     reported = set(trial.study.trials[trial.number].intermediate_values)
     for row in read_history(run):  # of what was trained before it was stopped

@@ -11,24 +11,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from polyhead.data.table import Dataset, load_dataset, write_csv
 from polyhead.errors import PolyheadError, require, show_text
 from polyhead.files import write_text
 from polyhead.folders import empty_folder, find_target, is_taken, list_missing, remove_empty, tell_failures
 from polyhead.progress import Progress, show_progress
-from polyhead.recipe.builtin import built_in_names
 from polyhead.recipe.loading import RecipeLike, load_recipe, write_recipe
 from polyhead.recipe.overrides import Changes
 from polyhead.recipe.own_parts import KEPT_BACKBONE, find_recipe_folder
 from polyhead.recipe.schema import Recipe
-from polyhead.recipe.yaml import read_yaml
 from polyhead.report.report import PAGE
+from polyhead.runs.plan import load_unplanned, plan_dataset
 from polyhead.runs.search_page import describe_trials
 from polyhead.runs.searching import Engine, Limits, Searching
 from polyhead.runs.tables import load_recipe_for
-from polyhead.runs.train import fit_tasks
 from polyhead.runs.trials import Search, constant_errors, open_study, quiet_optuna
 from polyhead.training import choose_backend
 from polyhead.training.own_code import import_own_code
@@ -140,7 +138,7 @@ def tune(
     limits = _check_limits(minutes, trials, engine)
     require("a search", "tune")
     choose_backend()
-    loaded, table = load_recipe_for(_propose(recipe), overrides, data, Path(out) / "data", seed)
+    loaded, table = load_recipe_for(recipe, overrides, data, Path(out) / "data", {"seed": seed})
     loaded.data_root()
     if loaded.network.backbone:
         loaded.network.backbone.find_weights()
@@ -155,16 +153,6 @@ def tune(
         with quiet_optuna():
             Searching(search, limits, shown).run()
     return Tuning(out)
-
-
-def _propose(recipe: RecipeLike) -> RecipeLike:
-    """A recipe for a folder of labelled images; any other is what it is."""
-    if isinstance(recipe, str | os.PathLike) and os.path.isdir(recipe) and os.fspath(recipe) not in built_in_names():
-        from polyhead.data.inspect.proposal import propose_recipe
-
-        values: dict[str, Any] = read_yaml(propose_recipe(Path(recipe)), os.fspath(recipe))
-        return values
-    return recipe
 
 
 def _check_limits(minutes: float, trials: int | None, engine: Engine) -> Limits:
@@ -201,7 +189,8 @@ def _claim_search(path: Path, recipe: Recipe) -> Iterator[Search]:
         target.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target / LOCK)
         try:
-            lock.acquire(blocking=False)
+            with suppress(NotImplementedError):  # a file system without locks
+                lock.acquire(blocking=False)
         except Timeout:
             raise PolyheadError(f"{path}: another process searches in it; wait until it ends, or stop it") from None
         try:
@@ -233,10 +222,17 @@ def _begin(search: Search, recipe: Recipe, folder: Path, progress: Progress) -> 
         keep_backbone(recipe, None, folder, search.path)
         # By its whole path: the trials, and runs by the recipe that is found, are elsewhere.
         recipe = recipe.override({"network.backbone.model": os.path.abspath(search.path / KEPT_BACKBONE)})
-    dataset = load_dataset(recipe, recipe.data_root(), progress)
+    elif recipe.network.backbone and recipe.network.backbone.preset:
+        from polyhead.training.presets import keep_preset
+
+        recipe = keep_preset(recipe, recipe.network.backbone, folder, search.path)
+    if recipe.is_planned:
+        dataset = load_dataset(recipe, recipe.data_root(), progress)
+    else:
+        dataset = plan_dataset(load_unplanned(recipe, recipe.data_root(), progress), None, progress)
     frame = dataset.table.frame
     table = replace(dataset.table, frame=frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True))
     known = Dataset(dataset.recipe, table, dataset.images, dataset.rows[frame["split"].isin(("train", "valid"))])
-    constant_errors(known, fit_tasks(known))  # or else it fails here, before anything is trained
+    constant_errors(known, known.fit_tasks())  # or else it fails here, before anything is trained
     write_csv(table, search.path)
     write_text(search.start, write_recipe(dataset.recipe))

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,13 @@ class Task(BaseModel, ABC, extra="forbid", frozen=True, allow_inf_nan=False):
     )
     blank: TextList = Field(default=[], description="Texts that mean unknown, besides an empty one.")
     loss_weight: float = Field(default=1.0, ge=0, description="The weight of this task's loss in the total.")
+    ignores: Literal["color", "shape"] | None = Field(
+        default=None,
+        description="What its answers must not lean on, where images tie it to another task. `color`: its head reads "
+        "what the shared backbone finds in the image made grey; the backbone's weights remain one for all tasks. "
+        "`shape`: its head reads a histogram of the image's colours, which does not know where they stand (Swain, "
+        "Ballard 1991). For tasks without a branch. See the guide to unseen combinations.",
+    )
     kind: str
     loss: str
     fitted: SkipJsonSchema[Fitted | None] = Field(default=None, description="What training and validation found.")

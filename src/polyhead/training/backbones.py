@@ -14,14 +14,13 @@ import numpy as np
 from keras import applications, layers, ops
 
 from polyhead.errors import PolyheadError
-from polyhead.recipe.backbones import WIDTHS
+from polyhead.recipe.backbones import APPLICATIONS
 from polyhead.recipe.network import Backbone
 from polyhead.training.own_backbone import build_own, call_own, list_inner
+from polyhead.training.presets import build_preset, list_preset_layers
 
-# What a network was trained on, where it does not scale pixels from 0 to 255 itself.
-TO_ONE = re.compile(r"MobileNetV2|ResNet\d+V2|InceptionResNetV2|NASNet")  # -1 to 1
-OWN_SIZE = {"InceptionResNetV2": 299, "NASNetLarge": 331}  # height and width; 224 for the others
-STANDARD = re.compile(r"DenseNet")  # ImageNet's mean and standard deviation
+UNUSED = ("mask_token",)  # variables of a pretraining, which no gradient reaches
+MEANS, DEVIATIONS = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet's pixels
 
 
 def build_backbone(given: Backbone, size: tuple[int, int], pretrained: bool, folder: Path = Path()) -> keras.Model:
@@ -39,12 +38,13 @@ def build_backbone(given: Backbone, size: tuple[int, int], pretrained: bool, fol
             network cannot be had, or does not fit.
     """
     shape = (*size, 3)
+    if given.preset is not None:
+        return _set_momentum(build_preset(given, size, pretrained, folder), given)
     base = build_own(given, shape, folder) if given.name is None else _make(given, weights=None, input_shape=shape)
     for layer in list_inner(base):
         if isinstance(layer, layers.Normalization):  # as arrays: tensors would become inputs of the ONNX graph
             layer.mean, layer.variance = (ops.convert_to_numpy(value) for value in (layer.mean, layer.variance))
-        if isinstance(layer, layers.BatchNormalization) and given.norm_momentum is not None:
-            layer.momentum = given.norm_momentum
+    _set_momentum(base, given)
     if pretrained and given.name and given.weights != "none":
         _load(base, given)
     pixels = keras.Input(shape)
@@ -62,25 +62,41 @@ def set_trainable(backbone: keras.Model, given: Backbone, trainable: bool, froze
     # On TensorFlow nothing happens where the value is the same, though a stage before may have left out some weights.
     backbone.trainable = not trainable
     backbone.trainable = trainable
-    for layer in () if given.learns_norms else list_inner(backbone.layers[-1]):
+    for layer in () if given.learns_norms else _list_layers(backbone, given):
         if isinstance(layer, layers.BatchNormalization):
             layer.trainable = False
     for layer in frozen:
         layer.trainable = False
+    for variable in backbone.trainable_variables:
+        if variable.name in UNUSED:
+            variable.trainable = False
+
+
+def _set_momentum(base: keras.Model, given: Backbone) -> keras.Model:
+    """The network, whose batch normalisation follows as quickly as the recipe says."""
+    for layer in _list_layers(base, given):
+        if isinstance(layer, layers.BatchNormalization) and given.norm_momentum is not None:
+            layer.momentum = given.norm_momentum
+    return base
+
+
+def _list_layers(base: keras.Model, given: Backbone) -> Iterable[keras.Layer]:
+    return list_preset_layers(base) if given.preset is not None else list_inner(base)
 
 
 def _make(given: Backbone, **more: Any) -> keras.Model:
-    width = {"alpha": given.width} if given.name in WIDTHS else {}
-    return getattr(applications, given.name or "")(include_top=False, **width, **more)
+    name = given.name or ""
+    width = {"alpha": given.width} if APPLICATIONS[name].widths else {}
+    return getattr(applications, name)(include_top=False, **width, **more)
 
 
 def _scale(name: str, pixels: Any) -> Any:
-    if TO_ONE.match(name):
+    taken = APPLICATIONS[name].pixels
+    if taken == "-1 to 1":
         return layers.Rescaling(1 / 127.5, -1)(pixels)
-    if STANDARD.match(name):
-        means, deviations = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-        offsets = [-mean / deviation for mean, deviation in zip(means, deviations, strict=True)]
-        return layers.Rescaling([1 / deviation for deviation in deviations], offsets)(pixels)
+    if taken == "standardized":
+        offsets = [-mean / deviation for mean, deviation in zip(MEANS, DEVIATIONS, strict=True)]
+        return layers.Rescaling([1 / deviation for deviation in DEVIATIONS], offsets)(pixels)
     return pixels
 
 
@@ -91,8 +107,9 @@ def _load(base: keras.Model, given: Backbone) -> None:
         return
     # Weights are the same at every size, but Keras keeps them under the name of one: it is asked for that.
     try:
+        side = APPLICATIONS[given.name or ""].side
         with contextlib.redirect_stdout(sys.stderr):  # where Keras tells of the fetch
-            reference = _make(given, weights="imagenet", input_shape=(*[OWN_SIZE.get(given.name or "", 224)] * 2, 3))
+            reference = _make(given, weights="imagenet", input_shape=(side, side, 3))
     except Exception as error:  # a fetch fails in as many ways as there are networks
         folder = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
         address = re.search(r"(https?://\S*/)([^\s/]+\.(?:h5|keras))", str(error))

@@ -30,13 +30,14 @@ def start(seed: int, precision: Precision) -> None:
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     wanted = precision == "bfloat16"
-    keras.config.set_dtype_policy("mixed_bfloat16" if wanted and _has_accelerator() else "float32")
-    if wanted and not _has_accelerator() and not (NAME == "tensorflow" and _has_bfloat16()):
+    keras.config.set_dtype_policy("mixed_bfloat16" if wanted and has_accelerator() else "float32")
+    if wanted and not has_accelerator() and not (NAME == "tensorflow" and _has_bfloat16()):
         warn("bfloat16 would be slower on this processor: training in float32")
     if NAME != "tensorflow":
         return
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # it warns of networks that are compiled one after another
     tf.config.experimental.enable_op_determinism()
     if tf.config.threading.get_inter_op_parallelism_threads() != 1:
         try:
@@ -44,13 +45,14 @@ def start(seed: int, precision: Precision) -> None:
         except RuntimeError:
             warn("TensorFlow was in use before this run: another run may differ from it in the last digits")
     # On a CPU, oneDNN itself takes to bfloat16 where that is safe; variables and sums stay float32.
-    rewrite = wanted and not _has_accelerator() and _has_bfloat16()
+    rewrite = wanted and not has_accelerator() and _has_bfloat16()
     tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": rewrite})
     with quiet():
         keras.ops.zeros(())  # wakes the devices
 
 
-def _has_accelerator() -> bool:
+def has_accelerator() -> bool:
+    """Whether the backend computes on something other than a CPU."""
     if NAME == "torch":
         import torch
 

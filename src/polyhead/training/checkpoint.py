@@ -35,7 +35,14 @@ class Position:
     seconds: float = 0.0  # spent on the unfinished epoch
     rows: list[dict[str, Any]] = field(default_factory=list)  # one an epoch
     stopped: bool = False  # whether a callback of the user's has ended training before its last epoch
+    skipped: int = 0  # epochs that the recipe has and time did not allow
+    spent: float = 0.0  # seconds that the run had taken by then, where it has a limit
     kept: str = ""  # a digest of the file of the weights that are kept; none are, or an older version kept them
+
+    @property
+    def reached(self) -> int:
+        """The epochs of the recipe that are over or left out."""
+        return self.epoch + self.skipped
 
 
 def save(path: Path, model: MultiTaskModel, position: Position) -> None:

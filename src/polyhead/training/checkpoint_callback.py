@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from polyhead.files import write_beside
-from polyhead.progress import SILENT, Progress
+from polyhead.progress import SILENT, Progress, warn
 from polyhead.recipe.schema import Recipe
 from polyhead.training import WEIGHTS, backend, checkpoint
 from polyhead.training.history import best_epoch, choose_epoch, explain_divergence, mark_kept, note_divergence
 from polyhead.training.multi_task import MultiTaskModel
+from polyhead.training.time_limit import TimeLimit
 
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
 LARGEST = float(np.finfo(np.float32).max)
@@ -30,11 +31,13 @@ class RunContext:
     Attributes:
         folder: the run's.
         callbacks: the user's own.
+        limit: where the run has one in time.
     """
 
     folder: Path
     progress: Progress = SILENT
     callbacks: Sequence[keras.callbacks.Callback] = ()
+    limit: TimeLimit | None = None
 
 
 class OneTraining(keras.callbacks.CallbackList):
@@ -63,7 +66,9 @@ class CheckpointCallback(keras.callbacks.Callback):
 
     chooses: bool
     steps: int
+    images: int  # of an epoch
     stage_begins: int  # the epochs before the stage
+    stage_ends: int  # and at its end
 
     def __init__(
         self, model: MultiTaskModel, recipe: Recipe, context: RunContext, position: checkpoint.Position
@@ -71,7 +76,9 @@ class CheckpointCallback(keras.callbacks.Callback):
         super().__init__()
         self.set_model(model)
         self.recipe, self.folder, self.position = recipe, context.folder, position
-        self.progress = context.progress
+        self.progress, self.limit = context.progress, context.limit
+        if self.limit:
+            self.limit.spent += position.spent
         self.own = OneTraining(list(context.callbacks), model=model)
         self.advance: Callable[[int], None] = lambda done: None
         self.restored = False
@@ -85,10 +92,10 @@ class CheckpointCallback(keras.callbacks.Callback):
         return [*([self.averages] if self.averages else []), self, self.own]
 
     def is_over(self) -> bool:
-        """Whether patience has run out, or a callback of the user's has ended the training."""
+        """Whether patience or time has run out, or a callback of the user's has ended the training."""
         patience, rows = self.recipe.training.patience, self.position.rows
         waited = self.chooses and patience and len(rows) - (best_epoch(rows) or 0) >= patience
-        return bool(waited) or self.position.stopped
+        return bool(waited) or self.position.stopped or self.position.reached >= self.recipe.training.epochs
 
     def note_stop(self) -> None:
         """Remember that a callback of the user's has ended the training, where it has."""
@@ -102,12 +109,14 @@ class CheckpointCallback(keras.callbacks.Callback):
         if not self.restored and (self.folder / STATE).exists():
             begins = self.position.epoch == self.stage_begins and not self.position.step
             checkpoint.load(self.folder / STATE, self.model, with_optimizer=not begins)
-        self.restored = True
+        if not self.restored:
+            self.compiled, self.began_fit = False, time.monotonic()
+        self.restored, self.compiling = True, 0.0
         self.model.balance.start_epoch(self.position.rows)
         self.first_step = self.position.step
         self.begun = time.monotonic() - self.position.seconds
         self.saved = time.monotonic()
-        self.advance = self.progress.track(f"epoch {epoch + 1}/{self.recipe.training.epochs}", self.steps)
+        self.advance = self.progress.track(f"epoch {epoch + 1}/{self._count_epochs()}", self.steps)
         self.advance(self.first_step)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -117,10 +126,15 @@ class CheckpointCallback(keras.callbacks.Callback):
         """
         self.advance(1)
         self.position.step = self.first_step + batch + 1
+        if batch == 0 and not self.compiled:
+            self.compiling, self.compiled = time.monotonic() - self.began_fit, True
         if not math.isfinite(float((logs or {})["loss"])):
             self._diverge()
+        if self.limit and self.limit.left((time.monotonic() - self.begun) / self.images) <= 0:
+            self._end_in_time(f"within epoch {self.position.epoch + 1}")
         if time.monotonic() - self.saved >= SAVE_EVERY and self.position.step < self.steps:
             self.position.seconds = time.monotonic() - self.begun
+            self.position.spent = self.limit.elapsed() if self.limit else 0.0
             if checkpoint.is_finite(self.model):  # or else the next step's loss tells it, or the end of the epoch
                 checkpoint.save(self.folder / STATE, self.model, self.position)
             self.saved = time.monotonic()
@@ -142,9 +156,38 @@ class CheckpointCallback(keras.callbacks.Callback):
             self._keep_weights()
         self.write_history()
         self.position.epoch, self.position.step, self.position.seconds = epoch + 1, 0, 0.0
+        if self.limit:
+            self._keep_time(self.limit)
         checkpoint.save(self.folder / STATE, self.model, self.position)
-        self.progress.say(describe_epoch(self.position.rows, self.recipe.training.epochs))
+        self.progress.say(describe_epoch(self.position.rows, self._count_epochs()))
         self.model.stop_training = self.model.stop_training or self.is_over()
+
+    def _count_epochs(self) -> int:
+        """Epochs in all, as far as time allows."""
+        return max(len(self.position.rows), self.recipe.training.epochs - self.position.skipped)
+
+    def _keep_time(self, limit: TimeLimit) -> None:
+        """Leave out epochs of the last stage that time does not allow: the learning rate goes on from behind them."""
+        position, epochs = self.position, self.recipe.training.epochs
+        position.spent = limit.elapsed()
+        missing = epochs - position.reached
+        if self.stage_ends < epochs or missing <= 0:
+            return
+        seconds = position.rows[-1]["seconds"] - self.compiling
+        affordable = limit.affordable(seconds, self.images)
+        if not affordable:
+            self._end_in_time(f"after epoch {position.epoch}")
+        elif affordable < missing:
+            position.skipped += missing - affordable
+            iterations = self.model.optimizer.iterations
+            iterations.assign(iterations + self.steps * (missing - affordable))
+            self.progress.say(f"an epoch takes {seconds:.0f} seconds: there is time for {affordable} more")
+
+    def _end_in_time(self, when: str) -> None:
+        """End the training here; the epoch that is under way is its last."""
+        self.position.skipped = self.recipe.training.epochs
+        self.model.stop_training = True
+        warn(f"the minutes of the run end: training ends {when}")
 
     def _diverge(self) -> NoReturn:
         """End a run whose losses or weights are not finite; what was saved before stays."""

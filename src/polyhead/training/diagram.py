@@ -38,9 +38,10 @@ def describe_network(network: Network, recipe: Recipe) -> Diagram:
     for start, end, backbone in network.sections:
         before = makers.get(id(start), "image")
         head = network.heads[tasks[id(end)]].output if id(end) in tasks else ""
-        drawn = _draw_backbone(backbone, network.is_own) if backbone else [_draw_layers(keras.Model(start, end), head)]
+        again = any(box.backbone for box in boxes)
+        drawn = _draw_backbone(backbone, network.is_own, again) if backbone else [_draw(keras.Model(start, end), head)]
         for lines, shape, found in drawn:
-            origin = recipe.network.backbone.title if backbone and recipe.network.backbone else ""
+            origin = recipe.network.backbone.title if backbone and found and recipe.network.backbone else ""
             count = sum(layer.count_params() for layer in found if isinstance(layer, keras.Layer))
             sizes = {"shape": [*shape], "layers": len(found), "parameters": count}
             boxes.append(Box(name=f"box {len(boxes)}", lines=lines, **sizes, inputs=[before], backbone=origin))
@@ -51,7 +52,7 @@ def describe_network(network: Network, recipe: Recipe) -> Diagram:
     return Diagram(boxes=boxes, heads={name: makers[end] for end, name in tasks.items()}, features=features)
 
 
-def _draw_layers(model: keras.Model, head: str) -> Drawn:
+def _draw(model: keras.Model, head: str) -> Drawn:
     """A line for each layer; batch normalization is added to the line before, and a head's activation to the last."""
     lines: list[str] = []
     found = [operation for operation in model.operations if not isinstance(operation, layers.InputLayer)]
@@ -65,9 +66,11 @@ def _draw_layers(model: keras.Model, head: str) -> Drawn:
     return _count_repeats(lines), model.outputs[0].shape[1:], found
 
 
-def _draw_backbone(backbone: keras.Model, is_own: bool) -> list[Drawn]:
+def _draw_backbone(backbone: keras.Model, is_own: bool, again: bool) -> list[Drawn]:
     """A box a stage: the units, and layers between them, that give maps of one size; of an own one, one box."""
     found, end = list_layers(backbone), backbone.outputs[0].shape[1:]
+    if again:  # it is shown another view of the image
+        return [(["The same backbone, with the same weights"], end, [])]
     if is_own:  # nothing is known of what is inside
         return [([f"{len(found):,} layers"], end, found)]
     units = _find_units(found)
@@ -107,9 +110,8 @@ def _draw_stage(units: Sequence[Unit]) -> Drawn:
 
 def _spell(found: Sequence[keras.Layer]) -> str:
     """The layers that do the work, one after another; many of them counted."""
-    highest = max(map(_height, found))
-    working = [layer for layer in found if isinstance(layer, WORKING)]
-    words = [SQUEEZE if _height(layer) <= 1 < highest else _name_kind(layer) for layer in working]
+    high = max(map(_height, found))
+    words = [SQUEEZE if _height(one) <= 1 < high else _name_kind(one) for one in found if isinstance(one, WORKING)]
     words = [word for at, word in enumerate(words) if word != SQUEEZE or words[at - 1] != SQUEEZE]  # it has two
     if len(words) > SPELT:
         words = [word for word, number in Counter(words).most_common() for _ in range(number)]

@@ -58,8 +58,8 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
         checkpoints = CheckpointCallback(model, recipe, context, position)
         checkpoints.chooses = chooses
         for stage, start, end in _list_stages(recipe):
-            if position.epoch < end and not checkpoints.is_over():
-                checkpoints.stage_begins = start
+            if position.reached < end and not checkpoints.is_over():
+                checkpoints.stage_begins, checkpoints.stage_ends = start, end
                 _train_stage(network, stage, end, training_data, checkpoints)
         checkpoints.own.end()
         checkpoints.write_history()
@@ -92,13 +92,15 @@ def _train_stage(
         set_trainable(network.backbone, recipe.network.backbone, stage.train != "heads", network.frozen)
         if isinstance(stage.train, LastParts):
             train_last(network.backbone, stage.train.last)
-    if network.trunk is not None and stage.train == "heads" and not recipe.training.changes_images:
+    model.changes_images = stage.augment
+    plain = not stage.augment or not recipe.training.changes_images
+    if network.trunk is not None and stage.train == "heads" and plain:
         training_data = precompute(network.trunk, training_data, checkpoints.folder / FEATURES, checkpoints.progress)
     batches = Batches(training_data, recipe.training.batch_size, recipe.seed)
     valid = OneEpoch(training_data, training_data.valid, recipe.training.batch_size)
-    checkpoints.steps = batches.steps
-    _compile(model, network, recipe, stage, batches.steps)
-    while position.epoch < end and not checkpoints.is_over():
+    checkpoints.steps, checkpoints.images = batches.steps, len(training_data.train)
+    compile_stage(model, network, recipe, stage, batches.steps)
+    while position.reached < end and not checkpoints.is_over():
         # An interrupted epoch is finished by a fit of its own. Whatever the last fit ended with (Keras then puts
         # averages in the weights' place), this one continues from what was saved.
         checkpoints.restored = False
@@ -123,7 +125,7 @@ def _list_stages(recipe: Recipe) -> list[tuple[Stage, int, int]]:
     return list(zip(stages, [0, *ends], ends, strict=False))
 
 
-def _compile(model: MultiTaskModel, network: Network, recipe: Recipe, stage: Stage, steps: int) -> None:
+def compile_stage(model: MultiTaskModel, network: Network, recipe: Recipe, stage: Stage, steps: int) -> None:
     """Give the model an optimiser of the stage's own."""
     variables, decay = model.trainable_variables, recipe.training.layer_decay
     rates = layer_rates(network.backbone, decay, variables) if network.backbone is not None and decay else []

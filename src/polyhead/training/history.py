@@ -1,5 +1,6 @@
 """What a run's history says, without Keras: which epoch was kept, which tasks are overfitted, how training diverged."""
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,46 @@ def mark_kept(rows: Sequence[Row], by_validation: bool) -> list[Row]:
 def find_kept_epoch(rows: Sequence[Row]) -> int | None:
     """The number, from 1, of the epoch that `mark_kept` has marked; None in a history that is older than that."""
     return next((index + 1 for index, row in enumerate(rows) if row.get("kept") == 1), None)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What fine-tuning changed of a task's metric on validation images, against heads on frozen features."""
+
+    task: str
+    metric: str  # accuracy or mae
+    frozen: float
+    tuned: float
+
+    def describe(self) -> str:
+        """In words, such as `color 4.1 points of accuracy (0.938 to 0.979)`."""
+        if self.metric == "mae":
+            return f"{self.task} a mean error of {self.frozen - self.tuned:.3g} ({self.frozen:.3g} to {self.tuned:.3g})"
+        points = 100 * (self.tuned - self.frozen)
+        return f"{self.task} {points:.1f} points of accuracy ({self.frozen:.3f} to {self.tuned:.3f})"
+
+
+def find_gains(recipe: Recipe, rows: Sequence[Row], kept: int) -> list[Gain]:
+    """What fine-tuning gained over the best epoch of the heads alone; nothing where there was no such stage.
+
+    Args:
+        rows: the history.
+        kept: the number, from 1, of the epoch that was kept.
+    """
+    stages = recipe.training.plan()
+    heads = list(itertools.takewhile(lambda stage: stage.train == "heads", stages))
+    before = rows[: sum(stage.epochs for stage in heads)]
+    best = best_epoch(before)
+    if not best or kept <= len(before) or kept > len(rows) or len(heads) == len(stages):
+        return []
+    found = []
+    for name in recipe.tasks:
+        for metric in ("accuracy", "mae"):
+            frozen, tuned = (_finite(row.get(f"val_{name}.{metric}")) for row in (before[best - 1], rows[kept - 1]))
+            if frozen is not None and tuned is not None:
+                found.append(Gain(name, metric, frozen, tuned))
+                break
+    return found
 
 
 def find_overfitted(rows: Sequence[Row], valid: Mapping[str, Any]) -> list[str]:

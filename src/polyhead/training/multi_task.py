@@ -43,6 +43,7 @@ class MultiTaskModel(keras.Model):
             if is_dotted(getattr(head.task, "loss", "")):
                 _take_own_loss(name, head)
         changes = recipe.training.augment != Augment()
+        self.changes_images = True  # whether the stage that is trained wants that
         self.augment = RandomChange(recipe.training.augment, recipe.seed) if changes else None
         if self.augment is not None and recipe.training.augment.layers:
             check_own_layers(self.augment, recipe.image.size)
@@ -70,10 +71,11 @@ class MultiTaskModel(keras.Model):
         if self.top is not None and len(images.shape) == 2:
             return dict(self.top(images, training=training))
         pixels = ops.cast(images, "float32")
-        if training and self.augment is not None:
+        changes = training and self.changes_images
+        if changes and self.augment is not None:
             pixels = self.augment(pixels)
         shares = {}
-        if training and self.mix is not None:
+        if changes and self.mix is not None:
             pixels, shares[SHARES] = self.mix(pixels)
         found = self.core(pixels, training=training)
         return {name: found[name] for name in self.heads} | shares

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Task
 from polyhead.training import backend
 from polyhead.training.backbones import build_backbone
+from polyhead.training.color_histogram import ColorHistogram
+from polyhead.training.gray_view import GrayView
 from polyhead.training.heads import Head, make_head
 from polyhead.training.losses import Tensor
 from polyhead.training.own_backbone import list_inner
@@ -82,20 +84,16 @@ def build_network(
     pixels = keras.Input((*recipe.image.size, 3), name="pixels")
     scaled = layers.Rescaling(1 / 255, name="scaled")(pixels)
     momentum = SLOWEST if recipe.network.norm_momentum is None else recipe.network.norm_momentum
-    vectors = {}
-    sections: list[Section] = []
-    backbone = pooled = None
-    if recipe.network.backbone:
-        backbone = build_backbone(recipe.network.backbone, recipe.image.size, pretrained, folder)
-        sections, pooled = _add_backbone(pixels, backbone, recipe.network.backbone, momentum)
-        vectors["trunk"] = sections[-1].end
+    given = recipe.network.backbone
+    backbone = build_backbone(given, recipe.image.size, pretrained, folder) if given else None
+    sections, vectors, pooled = _add_views(pixels, recipe, backbone, momentum)
     for name, stack in recipe.stacks().items():
         sections += _add_stack(scaled, stack, momentum)
         vectors[name] = sections[-1].end
     heads = {name: make_head(name, task) for name, task in tasks.items()}
     logits = {}
     for name, head in heads.items():
-        vector = vectors.get(f"branches.{name}", vectors.get("trunk"))
+        vector = vectors[recipe.read_vector(name)]
         x = _add_dense(vector, recipe.network.heads.get(name, DenseLayers()), momentum)
         logits[name] = layers.Dense(head.units, dtype="float32")(x)
         sections.append(Section(vector, logits[name]))
@@ -106,11 +104,12 @@ def build_network(
     if backbone is None:
         return network
     frozen = tuple(layer for layer in list_inner(backbone) if not layer.trainable)
-    is_own = recipe.network.backbone is not None and recipe.network.backbone.name is None
+    is_own = given is not None and given.name is None
     network = replace(network, backbone=backbone, is_own=is_own, frozen=frozen)
     if recipe.stacks():
         return network
-    return replace(network, trunk=keras.Model(pixels, pooled), top=keras.Model(pooled, logits))
+    trunk, top = _part(pixels, pooled, logits)
+    return replace(network, trunk=trunk, top=top)
 
 
 def build_exact(recipe: Recipe, tasks: Mapping[str, Task], weights: Path) -> Network:
@@ -130,11 +129,47 @@ def _average_views(values: Tensor) -> Tensor:
     return ops.mean(ops.reshape(values, (2, -1, values.shape[-1])), axis=0)
 
 
+def _part(pixels: Tensor, vectors: Sequence[Tensor], logits: Mapping[str, Tensor]) -> tuple[keras.Model, keras.Model]:
+    """From pixels to the vectors, as one (n, width), and from that to the logits."""
+    if len(vectors) == 1:
+        return keras.Model(pixels, vectors[0]), keras.Model(vectors[0], logits)
+    ends = [*accumulate(vector.shape[-1] for vector in vectors)]
+    whole = keras.Input((ends[-1],))
+    top = keras.Model(vectors, logits)(ops.split(whole, ends[:-1], axis=1))
+    return keras.Model(pixels, layers.Concatenate(dtype="float32")(vectors)), keras.Model(whole, top)
+
+
+def _add_views(
+    pixels: Tensor, recipe: Recipe, backbone: keras.Model | None, momentum: float
+) -> tuple[list[Section], dict[str, Tensor], list[Tensor]]:
+    """What tasks without a branch read: sections, the vectors by name, and the pooled vectors behind which heads begin.
+
+    One backbone, with one set of weights, is shown the image and, where a task ignores colours, the image in grey.
+    """
+    read, given = {recipe.read_vector(name) for name in recipe.tasks}, recipe.network.backbone
+    sections: list[Section] = []
+    vectors: dict[str, Tensor] = {}
+    pooled: list[Tensor] = []
+    if given and backbone:
+        for name in ("trunk", "gray"):
+            if name in read:
+                seen = GrayView()(pixels) if name == "gray" else _see(pixels, given)
+                found, vector = _add_backbone((pixels, seen), backbone, given, momentum)
+                sections += found
+                vectors[name] = sections[-1].end
+                pooled.append(vector)
+    if "histogram" in read:
+        vectors["histogram"] = ColorHistogram()(pixels)
+        sections.append(Section(pixels, vectors["histogram"]))
+        pooled.append(vectors["histogram"])
+    return sections, vectors, pooled
+
+
 def _add_backbone(
-    pixels: Tensor, backbone: keras.Model, given: Backbone, momentum: float
+    view: tuple[Tensor, Tensor], backbone: keras.Model, given: Backbone, momentum: float
 ) -> tuple[list[Section], Tensor]:
-    """The sections from the pixels to the vector that the heads read, and the pooled vector on the way there."""
-    seen = _see(pixels, given)
+    """The sections from the pixels, by a view of them, to the vector that heads read; the pooled vector on the way."""
+    pixels, seen = view
     found = backbone(seen)
     pooled = _pool(found, given)
     vector = _add_dense(pooled, given.ending, momentum)

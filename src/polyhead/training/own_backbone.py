@@ -115,16 +115,25 @@ def load_backbone(file: Path, key: str = MODEL) -> keras.Model:
         raise PolyheadError(f"{key}: there is no file {file}") from None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise PolyheadError(f"{key}: {file} is no .keras file that can be read: {error}") from None
-    for part in _list_parts(config):
-        module, name = str(part.get("module") or "keras"), shorten(str(part["class_name"]), 60)
-        if module.partition(".")[0] not in (*LIBRARIES, "builtins") or name == "Lambda":
-            raise PolyheadError(f"{key}: {name} is not one of Keras's own layers and cannot be kept; {INSTEAD}")
+    check_parts(config, key)
     try:
         with _nothing_registered():
             return keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # a file may be damaged in as many ways as there are bytes
         said = " ".join(str(error).split()).partition(". ")[0]
         raise PolyheadError(f"{key}: the model cannot be read from its file: {said}; {INSTEAD}") from error
+
+
+def check_parts(config: Any, key: str) -> None:
+    """Refuse a config, as Keras serializes layers, that would make something else than Keras's own.
+
+    Raises:
+        PolyheadError: with its name.
+    """
+    for part in _list_parts(config):
+        module, name = str(part.get("module") or "keras"), shorten(str(part["class_name"]), 60)
+        if module.partition(".")[0] not in (*LIBRARIES, "builtins") or name == "Lambda":
+            raise PolyheadError(f"{key}: {name} is not one of Keras's own layers and cannot be kept; {INSTEAD}")
 
 
 @contextmanager

@@ -5,48 +5,28 @@ import math
 import os
 import re
 import textwrap
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from polyhead.data.images.decode import USUAL_SUFFIXES, ImageError, check_format, read_size
+from polyhead.data.images.decode import USUAL_SUFFIXES, ImageError, check_format
 from polyhead.data.inspect.columns import ColumnGuess
 from polyhead.data.inspect.layouts import Layout, find_layout
 from polyhead.data.inspect.ties import describe_tie, find_ties
 from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.sources.rows import data_folder
 from polyhead.data.table import Table, read_table
-from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe
 from polyhead.recipe.schema import RESERVED, Recipe
 
-SAMPLE = 50  # images whose size is read
 MOST_TIES = 5  # pairs of tasks that are said to be tied
-LARGEST = 128  # pixels; a first network should be quick
-NETWORK = """\
-network:
-  trunk:  # one stack of blocks that all tasks share
-    blocks:
-      - {filters: 32}
-      - {filters: 64}
-      - {filters: 128, dropout: 0.25}
-      - {filters: 128, dropout: 0.25}
-    end: average
-    dense: [128]
-    dropout: 0.3
-training:
-  epochs: 20
-  batch_size: 32
-  schedule: cosine
-"""
 
 
 def propose_recipe(data: Path) -> str:
-    """Look at a folder of images or a CSV file of labels, and write a recipe that trains on it.
+    """Look at a folder of images or a CSV file of labels, and write a recipe for it, its network still to be planned.
 
     Returns:
         YAML text; its comments say why each column is a task, or is not.
@@ -66,17 +46,32 @@ def propose_recipe(data: Path) -> str:
         f"  source: {_flow(source)}",
         *_write_split(layout),
     ]
-    size, tasks = _write_size(layout, root), ["tasks:", *_write_tasks(layout), NETWORK]
-    recipe = check_recipe(YAML(typ="safe", pure=True).load("\n".join([*start, *size, *tasks])), "proposal")
+    tasks = ["tasks:", *_write_tasks(layout), ""]
+    recipe = check_recipe(YAML(typ="safe", pure=True).load("\n".join([*start, *tasks])), "proposal")
     table = read_table(complete_recipe(recipe, root), root, SILENT)
-    return "\n".join([*start, *_write_limit(table, root), *size, *_write_ties(recipe, table), *tasks])
+    return "\n".join([*start, *_write_limit(table, root), *_write_ties(recipe, table), *tasks])
 
 
 def _write_ties(recipe: Recipe, table: Table) -> list[str]:
     """What a reader should know of tasks that are tied in the data."""
     ties = find_ties(recipe.tasks, {name: table.frame[name].tolist() for name in recipe.tasks})
-    sentences = [describe_tie(tie, recipe.tasks) for tie in ties if tie.is_strong][:MOST_TIES]
-    return [line for sentence in sentences for line in _comment(sentence, "")]
+    lines: list[str] = []
+    for tie in [tie for tie in ties if tie.is_strong][:MOST_TIES]:
+        lines += _comment(describe_tie(tie, recipe.tasks), "")
+        if tie.color:
+            other = tie.second if tie.color == tie.first else tie.first
+            keys = f"`ignores: shape` in {tie.color}, `ignores: color` in {other}"
+            lines += _comment(f"To keep them apart on a network.backbone: {keys}.", "")
+    return lines
+
+
+def propose_values(data: Path) -> dict[str, Any]:
+    """The same as plain values.
+
+    Raises:
+        PolyheadError: see `propose_recipe`.
+    """
+    return dict(YAML(typ="safe", pure=True).load(propose_recipe(data)))
 
 
 def _write_split(layout: Layout) -> list[str]:
@@ -114,15 +109,6 @@ def _list_unread(paths: Iterable[str], root: Path) -> list[tuple[str, str]]:
     return unread
 
 
-def _write_size(layout: Layout, root: Path) -> list[str]:
-    down, across = _middle_size([root / path for path in layout.rows.paths])
-    size = list(_choose_size(down, across))
-    return [
-        *_comment(f"The images are about {across} pixels wide and {down} high.", ""),
-        f"image: {_flow({'size': size})}",
-    ]
-
-
 def _write_tasks(layout: Layout) -> list[str]:
     flags = [task for task in layout.tasks if task.is_flag and not re.search(r"\||^\?|^none$", task.column)]
     lines: list[str] = []
@@ -154,28 +140,6 @@ def _name_task(column: str, taken: Collection[str]) -> str:
     while name in RESERVED or name in taken:
         name += "_label"
     return name
-
-
-def _middle_size(paths: Sequence[Path]) -> tuple[int, int]:
-    """Median height and width, in pixels, of some of the images."""
-    sizes: list[tuple[int, int]] = []
-    reason = ""
-    for path in paths[:: max(1, len(paths) // SAMPLE)]:
-        try:
-            sizes.append(read_size(path))
-        except ImageError as error:  # training names the broken images; the others suffice here
-            reason = reason or f"{path}: {error}"
-    if not sizes:
-        raise PolyheadError(f"none of the {len(paths):,} images can be read, such as {reason}")
-    heights, widths = zip(*sizes, strict=True)
-    return round(median(heights)), round(median(widths))
-
-
-def _choose_size(height: int, width: int) -> tuple[int, int]:
-    """A (height, width) like the images', in steps of 16 pixels: small enough to be quick, large enough for 4 pools."""
-    scale = min(1, LARGEST / max(height, width))
-    down, across = (max(32, round(side * scale / 16) * 16) for side in (height, width))
-    return down, across
 
 
 def _comment_on(guess: ColumnGuess, origin: str) -> list[str]:

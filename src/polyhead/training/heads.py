@@ -198,7 +198,7 @@ class BinnedHead(Head):
     def _expect(self, logits: Tensor) -> Tensor:
         """The expectations (n, 1), in the label's unit."""
         low, width = self._span
-        return low + width * _add_up(ops.softmax(logits), np.arange(self.units))
+        return low + width * _add_up(ops.softmax(logits), np.arange(self.units, dtype="float32"))
 
     def activate(self, logits: Tensor) -> Tensor:
         low, width = self._span
@@ -208,7 +208,7 @@ class BinnedHead(Head):
         for quantile in QUANTILES:
             # A bin's probability is spread evenly over its width: below the quantile is this part of each bin.
             parts = ops.clip((quantile - before) / ops.maximum(shares, TINY), 0.0, 1.0)
-            outputs.append(low - width / 2 + width * _add_up(parts, np.ones(self.units)))
+            outputs.append(low - width / 2 + width * _add_up(parts, np.ones(self.units, "float32")))
         return limit(self.task, ops.concatenate(outputs, axis=1))
 
     def loss(self, targets: Tensor, logits: Tensor) -> Masked:
@@ -233,7 +233,7 @@ class BinnedHead(Head):
 
 def _add_up(values: Tensor, factors: Array) -> Tensor:
     """The sum (n, 1) of values (n, k) times factors (k,), by what a model file may hold."""
-    return ops.matmul(values, factors[:, None].astype("float32"))
+    return ops.matmul(values, factors[:, None])
 
 
 def limit(task: Regression, numbers: Tensor) -> Tensor:

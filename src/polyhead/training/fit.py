@@ -22,6 +22,7 @@ from polyhead.training.lora import add_factors
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
 from polyhead.training.optimizer import make_optimizer
+from polyhead.training.resizing import build_smaller
 
 FEATURES = "state/features.f32"
 
@@ -60,9 +61,11 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
         model(np.zeros((1, *recipe.image.size, 3), np.uint8))
         checkpoints = CheckpointCallback(model, recipe, context, position)
         checkpoints.chooses = chooses
+        smaller = build_smaller(network, recipe, tasks, folder)
         for stage, start, end in _list_stages(recipe):
             if position.reached < end and not checkpoints.is_over():
                 checkpoints.stage_begins, checkpoints.stage_ends = start, end
+                model.train_through(smaller.get(stage.size or recipe.image.size, network.core))
                 _train_stage(network, stage, end, training_data, checkpoints)
         checkpoints.own.end()
         checkpoints.write_history()

@@ -133,8 +133,8 @@ def plan_heads(candidate: Candidate, images: int, weight_decay: float) -> Values
 def plan_fine_tuning(candidate: Candidate, images: int, epochs: int, augment: Values, quality: Quality) -> Values:
     """`image`, `network` and `training` of a network that is trained whole, behind its heads.
 
-    The best quality begins at a smaller size (Tan, Le 2021), mixes images (Zhang et al. 2018), and answers the mean over
-    an image and its mirror image, where those have the same labels.
+    The best quality begins at a smaller size (Tan, Le 2021), mixes images (Zhang et al. 2018), and answers the mean
+    over an image and its mirror image, where those have the same labels.
     """
     planned = plan_heads(candidate, images, weight_decay=0.05)
     planned["network"]["backbone"]["dropout"] = 0.2

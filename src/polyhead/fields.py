@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -100,6 +101,15 @@ def check_dotted_path(path: str) -> str:
     return path
 
 
+def _as_square(given: Any) -> Any:
+    """Let one number stand for height and width."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        return [given, given]
+    if not isinstance(given, list | tuple) or len(given) > 2:
+        raise ValueError(f"expected [height, width], or one number for a square; got {shorten(repr(given), 60)}")
+    return given
+
+
 def with_plugins(models: Mapping[str, type[BaseModel]]) -> WrapValidator:
     """Beside a union of models that are told apart by `kind`: those that installed packages have brought by then."""
 
@@ -111,6 +121,8 @@ def with_plugins(models: Mapping[str, type[BaseModel]]) -> WrapValidator:
     return WrapValidator(choose)
 
 
+Side = Annotated[int, Field(ge=8, le=4096)]
+ImageSize = Annotated[tuple[Side, Side], BeforeValidator(_as_square)]
 Name = Annotated[str, AfterValidator(check_name)]
 Different = Annotated[list[str], AfterValidator(check_different)]
 PathText = Annotated[str, AfterValidator(check_path)]

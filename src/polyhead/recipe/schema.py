@@ -6,12 +6,13 @@ The reference in `docs/recipe.md` and the JSON schema for editors are made from 
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from polyhead.errors import PolyheadError, list_words, nearest, shorten
 from polyhead.fields import (
+    ImageSize,
     Name,
     Part,
     PathText,
@@ -31,7 +32,7 @@ from polyhead.recipe.sources import (
     Source,
     pattern_fields,
 )
-from polyhead.recipe.training import TrainingRecipe
+from polyhead.recipe.training import Stage, TrainingRecipe
 from polyhead.tasks import KINDS, AnyTask, Task
 
 RESERVED = frozenset({"features", "path", "split", "content", "image", "error", "joint", "loss", "epoch", "seconds"})
@@ -54,24 +55,12 @@ FROM_SCRATCH = NetworkRecipe(
         dropout=0.3,
     )
 )
-Side = Annotated[int, Field(ge=8, le=4096)]
-
-
-def _as_square(given: Any) -> Any:
-    """Let one number stand for height and width."""
-    if isinstance(given, int) and not isinstance(given, bool):
-        return [given, given]
-    if not isinstance(given, list | tuple) or len(given) > 2:
-        raise ValueError(f"expected [height, width], or one number for a square; got {shorten(repr(given), 60)}")
-    return given
 
 
 class ImageRecipe(Part):
     """What the network sees of an image."""
 
-    size: Annotated[tuple[Side, Side], BeforeValidator(_as_square)] = Field(
-        default=(96, 96), description="[height, width] in pixels; one number for a square."
-    )
+    size: ImageSize = Field(default=(96, 96), description="[height, width] in pixels; one number for a square.")
     resize: Literal["stretch", "fit", "cover"] = Field(
         default="stretch",
         description="`stretch` ignores the aspect ratio; `fit` shows the whole image on black; `cover` crops it.",
@@ -155,6 +144,8 @@ class Recipe(EditableRecipe):
         check_at("data.split.hold_out", check_different, combinations)
         if self.is_planned:
             self._check_network()
+            for index, stage in enumerate(self.training.stages):
+                check_at(f"training.stages.{index}.size", self._check_stage_size, stage)
         if not self.has_validation and (self.training.keep == "best" or self.training.patience):
             raise ValueError(
                 "data.split.valid: there are no validation images to select the best epoch; remove training.keep: best "
@@ -209,6 +200,10 @@ class Recipe(EditableRecipe):
         if parts and not self.network.backbone:
             word = "heads" if parts[0] == "heads" else "{last: ...}"
             raise ValueError(f"training.stages: `train: {word}` is for a network with a backbone, and there is none")
+        if backbone and backbone.lora and parts.count("heads") == len(self.training.stages) > 0:
+            raise ValueError(
+                "network.backbone.lora: every stage trains the heads alone, and leaves it without effect; remove it"
+            )
         if self.training.layer_decay is not None and not self.network.backbone:
             raise ValueError("training.layer_decay: is for a network with a backbone, and there is none; take it out")
         for name, stack in self.stacks().items():
@@ -217,6 +212,26 @@ class Recipe(EditableRecipe):
                     f"network.{name}: its pools leave nothing of an image of "
                     f"{self.image.size[0]}x{self.image.size[1]}; enlarge image.size or pool less"
                 )
+
+    def _check_stage_size(self, stage: Stage) -> None:
+        """Whether a stage can train at a size of its own, where it has one."""
+        if stage.size is None:
+            return
+        size, backbone = stage.size, self.network.backbone
+        shown = f"{size[0]}x{size[1]}"
+        if size[0] > self.image.size[0] or size[1] > self.image.size[1]:
+            raise ValueError(f"expected image.size, {self.image.size[0]}x{self.image.size[1]}, or less; got {shown}")
+        if stage.train == "heads":
+            raise ValueError("is for stages that train more than the heads; remove it")
+        if backbone and backbone.model:
+            raise ValueError("the size of a `network.backbone.model` is fixed; give its `builder` instead")
+        if backbone and min(size) < backbone.smallest:
+            raise ValueError(f"{backbone.title} takes {backbone.smallest} pixels a side or more; got {shown}")
+        for name, stack in self.stacks().items():
+            if stack.end == "flatten":
+                raise ValueError(f"network.{name} ends in `flatten`, for one size alone; take `end: average`")
+            if min(stack.smallest(size)) < 1:
+                raise ValueError(f"the pools of network.{name} leave nothing of an image of {shown}")
 
     def _check_ignored(self, name: str) -> None:
         key, ignored, backbone = f"tasks.{name}.ignores", self.tasks[name].ignores, self.network.backbone

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polyhead.fields import Arguments, DottedPath, Fraction, Part, PathText
+from polyhead.fields import Arguments, DottedPath, Fraction, ImageSize, Part, PathText
 
 MOST = 1_000_000  # epochs, or images a step: a bound on what is asked, far above what anyone can wait for
 Precision = Literal["float32", "bfloat16"]
@@ -137,6 +137,13 @@ class Stage(Part):
         default="all",
         description="`heads`: all but the backbone, which stays as it is; `{last: 4}`: that, and the last four of "
         "twelve parts of the backbone; or `all`.",
+    )
+    size: ImageSize | None = Field(
+        default=None,
+        description="[height, width] to which training images are made smaller in this stage, before they are changed "
+        "(progressive size: Tan, Le 2021): its steps are quicker. For networks that take any size: a backbone, stacks "
+        "that end in `average`. Validation, by which epochs are chosen, and the model file keep to `image.size`. If "
+        "absent, that.",
     )
     epochs: int = Field(ge=1, le=MOST, description="Passes over the training images.")
     learning_rate: float = Field(default=1e-3, gt=0, description="The learning rate at the stage's start.")

@@ -9,7 +9,7 @@ weight 0 is not there. Metrics count each row once.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -39,6 +39,7 @@ class MultiTaskModel(keras.Model):
     def __init__(self, network: Network, recipe: Recipe) -> None:
         super().__init__(dtype="float32")
         self.core, self.top = network.core, network.top
+        self.train_through(network.core)
         self.heads = network.heads
         for name, head in self.heads.items():
             if is_dotted(getattr(head.task, "loss", "")):
@@ -47,7 +48,8 @@ class MultiTaskModel(keras.Model):
         self.changes_images = True  # whether the stage that is trained wants that
         self.augment = RandomChange(recipe.training.augment, recipe.seed) if changes else None
         if self.augment is not None and recipe.training.augment.layers:
-            check_own_layers(self.augment, recipe.image.size)
+            for size in {recipe.image.size, *(stage.size for stage in recipe.training.stages if stage.size)}:
+                check_own_layers(self.augment, size)
         self.mix = MixImages(recipe.training.mix, recipe.seed) if recipe.training.mix.mixes else None
         self.teaching = recipe.training
         weights = {name: head.task.loss_weight for name, head in self.heads.items()}
@@ -55,6 +57,14 @@ class MultiTaskModel(keras.Model):
         self.means = {
             name: {key: metrics.Mean(name=key) for key in ("loss", *self._scores_of(name))} for name in self.heads
         }
+
+    def train_through(self, core: keras.Model) -> None:
+        """Make training images smaller, and train through `core`, which has the network's weights, from now on.
+
+        Evaluation keeps to the network's own size.
+        """
+        # In a function: Keras would take it for a part of this model, which may have no new ones once it is built.
+        self._trained_core: Callable[[], keras.Model] = lambda: core
 
     def _scores_of(self, name: str) -> list[str]:
         head = self.heads[name]
@@ -72,14 +82,16 @@ class MultiTaskModel(keras.Model):
         images = split_batch(images)
         if self.top is not None and len(images.shape) == 2:
             return dict(self.top(images, training=training))
-        pixels = ops.cast(images, "float32")
+        pixels, core = ops.cast(images, "float32"), self._trained_core() if training else self.core
+        if core is not self.core:
+            pixels = ops.image.resize(pixels, core.input_shape[1:3], antialias=True)
         changes = training and self.changes_images
         if changes and self.augment is not None:
             pixels = self.augment(pixels)
         shares = {}
         if changes and self.mix is not None:
             pixels, shares[SHARES] = self.mix(pixels)
-        found = self.core(pixels, training=training)
+        found = core(pixels, training=training)
         return {name: found[name] for name in self.heads} | shares
 
     def compute_loss(

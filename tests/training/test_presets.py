@@ -116,6 +116,21 @@ def test_a_transformer_is_adapted_by_low_rank_updates(tmp_path: Path) -> None:
 
 @HUB
 @pytest.mark.slow
+@pytest.mark.parametrize("setting", ["network.backbone.pooling=both", "network.backbone.lora=2"])
+def test_a_convolutional_preset_is_trained_at_a_smaller_size_first(setting: str, tmp_path: Path) -> None:
+    save_preset(tmp_path / "drawn", "resnet")
+    stages = f"training={{stages: [{{epochs: 1, size: [{OTHER}, {OTHER}]}}, {{epochs: 1}}], batch_size: 4}}"
+    recipe = keep(tmp_path, make_recipe(tmp_path, stages, setting))
+    images, tasks = draw_images(SIDE), {"color": recipe.tasks["color"].fit("color", COLORS)}
+    data = TrainingData(
+        lambda rows: images[rows], {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12)
+    )
+    train_network(recipe, tasks, data, RunContext(tmp_path / "run"))
+    build(tmp_path, recipe).core.load_weights(tmp_path / "run" / WEIGHTS)
+
+
+@HUB
+@pytest.mark.slow
 def test_a_family_that_no_model_file_can_hold_is_refused_before_it_is_trained(shapes: Path, tmp_path: Path) -> None:
     save_preset(tmp_path / "drawn", "mit")
     settings = [*PRESET, f"image.size=[{SIDE}, {SIDE}]"]

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polyhead.fields import Arguments, DottedPath, Fraction, ImageSize, Part
+from polyhead.fields import Arguments, DottedPath, Fraction, ImageSize, Part, PathText
 
 MOST = 1_000_000  # epochs, or images a step: a bound on what is asked, far above what anyone can wait for
 Precision = Literal["float32", "bfloat16"]
@@ -268,6 +268,27 @@ class TrainingRecipe(Part):
     )
     augment: Augment = Augment()
     mix: Mix = Mix()
+    teacher: PathText | None = Field(
+        default=None,
+        description="A run folder or model file whose answers are learnt beside the labels, and where a label is "
+        "blank: a smaller network learns more from a larger one's doubts than from labels alone (Hinton, Vinyals, Dean "
+        "2015). It teaches the tasks that have the same name, kind and labels there. Its answers to all training "
+        "images are worked out once. A run that was trained on this run's validation or test images is refused; of a "
+        "model file alone that is not known.",
+    )
+    teacher_weight: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="What the teacher's answers weigh in a task's loss; the labels weigh the rest.",
+    )
+    teacher_temperature: float = Field(
+        default=2.0,
+        ge=1,
+        le=100,
+        description="By what the logits of both are divided before they are compared; above 1, small probabilities "
+        "teach more.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -306,6 +327,13 @@ class TrainingRecipe(Part):
     def _warms_up(self) -> Self:
         if self.warmup is not None and all(stage.schedule != "cosine" for stage in self.plan()):
             raise ValueError("warmup: has an effect with `schedule: cosine` only; set that too, or take it out")
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_agrees(self) -> Self:
+        for key in ("teacher_weight", "teacher_temperature"):
+            if self.teacher is None and getattr(self, key) != TrainingRecipe.model_fields[key].default:
+                raise ValueError(f"{key} has an effect with `teacher` only; give that too")
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ import keras
 from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Task
+from polyhead.training.lora import add_factors
 from polyhead.training.network import Network, build_network
 
 Size = tuple[int, int]
@@ -28,6 +29,8 @@ def build_smaller(network: Network, recipe: Recipe, tasks: Mapping[str, Task], f
             continue
         image = recipe.image.model_copy(update={"size": stage.size})
         smaller = build_network(recipe.model_copy(update={"image": image}), tasks, folder=folder)
+        if recipe.network.backbone and recipe.network.backbone.lora:
+            add_factors(smaller, recipe.network.backbone.lora)
         try:
             found[stage.size] = share_weights(smaller.core, network.core)
         except ValueError as error:

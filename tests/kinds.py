@@ -47,6 +47,7 @@ EXAMPLES = {
     ),
     "regression": Example(Regression(unit="cm"), ["1", "2.5", "", "7"], [1.0, 2.5, None, 7.0]),
     "maximum": Example(Regression(scale="max", loss="huber"), ["1", "2.5", "", "8"], [1.0, 2.5, None, 8.0]),
+    "bins": Example(Regression(unit="cm", bins=13, loss="mae"), ["1", "2.5", "", "7"], [1.0, 2.5, None, 7.0]),
     "ordinal": Example(Ordinal(levels=["S", "M", "L"]), ["S", "L", "", "M"], ["S", "L", None, "M"]),
     "focal ordinal": Example(
         Ordinal(levels=["S", "M", "L"], loss="focal", class_weight="balanced", label_smoothing=0.1),

@@ -105,8 +105,10 @@ def test_epochs_fit_the_time_and_are_never_none() -> None:
     "planned",
     [
         plan_heads(CANDIDATE, 100, 0.1),
-        plan_fine_tuning(CANDIDATE, 100, 7, {"flip": "horizontal"}),
-        plan_fine_tuning(CANDIDATE, 100_000, 7, {}),
+        plan_fine_tuning(CANDIDATE, 100, 7, {"flip": "horizontal"}, "good"),
+        plan_fine_tuning(CANDIDATE, 100_000, 7, {}, "good"),
+        plan_fine_tuning(CANDIDATE, 1000, 20, {"flip": "horizontal"}, "best"),
+        plan_fine_tuning(CANDIDATE, 1000, 2, {}, "best"),
         plan_from_scratch((64, 64), 1000, 7, {}),
     ],
 )
@@ -117,7 +119,7 @@ def test_what_is_planned_is_a_recipe(planned: dict[str, Any]) -> None:
 
 
 def test_what_the_recipe_says_is_not_planned() -> None:
-    planned = plan_fine_tuning(CANDIDATE, 1000, 7, {"flip": "horizontal"})
+    planned = plan_fine_tuning(CANDIDATE, 1000, 7, {"flip": "horizontal"}, "good")
     given = {"training": {"epochs": 2, "batch_size": 8, "augment": {"flip": "none"}}, "image": {"resize": "fit"}}
     merged = merge(planned, given)
     assert merged["training"]["stages"][-1]["epochs"] == 2

@@ -46,6 +46,9 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("training.mix.mixup=-1", "training.mix.mixup: expected greater than or equal to 0; got -1"),
         ("training.mix={mixup: 0.2, chance: 0}", "training.mix.chance: expected greater than 0; got 0"),
         ("training.mix.chance=0.5", "training.mix: chance has an effect with `mixup` or `cutmix` only; give one"),
+        ("tasks.color={kind: regression, bins: 1}", "tasks.color.bins: expected greater than or equal to 2; got 1"),
+        ("tasks.color={kind: binary, bins: 9}", "tasks.color.bins: there is no such key"),
+        ("tasks.color={kind: regression, learnt_bins: {}}", "tasks.color.learnt_bins: is learnt from the data; remove"),
         ("training.keep=best", "data.split.valid: there are no validation images to select the best epoch"),
         (
             "tasks.color.answer_accuracy=0.9",
@@ -259,7 +262,7 @@ def test_a_key_of_another_kind_is_told_as_such() -> None:
         load_recipe("utkface", ["tasks.age.class_weight=balanced"])
     assert str(error.value).startswith(
         "utkface: tasks.age.class_weight: there is no such key here, but in kind: categorical, multilabel, binary, "
-        "ordinal; expected blank, column, "
+        "ordinal; expected bins, blank, column, "
     )
 
 

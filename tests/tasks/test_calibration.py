@@ -368,3 +368,21 @@ def test_a_number_carries_no_probability_and_is_never_unsure() -> None:
     assert task.calibrate(["1", "2"], outputs) is task
     assert not task.has_probabilities
     assert "calibration" not in task.measure(["1", "2"], outputs)
+
+
+def test_intervals_are_stretched_until_they_hold_four_of_five_validation_labels() -> None:
+    task = Regression(bins=10, unit="cm", minimum=0).fit("width", [str(number) for number in range(101)])
+    truth = np.random.default_rng(0).normal(50, 10, 2000)
+    labels = ["", *(f"{number:.6f}" for number in truth)]
+    outputs = np.tile(np.array([50.0, 49, 51]), (len(labels), 1))  # far too sure
+    before, after = task.measure(labels, outputs), task.calibrate(labels, outputs).measure(labels, outputs)
+    assert before["interval_coverage"] < 0.1
+    assert after["interval_coverage"] == pytest.approx(0.8, abs=0.01)
+    assert after["interval_width"] == pytest.approx(2 * 1.2816 * 10, rel=0.05)  # a normal distribution's
+    assert after["mae"] == before["mae"]
+    assert after["baseline"]["interval_coverage"] == before["baseline"]["interval_coverage"]
+    (answer,) = task.calibrate(labels, outputs).decode(np.array([[5.0, 4, 6]]))
+    assert answer.to_dict()["interval"] == [0, pytest.approx(5 + after["interval_width"] / 2)]
+    assert str(task.decode(outputs)[0]) == "50 cm (49 to 51)"
+    assert task.calibrate(labels, outputs).uncalibrated() == task
+    assert task.calibrate(labels[:10], outputs[:10]) == task  # too few to say

@@ -62,6 +62,7 @@ RARE = [
             "training.ema=0.5",
             "training.precision=bfloat16",
             "training.mix={mixup: 0.2, cutmix: 1}",
+            "tasks.width.bins=8",
             "training.augment={crop: 0.5, shift: 0.1, hue: 0.1, erase: 0.5, policy: randaugment}",
         ],
         [

@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from kinds import EXAMPLES, Example
-from polyhead.tasks import KINDS, Binary, Categorical, MultiLabel, Ordinal
+from polyhead.tasks import KINDS, Binary, Categorical, MultiLabel, Ordinal, Regression
 from polyhead.training.heads import HEADS, Head
 
 
@@ -109,3 +109,21 @@ def test_binary_gives_the_probability_of_the_second_label() -> None:
     answer = head.task.decode(outputs)[0]
     assert answer.label == "yes"
     assert answer.probability == pytest.approx(3 / 4)
+
+
+def test_a_number_with_bins_is_their_expectation_and_its_interval_their_quantiles() -> None:
+    head = HEADS["regression"](Regression(bins=5).fit("t", ["0", "4"]))  # bins of width 1 around 0 to 4
+    shares = np.array([[0.0, 0.2, 0.6, 0.2, 0.0], [0.4, 0.1, 0.0, 0.1, 0.4]])
+    logits = np.log(np.maximum(shares, 1e-30)).astype("float32")
+    outputs = ops.convert_to_numpy(head.activate(ops.convert_to_tensor(logits)))
+    # Half of the second bin, which reaches from 0.5 to 1.5, is a tenth; a quarter of the first is, of the other row.
+    np.testing.assert_allclose(outputs, np.array([[2, 1, 3], [2, -0.25, 4.25]]), atol=1e-4)
+
+
+def test_a_number_with_bins_costs_a_cross_entropy_and_the_error_of_its_expectation() -> None:
+    head = HEADS["regression"](Regression(bins=3, loss="mae", scale="none").fit("t", ["10", "12"]))
+    falls = np.exp(-np.array([1, 0, 1]) / 2)
+    target = falls / falls.sum()
+    logits = np.array([[0.0, 0.0, 50.0]])
+    expected = -(target * np.log([np.exp(-50), np.exp(-50), 1])).sum() + abs(12 - 11)
+    assert mean_loss(head, np.array([[11]], "float32"), logits) == pytest.approx(expected, rel=1e-5)

@@ -114,6 +114,7 @@ def train(folder: Path, settings: list[str], steps: int = 10**6) -> list[dict[st
 
 
 CHANGED = ["training.augment={crop: 0.5, policy: randaugment}", "training.mix={mixup: 0.2, cutmix: 1, chance: 0.8}"]
+CHANGED.append("tasks.width.bins=7")
 
 
 def test_changed_images_are_gone_on_with_where_training_stopped(

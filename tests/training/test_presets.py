@@ -91,6 +91,31 @@ def test_a_preset_of_a_family_is_trained_and_exported_at_another_size_than_its_o
 
 @HUB
 @pytest.mark.slow
+def test_a_transformer_is_adapted_by_low_rank_updates(tmp_path: Path) -> None:
+    save_preset(tmp_path / "drawn", "vit")
+    recipe = keep(tmp_path, make_recipe(tmp_path, "network.backbone.lora=2"))
+    images, tasks = draw_images(SIDE), {"color": recipe.tasks["color"].fit("color", COLORS)}
+    data = TrainingData(
+        lambda rows: images[rows], {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12)
+    )
+    train_network(recipe, tasks, data, RunContext(tmp_path / "run"))
+    begun, network = build(tmp_path, recipe).backbone, build(tmp_path, recipe)
+    network.core.load_weights(tmp_path / "run" / WEIGHTS)
+    ended = network.backbone
+    assert begun is not None
+    assert ended is not None
+    changed = [
+        after.name
+        for before, after in zip(begun.weights, ended.weights, strict=True)
+        if not np.array_equal(ops.convert_to_numpy(before), ops.convert_to_numpy(after))
+    ]
+    assert len(changed) == 2 * 6 + 2  # of each block query, key, value, their sum, two layers; patches, positions
+    _, difference = export_network(recipe, tasks, tmp_path / "run" / WEIGHTS, {"train": 8}, images[:3])
+    assert difference < 1e-5
+
+
+@HUB
+@pytest.mark.slow
 def test_a_family_that_no_model_file_can_hold_is_refused_before_it_is_trained(shapes: Path, tmp_path: Path) -> None:
     save_preset(tmp_path / "drawn", "mit")
     settings = [*PRESET, f"image.size=[{SIDE}, {SIDE}]"]

@@ -1,7 +1,5 @@
 """The backbones of `keras.applications` that a recipe may name: a row each."""
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 Pixels = Literal["as they are", "-1 to 1", "standardized"]
@@ -57,17 +55,3 @@ if TYPE_CHECKING:
     BackboneName = str
 else:
     BackboneName = Literal[tuple(APPLICATIONS)]
-FILES = {  # by name and width, how Keras calls the files of ImageNet's weights of those that are worth a try
-    ("MobileNetV2", 0.35): "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5",
-    ("MobileNetV2", 1.0): "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
-    ("EfficientNetV2B0", 1.0): "efficientnetv2-b0_notop.h5",
-    ("EfficientNetV2B3", 1.0): "efficientnetv2-b3_notop.h5",
-    ("EfficientNetV2S", 1.0): "efficientnetv2-s_notop.h5",
-    ("ConvNeXtTiny", 1.0): "convnext_tiny_notop.h5",
-}
-
-
-def find_weights() -> list[tuple[str, float]]:
-    """The networks, by name and width, whose weights lie in Keras's folder of models."""
-    folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
-    return [key for key, file in FILES.items() if (folder / file).is_file()]

@@ -145,6 +145,15 @@ class Backbone(Part):
         description="How slowly those averages follow the batches where they are learnt. If absent, as Keras built the "
         "network, unless an epoch has few steps and `network.norm_momentum` is absent too: then as that is chosen.",
     )
+    lora: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="Rank of low-rank updates (LoRA: Hu et al. 2021, arXiv:2106.09685). Where the backbone is trained, "
+        "its own weights then stay as they came, and beside each kernel of a dense layer, a convolution or an "
+        "embedding two small factors are trained, whose product is added to it. The model file holds the sum, and "
+        "costs the same.",
+    )
     dense: Units = Field(
         default=[], description="Units of the dense layers behind it, each with ReLU, batch normalisation and dropout."
     )
@@ -218,6 +227,14 @@ class Backbone(Part):
             raise ValueError(f"arguments: are for a `builder`; take them out, or take one instead of `{ways[0]}`")
         if self.weights is not None and not self.name and (self.weights, ways[0]) != ("none", "preset"):
             raise ValueError(f"weights: are for a `name`; what `{ways[0]}` gives has its own")
+        return self
+
+    @model_validator(mode="after")
+    def _adapts_what_is_trained(self) -> Self:
+        if self.lora and self.weights == "none":
+            raise ValueError(
+                "lora: is for pretrained weights; with `weights: none` it would leave random ones; remove it"
+            )
         return self
 
     @model_validator(mode="after")

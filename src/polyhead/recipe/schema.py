@@ -201,6 +201,10 @@ class Recipe(EditableRecipe):
         if parts and not self.network.backbone:
             word = "heads" if parts[0] == "heads" else "{last: ...}"
             raise ValueError(f"training.stages: `train: {word}` is for a network with a backbone, and there is none")
+        if backbone and backbone.lora and parts.count("heads") == len(self.training.stages) > 0:
+            raise ValueError(
+                "network.backbone.lora: every stage trains the heads alone, and leaves it without effect; remove it"
+            )
         if self.training.layer_decay is not None and not self.network.backbone:
             raise ValueError("training.layer_decay: is for a network with a backbone, and there is none; take it out")
         for name, stack in self.stacks().items():

@@ -18,11 +18,13 @@ METRICS = {
     "roc_auc": "ROC AUC",
     "rmse": "RMSE",
     "r2": "R²",
+    "interval_coverage": "within the 80 % interval",
+    "interval_width": "mean width of the interval",
     "answered": "answered",
     "answered_accuracy": "accuracy if answered",
 }
-PERCENTAGES = frozenset({"accuracy", "exact_match", "answered", "answered_accuracy"})
-ERRORS = frozenset({"mae", "rmse"})  # in the label's own unit; lower is better
+PERCENTAGES = frozenset({"accuracy", "exact_match", "answered", "answered_accuracy", "interval_coverage"})
+ERRORS = frozenset({"mae", "rmse", "interval_width"})  # in the label's own unit; lower is better
 SPLITS = {"train": "Training", "valid": "Validation", "test": "Test", "unseen": "Unseen combinations"}
 SPLITS |= {"out_of_fold": "Out of fold"}  # each image answered by the network that was trained without it
 

@@ -152,8 +152,8 @@ class _Planner:
         chosen, decay, words = self._choose(candidates)
         if self.quality == "fast":
             return self._finish(rules.plan_heads(chosen, self.images, decay), [words])
-        epochs, seconds = self._fit_epochs(rules.plan_fine_tuning(chosen, self.images, 1, self.augment))
-        planned = rules.plan_fine_tuning(chosen, self.images, epochs, self.augment)
+        epochs, seconds = self._fit_epochs(rules.plan_fine_tuning(chosen, self.images, 1, self.augment, self.quality))
+        planned = rules.plan_fine_tuning(chosen, self.images, epochs, self.augment, self.quality)
         return self._finish(planned, [words, self._tell_epochs(epochs, seconds)])
 
     def _find_fault(self, candidate: Candidate) -> str:
@@ -230,7 +230,8 @@ class _Planner:
 
     def _tell_epochs(self, epochs: int, seconds: float) -> str:
         within = f", to end within {self.limit.minutes:g} minutes" if self.recipe.minutes else ""
-        return f"{epochs} epochs of about {seconds:.0f} seconds each{within}"
+        each = f"{seconds:.0f} seconds" if seconds >= 2 else "a second or two"
+        return f"{epochs} {'epoch' if epochs == 1 else 'epochs'} of about {each}{within}"
 
     def _complete(self, planned: Values) -> Recipe:
         """The recipe with what is planned, where it says nothing itself."""

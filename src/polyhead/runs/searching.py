@@ -37,14 +37,14 @@ class Limits:
 class Searching:
     """A search while it goes on."""
 
-    def __init__(self, search: Search, limits: Limits, progress: Progress) -> None:
+    def __init__(self, search: Search, limits: Limits, begun: float, progress: Progress) -> None:
         self.search, self.limits, self.progress = search, limits, progress
         self.recipe = search.load_start()
         self.knobs = list_knobs(self.recipe)
         _cut_last_line(search.journal)
         self.study = open_study(search, self.recipe)
         self._before = float(self.study.user_attrs.get(SECONDS, 0.0))
-        self._begun = time.monotonic()
+        self._begun = begun  # by `time.monotonic`
         # None of them is being trained: this process has the search's lock.
         self.left = [trial.number + 1 for trial in self.study.trials if trial.state.name == "RUNNING"]
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from polyhead.errors import PolyheadError
-from polyhead.recipe.backbones import APPLICATIONS, find_weights
+from polyhead.recipe.backbones import APPLICATIONS
 from polyhead.recipe.loading import check_recipe, recipe_values
+from polyhead.recipe.plan import choose_augment, find_weights
 from polyhead.recipe.schema import Recipe
 from polyhead.recipe.training import Mix
 
@@ -25,11 +26,9 @@ MOST_STRENGTH = 2.0
 # Of `training.augment`: what is more of a change the larger it is, and the largest value.
 STRENGTHS = {"rotation": 180.0, "shear": 89.0, "shift": 1.0, "zoom": 1.0, "brightness": 1.0, "contrast": 1.0}
 STRENGTHS |= {"policy_strength": 1.0, "saturation": 1.0, "hue": 1.0, "grayscale": 1.0, "blur": 1.0, "erase": 1.0}
-
 LEAST_STRENGTH, LEAST_CROP = 0.01, 0.1  # a policy's, which cannot be 0; and of an image's area, what is shown
 LAYER_DECAYS = (0.9, 0.8, 0.65)
 WEIGHT_DECAYS = (0.001, 0.01, 0.05)
-USUAL = {"rotation": 10.0, "shift": 0.06}  # where a recipe has none: what changes neither colours, sizes nor sides
 
 
 @dataclass(frozen=True)
@@ -176,12 +175,14 @@ def _dropout(recipe: Recipe) -> Knob | None:
 
 
 def _augment(recipe: Recipe) -> Knob:
-    """All changes to training images times one number: the recipe's own, or such as leave most labels true."""
+    """All changes to training images times one number: the recipe's own, or such as leave every label true."""
     augment = recipe.training.augment
     own = {key: value for key in STRENGTHS if (value := getattr(augment, key))}
     if augment.policy == "none":
         own.pop("policy_strength")
-    base = own or ({} if augment.crop < 1 else USUAL)
+    has_own = bool(own) or augment.crop < 1
+    usual, _ = choose_augment(recipe.tasks)
+    base = own if has_own else {key: float(value) for key, value in usual.items() if key in STRENGTHS}
 
     def turn(values: Values, strength: float) -> None:
         changed = {key: min(value * strength, STRENGTHS[key]) for key, value in base.items()}
@@ -191,7 +192,7 @@ def _augment(recipe: Recipe) -> Knob:
             changed["crop"] = max(1 - (1 - augment.crop) * strength, LEAST_CROP)
         values["training"]["augment"] |= changed
 
-    return Knob("augmentation", 0.0 if base is USUAL else 1.0, turn, high=MOST_STRENGTH)
+    return Knob("augmentation", 1.0 if has_own else 0.0, turn, high=MOST_STRENGTH)
 
 
 def _mix(recipe: Recipe) -> Knob:

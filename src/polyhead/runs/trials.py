@@ -21,7 +21,7 @@ from polyhead.progress import SILENT, Progress
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.schema import Recipe
 from polyhead.run_folder import RunFolder, lock_run
-from polyhead.runs.claims import fill_run
+from polyhead.runs.claims import copy_backbone, fill_run
 from polyhead.runs.space import change_recipe, list_knobs
 from polyhead.runs.train import complete_network
 from polyhead.tasks import Task
@@ -170,6 +170,7 @@ def run_trial(search: Search, number: int, watch: Watch) -> Outcome:
             changed = change_recipe(recipe, knobs, chosen)
             dataset = reopen_dataset(changed, search.load_table(changed), watch.progress)
             if not run.recipe.exists():
+                copy_backbone(search.path, run.path)
                 fill_run(run, dataset)
             with lock_run(run):
                 return _train(run, dataset, trial, watch)

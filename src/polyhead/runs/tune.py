@@ -6,6 +6,7 @@ that one that was stopped, or killed, is gone on with by the same call.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -30,6 +31,7 @@ from polyhead.runs.tables import load_recipe_for
 from polyhead.runs.trials import Search, constant_errors, open_study, quiet_optuna
 from polyhead.training import choose_backend
 from polyhead.training.own_code import import_own_code
+from polyhead.training.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     import pandas
@@ -45,6 +47,7 @@ UNTRAINED = {
     "given.yaml",
     "state",
 }  # what is there before a search has begun
+PLANNED_TRIALS = 8  # that are to fit into the minutes, where the recipe leaves open how long it trains
 MOST_MINUTES = 1_000_000.0
 
 
@@ -119,8 +122,8 @@ def tune(
     that was over.
 
     Args:
-        recipe: as for `polyhead.train`, with validation images; or a folder of labelled images, for which one is
-            proposed.
+        recipe: as for `polyhead.train`, with validation images. What it leaves out is planned so that eight trials
+            fit into the minutes.
         out: the folder to make.
         minutes: how long the search may take in all.
         trials: how many trials to make at most.
@@ -135,6 +138,7 @@ def tune(
     Raises:
         PolyheadError: something given is wrong, `out` is the folder of another search, or no trial was over in time.
     """
+    begun = time.monotonic()
     limits = _check_limits(minutes, trials, engine)
     require("a search", "tune")
     choose_backend()
@@ -149,9 +153,10 @@ def tune(
         if not search.start.exists():
             if table:
                 table.write()
-            _begin(search, loaded, find_recipe_folder(recipe), shown)
+            limit = TimeLimit(minutes / PLANNED_TRIALS + 1, started=begun)  # planning takes a minute, trials do not
+            _begin(search, loaded, find_recipe_folder(recipe), limit, shown)
         with quiet_optuna():
-            Searching(search, limits, shown).run()
+            Searching(search, limits, begun, shown).run()
     return Tuning(out)
 
 
@@ -209,11 +214,12 @@ def _claim_search(path: Path, recipe: Recipe) -> Iterator[Search]:
                 remove_empty(missing)
 
 
-def _begin(search: Search, recipe: Recipe, folder: Path, progress: Progress) -> None:
+def _begin(search: Search, recipe: Recipe, folder: Path, limit: TimeLimit, progress: Progress) -> None:
     """Read and split the data, once for all trials, and leave the test images out; the recipe last.
 
     Args:
         folder: the recipe's.
+        limit: for which a trial is planned, where the recipe leaves its network out.
     """
     write_text(search.given, write_recipe(recipe))
     if recipe.network.backbone and recipe.network.backbone.model:
@@ -229,7 +235,7 @@ def _begin(search: Search, recipe: Recipe, folder: Path, progress: Progress) -> 
     if recipe.is_planned:
         dataset = load_dataset(recipe, recipe.data_root(), progress)
     else:
-        dataset = plan_dataset(load_unplanned(recipe, recipe.data_root(), progress), None, progress)
+        dataset = plan_dataset(load_unplanned(recipe, recipe.data_root(), progress), limit, progress)
     frame = dataset.table.frame
     table = replace(dataset.table, frame=frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True))
     known = Dataset(dataset.recipe, table, dataset.images, dataset.rows[frame["split"].isin(("train", "valid"))])

@@ -48,6 +48,9 @@ class AnswerSchema(BaseModel):
         default=None, description="Of each label, where there may be several."
     )
     unit: str | None = Field(default=None, description="Of a number.")
+    interval: tuple[float, float] | None = Field(
+        default=None, description="Of a number whose task has bins: the truth lies in it in four of five cases."
+    )
 
 
 class RecordSchema(BaseModel):

@@ -8,7 +8,7 @@ those are. Everything that varies with the kind stands here and in its twin; not
 A label is text, and blank ("") where it is unknown. Targets are float32, NaN where unknown.
 """
 
-from polyhead.tasks.answers import Answer, LabelAnswer
+from polyhead.tasks.answers import Answer, LabelAnswer, RegressionAnswer
 from polyhead.tasks.binary import Binary, BinaryAnswer, FittedBinary
 from polyhead.tasks.categorical import Categorical, CategoricalAnswer, FittedCategorical
 from polyhead.tasks.fitted import Fitted
@@ -16,7 +16,7 @@ from polyhead.tasks.kinds import KINDS, AnyTask, StoredTask, is_learnt
 from polyhead.tasks.metrics import Array, Labels, Numbers
 from polyhead.tasks.multilabel import FittedMultiLabel, MultiLabel, MultiLabelAnswer
 from polyhead.tasks.ordinal import FittedOrdinal, Ordinal, OrdinalAnswer
-from polyhead.tasks.regression import FittedRegression, Regression, RegressionAnswer
+from polyhead.tasks.regression import FittedRegression, Regression
 from polyhead.tasks.task import Task
 
 __all__ = [

@@ -69,6 +69,58 @@ def describe_probability(text: str, probability: float, unsure: bool) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class RegressionAnswer:
+    """A number, without a probability.
+
+    Attributes:
+        answer: the number.
+        unit: its unit, such as `years`; may be empty.
+        unsure: never, as yet.
+        interval: of a task with `bins`, between which two numbers the truth lies in four of five cases.
+    """
+
+    answer: float
+    unit: str
+    unsure: bool = False
+    probability: None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def label(self) -> str:
+        return str(self.answer)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def main_label(self) -> None:
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"answer": self.answer, "unit": self.unit, "unsure": self.unsure}
+        return found if self.interval is None else found | {"interval": list(self.interval)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        low_and_high = values.get("interval")
+        interval = None if low_and_high is None else (low_and_high[0], low_and_high[1])
+        return cls(values["answer"], values["unit"], values["unsure"], interval=interval)
+
+    def to_columns(self) -> dict[str, Any]:
+        found = self.to_dict()
+        low_and_high = found.pop("interval", ())
+        return found | {f"interval.{end}": value for end, value in zip(("low", "high"), low_and_high, strict=False)}
+
+    def differences(self, label: str) -> list[tuple[str, float]]:
+        return []
+
+    def __str__(self) -> str:
+        between = "" if self.interval is None else f"({self.interval[0]:.4g} to {self.interval[1]:.4g})"
+        return " ".join(filter(None, [f"{self.answer:.4g}", self.unit, between]))
+
+
+@dataclass(frozen=True, slots=True)
 class LabelAnswer:
     """One label of several.
 

@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -16,58 +15,17 @@ from pydantic.json_schema import SkipJsonSchema
 from polyhead.errors import PolyheadError, list_words, shorten
 from polyhead.fields import DottedPath
 from polyhead.tasks import metrics
+from polyhead.tasks.answers import RegressionAnswer
 from polyhead.tasks.fitted import Counts, Fitted
+from polyhead.tasks.intervals import LearntBins, measure_intervals
 from polyhead.tasks.label_text import fraction_of_rows, read_cell, values_from_column
 from polyhead.tasks.metrics import Array, Labels, Numbers
 from polyhead.tasks.task import Task
 
 LARGEST = float(np.finfo(np.float32).max)  # of a label: networks learn, and model files answer, 32-bit floats
 MOST_EDGES = 1000
+MOST_BINS = 1000
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
-
-
-@dataclass(frozen=True, slots=True)
-class RegressionAnswer:
-    """A number, without a probability.
-
-    Attributes:
-        answer: the number.
-        unit: its unit, such as `years`; may be empty.
-        unsure: never, as yet.
-    """
-
-    answer: float
-    unit: str
-    unsure: bool = False
-    probability: None = None
-
-    @property
-    def label(self) -> str:
-        return str(self.answer)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def main_label(self) -> None:
-        return None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"answer": self.answer, "unit": self.unit, "unsure": self.unsure}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        return cls(values["answer"], values["unit"], values["unsure"])
-
-    def to_columns(self) -> dict[str, Any]:
-        return self.to_dict()
-
-    def differences(self, label: str) -> list[tuple[str, float]]:
-        return []
-
-    def __str__(self) -> str:
-        return f"{self.answer:.4g} {self.unit}".strip()
 
 
 def _check_factor(factor: float) -> float:
@@ -83,13 +41,14 @@ def _check_edges(edges: list[float]) -> list[float]:
 
 
 class FittedRegression(Fitted):
-    """What training found: label = network output x factor + offset; the median; the edges between ranges."""
+    """What training found: label = network output x factor + offset; the median; the edges between ranges; the bins."""
 
     counts: Counts = Field(default={})
     factor: Annotated[float, AfterValidator(_check_factor)] = 1.0
     offset: float = 0.0
     median: float = 0.0
     edges: Annotated[list[float], AfterValidator(_check_edges)] = Field(default=[])
+    learnt_bins: LearntBins | None = None
 
 
 class Regression(Task, frozen=True):
@@ -109,6 +68,16 @@ class Regression(Task, frozen=True):
         description="The loss, over the scaled label; or a function of your own, `package.module:function`: see "
         "[own parts](own_parts.md).",
     )
+    bins: int | None = Field(
+        default=None,
+        ge=2,
+        le=MOST_BINS,
+        description="Answer by probabilities of so many bins, evenly spaced from the smallest training label to the "
+        "largest, such as 50: the number is their expectation (Rothe, Timofte, Van Gool 2015), and the answer has an "
+        "80 % interval. A bin's target falls off as a Gaussian around the label, one bin wide (Gao et al. 2017); its "
+        "cross-entropy is added to `loss`, which is then of the expectation (Gao et al. 2018). If absent, the network "
+        "gives the number itself.",
+    )
     minimum: Number | None = Field(
         default=None, description="A label below it is no label; an answer is never below it."
     )
@@ -124,6 +93,8 @@ class Regression(Task, frozen=True):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
+        if self.fitted and (self.fitted.learnt_bins is None) != (self.bins is None):
+            raise ValueError("learnt_bins: are there where `bins` is, and nowhere else")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"minimum is {self.minimum:g}, but maximum is {self.maximum:g}; change one of them")
         if any(low >= high for low, high in pairwise(self.ranges)):
@@ -154,7 +125,7 @@ class Regression(Task, frozen=True):
 
     @property
     def width(self) -> int:
-        return 1
+        return 3 if self.bins else 1  # the number, and the ends of its interval
 
     @property
     def error_unit(self) -> str:
@@ -221,15 +192,20 @@ class Regression(Task, frozen=True):
                 raise PolyheadError(f"tasks.{name}.scale: max needs a label above 0; the largest is {factor:g}")
         edges = self.ranges or sorted({float(f"{edge:.3g}") for edge in np.quantile(values, (0.2, 0.4, 0.6, 0.8))})
         counts = _count_ranges(known, edges)
-        return FittedRegression(
-            factor=factor, offset=offset, median=float(np.median(values)), edges=edges, counts=counts
-        )
+        found = {"factor": factor, "offset": offset, "median": float(np.median(values)), "edges": edges}
+        return FittedRegression(**found, counts=counts, learnt_bins=LearntBins.of(values) if self.bins else None)
 
     def calibrate(self, labels: Labels, outputs: Array) -> Self:
-        return self
+        """See `Task.calibrate`: of a number with bins, how wide its intervals must be."""
+        if self.state.learnt_bins is None:
+            return self
+        truth = self.encode(labels)[:, 0].astype(float)
+        known = ~np.isnan(truth)
+        return self.refitted(learnt_bins=self.state.learnt_bins.calibrate(truth[known], outputs[known]))
 
     def uncalibrated(self) -> Self:
-        return self
+        bins = self.state.learnt_bins
+        return self if bins is None else self.refitted(learnt_bins=bins.uncalibrated())
 
     def regroup(self, labels: Labels) -> list[str]:
         return list(labels)
@@ -248,8 +224,23 @@ class Regression(Task, frozen=True):
         return outputs[:, :0]
 
     def decode(self, outputs: Array) -> list[RegressionAnswer]:
-        """The number, in the label's unit."""
-        return [RegressionAnswer(number, self.unit) for number in outputs[:, 0].astype(float).tolist()]
+        """The number, in the label's unit; with bins, its interval too."""
+        numbers = outputs[:, 0].astype(float).tolist()
+        if self.state.learnt_bins is None:
+            return [RegressionAnswer(number, self.unit) for number in numbers]
+        ends = self.intervals(outputs).tolist()
+        return [
+            RegressionAnswer(number, self.unit, interval=(low, high))
+            for number, (low, high) in zip(numbers, ends, strict=True)
+        ]
+
+    def intervals(self, outputs: Array) -> NDArray[np.float64]:
+        """The intervals (n, 2) of a number with bins, within its minimum and maximum: empty (n, 0) without them."""
+        if self.state.learnt_bins is None:
+            return outputs[:, :0].astype(float)
+        low = -LARGEST if self.minimum is None else self.minimum
+        high = LARGEST if self.maximum is None else self.maximum
+        return np.clip(self.state.learnt_bins.intervals(outputs), low, high)
 
     def positions(self, values: Array) -> Array:
         """The number, from 0 at these numbers' 5th percentile (and below) to 1 at their 95th (and above)."""
@@ -263,12 +254,19 @@ class Regression(Task, frozen=True):
         return f"{float(label):.3g} {self.unit}".strip()
 
     def baseline_outputs(self) -> Array:
-        return np.array([self.state.median])
+        bins = self.state.learnt_bins
+        if bins is None:
+            return np.array([self.state.median])
+        # A constant answer's interval is not stretched: it is that of the training labels as it stands.
+        ends = (np.array(bins.usual) - self.state.median) / (bins.stretch or 1)
+        return self.state.median + np.array([0, *ends])
 
     def _measure(self, labels: Labels, outputs: Array) -> Numbers:
-        """As `metrics.measure_numbers`; the `unit`, and `by_range` as `metrics.measure_ranges`."""
+        """As `metrics.measure_numbers` and, with bins, `measure_intervals`; the `unit`; `by_range`."""
         truth, answers = self.encode(labels)[:, 0].astype(float), outputs[:, 0].astype(float)
         found = metrics.measure_numbers(truth, answers)
+        if self.state.learnt_bins is not None:
+            found |= measure_intervals(truth, self.intervals(outputs))
         return found | {"unit": self.unit, "by_range": metrics.measure_ranges(truth, answers, self.state.edges)}
 
     def _measure_certainty(self, labels: Labels, outputs: Array) -> Numbers:

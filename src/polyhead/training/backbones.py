@@ -17,8 +17,9 @@ from polyhead.errors import PolyheadError
 from polyhead.recipe.backbones import APPLICATIONS
 from polyhead.recipe.network import Backbone
 from polyhead.training.own_backbone import build_own, call_own, list_inner
-from polyhead.training.presets import build_preset, list_preset_layers
+from polyhead.training.presets import build_preset, list_all_layers
 
+FACTORS = "lora_"  # how Keras begins the names of the variables that low-rank updates have
 UNUSED = ("mask_token",)  # variables of a pretraining, which no gradient reaches
 MEANS, DEVIATIONS = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet's pixels
 
@@ -68,7 +69,7 @@ def set_trainable(backbone: keras.Model, given: Backbone, trainable: bool, froze
     for layer in frozen:
         layer.trainable = False
     for variable in backbone.trainable_variables:
-        if variable.name in UNUSED:
+        if variable.name in UNUSED or (given.lora and not variable.name.startswith(FACTORS)):
             variable.trainable = False
 
 
@@ -81,7 +82,7 @@ def _set_momentum(base: keras.Model, given: Backbone) -> keras.Model:
 
 
 def _list_layers(base: keras.Model, given: Backbone) -> Iterable[keras.Layer]:
-    return list_preset_layers(base) if given.preset is not None else list_inner(base)
+    return list_all_layers(base) if given.preset is not None else list_inner(base)
 
 
 def _make(given: Backbone, **more: Any) -> keras.Model:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from polyhead.training.own_backbone import list_inner
+from polyhead.training.presets import list_all_layers
 
 PARTS = 12
 
@@ -29,7 +29,7 @@ def part_by_depth(backbone: keras.Model) -> list[list[keras.Variable]]:
 def train_last(backbone: keras.Model, count: int) -> None:
     """Leave all but the last `count` parts of a backbone that is trained as they are, their batch normalisation too."""
     stays = {id(weight) for part in part_by_depth(backbone)[:-count] for weight in part}
-    for layer in list_inner(backbone):
+    for layer in list_all_layers(backbone):
         if isinstance(layer, keras.layers.BatchNormalization) and any(id(weight) in stays for weight in layer.weights):
             layer.trainable = False
     for weight in backbone.weights:

@@ -18,6 +18,7 @@ from polyhead.training.checkpoint_callback import STATE, CheckpointCallback, Run
 from polyhead.training.depth import layer_rates, train_last
 from polyhead.training.features import precompute
 from polyhead.training.history import best_epoch, read_divergence
+from polyhead.training.lora import add_factors
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
 from polyhead.training.optimizer import make_optimizer
@@ -56,6 +57,8 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
         backend.start(recipe.seed, recipe.training.precision)
         use_devices(recipe.training, progress)
         network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists(), folder=folder)
+        if recipe.network.backbone and recipe.network.backbone.lora:
+            add_factors(network, recipe.network.backbone.lora)
         model = MultiTaskModel(network, recipe)
         model(np.zeros((1, *recipe.image.size, 3), np.uint8))
         checkpoints = CheckpointCallback(model, recipe, context, position)

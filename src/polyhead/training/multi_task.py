@@ -66,7 +66,7 @@ class MultiTaskModel(keras.Model):
 
     def _scores_of(self, name: str) -> list[str]:
         head = self.heads[name]
-        targets, logits = ops.zeros((1, head.task.width)), ops.zeros((1, head.units))
+        targets, logits = ops.convert_to_tensor(head.task.encode([""])), ops.zeros((1, head.units))
         return list(head.scores(targets, logits))
 
     def build(self, input_shape: Any) -> None:

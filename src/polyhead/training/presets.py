@@ -102,8 +102,8 @@ def connect(base: keras.Model, pixels: Tensor, described: Description, given: Ba
     return found
 
 
-def list_preset_layers(base: keras.Layer) -> list[keras.Layer]:
-    """All layers of a preset's network: KerasHub's are often made of others."""
+def list_all_layers(base: keras.Layer) -> list[keras.Layer]:
+    """All layers of a network, those that its layers are made of among them, as KerasHub's often are."""
     return list(base._flatten_layers(include_self=False))
 
 
@@ -221,7 +221,7 @@ def _make(described: Description, shape: tuple[int, int, int], source: str) -> k
     settings.update({key: shape for key in SIZES if key in settings})
     with _failures(f"building {source} for images of {shape[0]}x{shape[1]} (image.size)"):
         base = keras.saving.deserialize_keras_object(config)
-    for layer in list_preset_layers(base):
+    for layer in list_all_layers(base):
         if type(layer).__name__ in FROZEN:
             layer.trainable = False
         for name, value in list(vars(layer).items()):  # as arrays: tensors would become inputs of the ONNX graph

@@ -117,6 +117,10 @@ function showNumber(answer, task) {
   const unit = element("span", { class: "unit" }, answer.unit);
   const error = task.figures.mae;
   const parts = [element("p", { class: "answer" }, number(answer.answer), unit)];
+  if (answer.interval) {
+    const sentence = `In four of five cases: ${answer.interval.map(number).join(" to ")} ${answer.unit}`.trim() + ".";
+    parts.push(element("p", { class: "small" }, sentence));
+  }
   if (error !== undefined) {
     const sentence = `On test images, the mean error is ${number(error)} ${answer.unit}`.trim() + ".";
     parts.push(element("p", { class: "small faint" }, sentence));

@@ -112,6 +112,24 @@ def test_stages_of_several_sizes_go_on_exactly_after_a_stop(tmp_path: Path) -> N
         np.testing.assert_array_equal(array, whole[key], err_msg=key)
 
 
+def test_a_smaller_network_has_the_low_rank_factors_of_the_whole_one(tmp_path: Path) -> None:
+    own = f"network={{backbone: {{builder: '{__name__}:build_plain', lora: 1}}}}"
+    stages = "training={batch_size: 4, stages: [{size: 8, epochs: 1, learning_rate: 0.1}, {epochs: 1}]}"
+    (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    recipe = load_recipe(tmp_path / "tiny.yaml", [own, stages, "tasks={color: {kind: categorical}}"])
+    tasks = {"color": recipe.tasks["color"].fit("color", LABELS["color"])}
+    data = TrainingData(
+        lambda rows: IMAGES[rows], {"color": tasks["color"].encode(LABELS["color"])}, np.arange(12), np.arange(0)
+    )
+    train_network(recipe, tasks, data, RunContext(tmp_path))
+    assert len((tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def build_plain(input_shape: tuple[int, int, int]) -> keras.Model:
+    """A backbone that takes any size."""
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Conv2D(4, 3), keras.layers.Conv2D(4, 3)])
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

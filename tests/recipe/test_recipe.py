@@ -49,6 +49,9 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("tasks.color={kind: regression, bins: 1}", "tasks.color.bins: expected greater than or equal to 2; got 1"),
         ("tasks.color={kind: binary, bins: 9}", "tasks.color.bins: there is no such key"),
         ("tasks.color={kind: regression, learnt_bins: {}}", "tasks.color.learnt_bins: is learnt from the data; remove"),
+        ("training={teacher: run, teacher_weight: 0}", "training.teacher_weight: expected greater than 0; got 0"),
+        ("training={teacher: run, teacher_temperature: 0.5}", "training.teacher_temperature: expected greater than or"),
+        ("training.teacher_weight=0.9", "training: teacher_weight has an effect with `teacher` only; give that too"),
         ("training.keep=best", "data.split.valid: there are no validation images to select the best epoch"),
         (
             "tasks.color.answer_accuracy=0.9",

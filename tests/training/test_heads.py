@@ -127,3 +127,18 @@ def test_a_number_with_bins_costs_a_cross_entropy_and_the_error_of_its_expectati
     logits = np.array([[0.0, 0.0, 50.0]])
     expected = -(target * np.log([np.exp(-50), np.exp(-50), 1])).sum() + abs(12 - 11)
     assert mean_loss(head, np.array([[11]], "float32"), logits) == pytest.approx(expected, rel=1e-5)
+
+
+def test_answers_are_nearest_to_a_teachers_where_they_are_the_same(example: Example) -> None:
+    head = head_of(example)
+    rng = np.random.default_rng(0)
+    logits = ops.convert_to_tensor(rng.normal(size=(8, head.units)).astype("float32"))
+    outputs = head.activate(logits)
+
+    def cost(other: np.ndarray) -> float:
+        return float(ops.mean(head.compare(outputs, ops.convert_to_tensor(other.astype("float32")), 2.0)))
+
+    own = ops.convert_to_numpy(logits)
+    costs = [cost(own + size * rng.normal(size=own.shape)) for size in (0.0, 0.1, 1.0, 4.0)]
+    assert costs == sorted(costs)
+    assert costs[-1] > costs[0] + 0.1

@@ -83,6 +83,29 @@ def test_a_mixed_batchs_loss_counts_known_labels_of_both_images_by_their_shares(
     assert float(ops.convert_to_numpy(found)) == pytest.approx(total, rel=1e-5)
 
 
+@pytest.mark.parametrize("weight", [0.3, 1.0])
+def test_a_teacher_teaches_beside_the_labels_and_where_they_are_blank(weight: float, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
+    settings = ["training.teacher=run", f"training.teacher_weight={weight}", "training.teacher_temperature=3"]
+    recipe = load_recipe(tmp_path / "tiny.yaml", settings)
+    tasks = {name: task.fit(name, LABELS[name]) for name, task in recipe.tasks.items()}
+    model = MultiTaskModel(build_network(recipe, tasks), recipe)
+    rng = np.random.default_rng(0)
+    logits = {name: rng.normal(size=(ROWS, head.units)).astype("float32") for name, head in model.heads.items()}
+    targets = {name: task.encode(LABELS[name]) for name, task in tasks.items()}
+    blank = {name: np.full_like(values, np.nan) for name, values in targets.items()}
+    answers = rng.dirichlet(np.ones(3), ROWS).astype("float32")
+
+    def loss(labels: dict[str, np.ndarray], **more: np.ndarray) -> float:
+        return float(ops.convert_to_numpy(model.compute_loss(y=labels | more, y_pred=logits)))
+
+    taught = float(ops.mean(model.heads["color"].compare(answers, logits["color"], 3.0)))
+    more = {"taught.color": answers}
+    assert loss(blank, **more) == pytest.approx(weight * taught, rel=1e-5)
+    only_color = blank | {"color": targets["color"]}
+    assert loss(only_color, **more) == pytest.approx((1 - weight) * loss(only_color) + weight * taught, rel=1e-5)
+
+
 class Stopper(Silent):
     """Breaks off after so many steps."""
 
@@ -107,14 +130,17 @@ def train(folder: Path, settings: list[str], steps: int = 10**6) -> list[dict[st
     tasks = {name: task.fit(name, LABELS[name]) for name, task in recipe.tasks.items()}
     pixels = np.random.default_rng(0).integers(0, 256, (ROWS, 16, 16, 3), np.uint8)
     targets = {name: task.encode(LABELS[name]) for name, task in tasks.items()}
-    training_data = TrainingData(lambda rows: pixels[rows], targets, np.arange(16), np.arange(16, ROWS))
+    answers = np.random.default_rng(1).dirichlet(np.ones(3), ROWS).astype("float32")
+    taught = (lambda rows: {"color": answers[rows]}) if recipe.training.teacher else None
+    split = np.arange(16), np.arange(16, ROWS)
+    training_data = TrainingData(lambda rows: pixels[rows], targets, *split, taught=taught)
     train_network(recipe, tasks, training_data, RunContext(folder, Stopper(steps)))
     with (folder / HISTORY).open(encoding="utf-8") as file:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
 CHANGED = ["training.augment={crop: 0.5, policy: randaugment}", "training.mix={mixup: 0.2, cutmix: 1, chance: 0.8}"]
-CHANGED.append("tasks.width.bins=7")
+CHANGED += ["tasks.width.bins=7", "training.teacher=run"]
 
 
 def test_changed_images_are_gone_on_with_where_training_stopped(

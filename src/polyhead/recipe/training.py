@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polyhead.fields import Arguments, DottedPath, Fraction, ImageSize, Part
+from polyhead.fields import Arguments, DottedPath, Fraction, ImageSize, Part, PathText
 
 MOST = 1_000_000  # epochs, or images a step: a bound on what is asked, far above what anyone can wait for
 Precision = Literal["float32", "bfloat16"]
@@ -225,9 +225,12 @@ class TrainingRecipe(Part):
         description="Stages one after another, instead of one with `learning_rate` and `schedule`. `epochs` is then "
         "their sum; a smaller number ends the training there.",
     )
-    keep: Literal["best", "last"] | None = Field(
+    keep: Literal["best", "last", "soup"] | None = Field(
         default=None,
-        description="The epoch whose weights are kept; if absent, the best by validation loss, where that may choose.",
+        description="The epoch whose weights are kept: the `best` by validation loss, or the `last`. `soup`: the "
+        "average of the best, up to five; from the best on, an epoch's weights join where the validation loss of the "
+        "average is then no worse (a greedy soup: Wortsman et al. 2022). That costs an evaluation of each at the end, "
+        "and disk for five sets of weights until then. If absent, `best` where validation may choose, or else `last`.",
     )
     patience: int | None = Field(
         default=None, ge=1, description="Stop after so many epochs without a better validation loss; if absent, never."
@@ -268,6 +271,27 @@ class TrainingRecipe(Part):
     )
     augment: Augment = Augment()
     mix: Mix = Mix()
+    teacher: PathText | None = Field(
+        default=None,
+        description="A run folder or model file whose answers are learnt beside the labels, and where a label is "
+        "blank: a smaller network learns more from a larger one's doubts than from labels alone (Hinton, Vinyals, Dean "
+        "2015). It teaches the tasks that have the same name, kind and labels there. Its answers to all training "
+        "images are worked out once. A run that was trained on this run's validation or test images is refused; of a "
+        "model file alone that is not known.",
+    )
+    teacher_weight: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="What the teacher's answers weigh in a task's loss; the labels weigh the rest.",
+    )
+    teacher_temperature: float = Field(
+        default=2.0,
+        ge=1,
+        le=100,
+        description="By what the logits of both are divided before they are compared; above 1, small probabilities "
+        "teach more.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -306,6 +330,13 @@ class TrainingRecipe(Part):
     def _warms_up(self) -> Self:
         if self.warmup is not None and all(stage.schedule != "cosine" for stage in self.plan()):
             raise ValueError("warmup: has an effect with `schedule: cosine` only; set that too, or take it out")
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_agrees(self) -> Self:
+        for key in ("teacher_weight", "teacher_temperature"):
+            if self.teacher is None and getattr(self, key) != TrainingRecipe.model_fields[key].default:
+                raise ValueError(f"{key} has an effect with `teacher` only; give that too")
         return self
 
     @model_validator(mode="after")

@@ -36,6 +36,7 @@ from polyhead.runs.folds import (
 from polyhead.runs.plan import check_quality, load_unplanned, plan_recipe
 from polyhead.runs.run import Run
 from polyhead.runs.tables import load_recipe_for
+from polyhead.runs.teaching import ask_teacher, check_teacher
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, choose_backend
 from polyhead.training.history import read_divergence
@@ -104,6 +105,7 @@ def train(
     _check_devices(loaded)
     if loaded.network.backbone:
         loaded.network.backbone.find_weights()
+    check_teacher(loaded)
     loaded.data_root()  # or else it fails here, before anything is made
     with show_progress(progress) as shown:
         import_own_code(loaded, shown)
@@ -285,7 +287,8 @@ def _train_and_export(run: RunFolder, dataset: Dataset, tasks: Mapping[str, Task
     if recipe.network.backbone and recipe.network.backbone.name is None and not run.has_trained:
         progress.say("trying whether the network can be exported")
         try_export(recipe, tasks, run.state)
-    train_network(recipe, tasks, TrainingData.from_dataset(dataset, tasks), context)
+    taught = ask_teacher(run, dataset, tasks, progress)
+    train_network(recipe, tasks, replace(TrainingData.from_dataset(dataset, tasks), taught=taught), context)
     _note_divergence(run)
     progress.say("writing model.onnx")
     counts = {split: len(dataset.rows_of(split)) for split in SPLITS if len(dataset.rows_of(split))}

@@ -48,6 +48,8 @@ def _chances(column: Strata) -> NDArray[np.float64]:
     return chances
 
 
+TAUGHT = "taught."  # before a task's name: a teacher's outputs, among targets; no task's name has a dot
+Taught = Callable[[NDArray[np.intp]], dict[str, NDArray[np.float32]]]
 Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8] | NDArray[np.float32]]
 
 
@@ -63,6 +65,7 @@ class TrainingData:
         valid: the rows that watch; empty where there are none.
         weights: what each row of the table weighs in losses, float32 (rows,); None where all weigh the same.
         strata: what is to be shown equally often, by task, for all rows; empty where the rows are shuffled.
+        taught: gives a teacher's outputs (n, width) by task for n rows to train on; None without one.
     """
 
     pixels: Pixels
@@ -71,6 +74,7 @@ class TrainingData:
     valid: NDArray[np.intp]
     weights: NDArray[np.float32] | None = None
     strata: Mapping[str, Strata] = field(default_factory=dict)
+    taught: Taught | None = None
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, tasks: Mapping[str, Task]) -> Self:
@@ -119,7 +123,12 @@ class Batches(keras.utils.PyDataset):
         epoch, step = divmod(self.start + index, self.steps)
         if self._order[0] != epoch:
             self._order = (epoch, self._draw(np.random.default_rng((self.seed, epoch))))
-        return self.training_data.read(self._order[1][step * self.size : (step + 1) * self.size])
+        rows = self._order[1][step * self.size : (step + 1) * self.size]
+        images, targets, *weights = self.training_data.read(rows)
+        if self.training_data.taught is not None:
+            taught = self.training_data.taught(rows)
+            targets = targets | {f"{TAUGHT}{name}": outputs for name, outputs in taught.items()}
+        return images, targets, *weights
 
     def _draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
         rows = self.training_data.train

@@ -26,6 +26,8 @@ from polyhead.training.losses import (
     Tensor,
     as_column,
     class_loss,
+    compare_classes,
+    compare_yes_no,
     cosine,
     number_loss,
     smooth,
@@ -67,6 +69,17 @@ class Head(ABC):
         """The loss of each value, by the user's own function, or by the `usual` one."""
         return usual(self.task, truth, logits) if self.own_loss is None else as_column(self.own_loss(truth, logits))
 
+    def compare(self, outputs: Tensor, logits: Tensor, temperature: float) -> Tensor:
+        """How far answers are from a teacher's, (n, columns), for it to be made small; the squared error, if not told.
+
+        Where it is a cross-entropy it is times the temperature's square, so that its gradient keeps its size (Hinton,
+        Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015, arXiv:1503.02531).
+
+        Args:
+            outputs: what a teacher of the same kind and labels answers (n, task.width).
+        """
+        return ops.square(self.activate(logits) - outputs)
+
     @abstractmethod
     def weights(self, targets: Tensor) -> Tensor:
         """What the counts of the loss are multiplied by while it is made small: the classes' weights, or 1."""
@@ -106,6 +119,11 @@ class CategoricalHead(Head):
         indices, known = _known(targets)
         return {"accuracy": (_as_numbers(_as_numbers(ops.argmax(logits, axis=1))[:, None] == indices), known)}
 
+    def compare(self, outputs: Tensor, logits: Tensor, temperature: float) -> Tensor:
+        if self.task.activation == "softmax":
+            return compare_classes(outputs, ops.log_softmax(logits), temperature)
+        return compare_yes_no(outputs, logits, temperature)
+
 
 class BinaryHead(Head):
     """One sigmoid, or several that are independent, and a loss of yes and no."""
@@ -139,6 +157,9 @@ class BinaryHead(Head):
         truth, known = _known(targets)
         return {"accuracy": (_as_numbers((logits >= 0) == (truth > 0.5)), known)}
 
+    def compare(self, outputs: Tensor, logits: Tensor, temperature: float) -> Tensor:
+        return compare_yes_no(outputs, logits, temperature)
+
 
 class RegressionHead(Head):
     """A number; the network learns it scaled, outputs and errors are in the label's unit."""
@@ -167,6 +188,9 @@ class RegressionHead(Head):
     def scores(self, targets: Tensor, logits: Tensor) -> dict[str, Masked]:
         numbers, known = _known(targets)
         return {"mae": (ops.abs(self.activate(logits) - numbers), known)}
+
+    def compare(self, outputs: Tensor, logits: Tensor, temperature: float) -> Tensor:
+        return ops.square(logits - (outputs[:, :1] - self.task.state.offset) / self.task.state.factor)
 
 
 class BinnedHead(Head):
@@ -230,6 +254,9 @@ class BinnedHead(Head):
         numbers, known = _known(targets)
         return {"mae": (ops.abs(limit(self.task, self._expect(logits)) - numbers), known)}
 
+    def compare(self, outputs: Tensor, logits: Tensor, temperature: float) -> Tensor:
+        return ops.square(self._scale(self._expect(logits)) - self._scale(outputs[:, :1]))
+
 
 def _add_up(values: Tensor, factors: Array) -> Tensor:
     """The sum (n, 1) of values (n, k) times factors (k,), by what a model file may hold."""
@@ -286,6 +313,9 @@ class OrdinalHead(Head):
         answers = ops.sum(_as_numbers(self.passed(logits) > 0.5), axis=1, keepdims=True)
         errors = ops.abs(answers - ranks)
         return {"accuracy": (_as_numbers(ops.less(errors, 0.5)), known), "mae": (errors, known)}
+
+    def compare(self, outputs: Tensor, logits: Tensor, temperature: float) -> Tensor:
+        return compare_classes(outputs, ops.log(ops.maximum(self.activate(logits), TINY)), temperature)
 
 
 def _make_regression_head(task: Regression) -> Head:

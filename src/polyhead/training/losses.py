@@ -106,3 +106,16 @@ def cosine(truth: Tensor, logits: Tensor, known: Tensor) -> Masked:
     squares = ops.sum(ops.square(truth), axis=1, keepdims=True) * ops.sum(ops.square(answers), axis=1, keepdims=True)
     similarity = ops.sum(truth * answers, axis=1, keepdims=True) * ops.rsqrt(ops.maximum(squares, TINY**2))
     return 1 - similarity, ops.max(known, axis=1, keepdims=True)
+
+
+def compare_classes(outputs: Tensor, logs: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy (n, 1) of probabilities (n, k) and the logarithms of others at a temperature, times its square."""
+    truth = ops.softmax(ops.log(ops.maximum(outputs, TINY)) / temperature)
+    return -(temperature**2) * ops.sum(truth * ops.log_softmax(logs / temperature), axis=1, keepdims=True)
+
+
+def compare_yes_no(outputs: Tensor, logits: Tensor, temperature: float) -> Tensor:
+    """The same (n, k) of k independent probabilities (n, k) and sigmoids."""
+    certain = ops.clip(outputs, TINY, 1 - TINY)
+    truth = ops.sigmoid((ops.log(certain) - ops.log(1 - certain)) / temperature)
+    return temperature**2 * ops.binary_crossentropy(truth, logits / temperature, from_logits=True)

@@ -21,6 +21,7 @@ from polyhead.recipe.schema import Recipe
 from polyhead.recipe.training import Augment
 from polyhead.training.augmentation import RandomChange, check_own_layers
 from polyhead.training.backend import split_batch
+from polyhead.training.batches import TAUGHT
 from polyhead.training.heads import Head
 from polyhead.training.losses import Masked, Tensor
 from polyhead.training.mixing import SHARES, MixImages, next_of
@@ -50,6 +51,7 @@ class MultiTaskModel(keras.Model):
             for size in {recipe.image.size, *(stage.size for stage in recipe.training.stages if stage.size)}:
                 check_own_layers(self.augment, size)
         self.mix = MixImages(recipe.training.mix, recipe.seed) if recipe.training.mix.mixes else None
+        self.teaching = recipe.training
         weights = {name: head.task.loss_weight for name, head in self.heads.items()}
         self.balance = BALANCES[recipe.training.task_weighting](weights)
         self.means = {
@@ -104,11 +106,21 @@ class MultiTaskModel(keras.Model):
                 (values, counts * head.weights(labels[name]))
                 for (values, counts), (labels, _) in zip(found, sides, strict=True)
             ]
-            values, counts = _join(weighed)
-            number = ops.sum(counts)
-            mean = ops.sum(values * counts) / ops.where(number > 0, number, 1.0)
-            total += self.balance.weigh(name, mean, number > 0)
+            mean, known = _mean(_join(weighed))
+            if f"{TAUGHT}{name}" in y:
+                taught, rows = _mean(_join([self._compare(name, labels, y_pred, weights) for labels, weights in sides]))
+                part = self.teaching.teacher_weight
+                mean, known = (1 - part) * mean + part * taught, ops.logical_or(known, rows)
+            total += self.balance.weigh(name, mean, known)
         return total
+
+    def _compare(
+        self, name: str, labels: dict[str, Tensor], logits: dict[str, Tensor], weights: Tensor | None
+    ) -> Masked:
+        """How far a task's answers are from a teacher's, (n, columns), and how much each counts: as its row does."""
+        outputs = labels[f"{TAUGHT}{name}"]
+        values = self.heads[name].compare(outputs, logits[name], self.teaching.teacher_temperature)
+        return _weigh((values, ops.ones_like(values)), weights)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Tensor]:
         """Add a batch to the epoch's sums; of mixed images the losses and scores of both, by their shares."""
@@ -146,6 +158,13 @@ def _sides(
     partners = {name: next_of(values) for name, values in targets.items()}
     own = ops.ones_like(shares) if weights is None else ops.reshape(weights, (-1, 1))
     return [(targets, shares * own), (partners, (1 - shares) * next_of(own))]
+
+
+def _mean(masked: Masked) -> tuple[Tensor, Tensor]:
+    """The mean over what counts, and whether anything does."""
+    values, counts = masked
+    number = ops.sum(counts)
+    return ops.sum(values * counts) / ops.where(number > 0, number, 1.0), number > 0
 
 
 def _join(sides: list[Masked]) -> Masked:

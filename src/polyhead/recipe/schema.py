@@ -146,10 +146,11 @@ class Recipe(EditableRecipe):
             self._check_network()
             for index, stage in enumerate(self.training.stages):
                 check_at(f"training.stages.{index}.size", self._check_stage_size, stage)
-        if not self.has_validation and (self.training.keep == "best" or self.training.patience):
+        if not self.has_validation and (self.training.keep in ("best", "soup") or self.training.patience):
             raise ValueError(
-                "data.split.valid: there are no validation images to select the best epoch; remove training.keep: best "
-                "and training.patience, or set a fraction for validation"
+                "data.split.valid: there are no validation images to select the best epoch; remove training.keep: "
+                f"{'soup' if self.training.keep == 'soup' else 'best'} and training.patience, or set a fraction for "
+                "validation"
             )
         for name, task in self.tasks.items():
             for key in task.needs_validation if not self.has_validation else ():
@@ -274,8 +275,8 @@ class Recipe(EditableRecipe):
         return self.data.split.valid not in ("test", 0)
 
     @property
-    def kept_epoch(self) -> Literal["best", "last"]:
-        """Which epoch's weights are kept."""
+    def kept_epoch(self) -> Literal["best", "last", "soup"]:
+        """Which epoch's weights are kept; or an average of the best ones' weights."""
         return self.training.keep or ("best" if self.has_validation else "last")
 
 

@@ -225,9 +225,12 @@ class TrainingRecipe(Part):
         description="Stages one after another, instead of one with `learning_rate` and `schedule`. `epochs` is then "
         "their sum; a smaller number ends the training there.",
     )
-    keep: Literal["best", "last"] | None = Field(
+    keep: Literal["best", "last", "soup"] | None = Field(
         default=None,
-        description="The epoch whose weights are kept; if absent, the best by validation loss, where that may choose.",
+        description="The epoch whose weights are kept: the `best` by validation loss, or the `last`. `soup`: the "
+        "average of the best, up to five; from the best on, an epoch's weights join where the validation loss of the "
+        "average is then no worse (a greedy soup: Wortsman et al. 2022). That costs an evaluation of each at the end, "
+        "and disk for five sets of weights until then. If absent, `best` where validation may choose, or else `last`.",
     )
     patience: int | None = Field(
         default=None, ge=1, description="Stop after so many epochs without a better validation loss; if absent, never."

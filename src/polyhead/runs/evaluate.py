@@ -33,7 +33,7 @@ from polyhead.training.history import (
     Row,
     choose_epoch,
     find_gains,
-    find_kept_epoch,
+    find_kept_epochs,
     find_overfitted,
     read_divergence,
 )
@@ -198,13 +198,16 @@ def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:
     if not run.history.exists():
         return None
     rows = _read_history(run)
-    kept = find_kept_epoch(rows) or choose_epoch(rows, recipe.kept_epoch == "best")  # older runs do not say
+    epochs = find_kept_epochs(rows)  # older runs do not say
+    kept = epochs[0] if len(epochs) == 1 else choose_epoch(rows, recipe.kept_epoch != "last")
     diverged = read_divergence(run.path)
     notes = [f"{diverged.happened.capitalize()}; it ended there."] if diverged else []
+    if len(epochs) > 1:
+        notes.append(f"The weights of epochs {', '.join(map(str, epochs))} were averaged, and the average kept.")
     if gains := find_gains(recipe, rows, kept):
         words = "; ".join(gain.describe() for gain in gains)
         notes.append(f"On validation images, fine-tuning gained over heads on the backbone's frozen features: {words}.")
-    return TrainingPart(pd.DataFrame(rows), kept, notes)
+    return TrainingPart(pd.DataFrame(rows), kept if len(epochs) < 2 else None, notes)
 
 
 def _read_history(run: RunFolder) -> list[Row]:

@@ -212,7 +212,7 @@ def _train(run: RunFolder, dataset: Dataset, trial: "optuna.Trial", watch: Watch
     dataset = Dataset(complete_network(run, dataset), dataset.table, dataset.images, dataset.rows)
     train_network(dataset.recipe, tasks, TrainingData.from_dataset(dataset, tasks), context)
     rows = read_history(run)
-    kept = rows[choose_epoch(rows, by_validation=dataset.recipe.kept_epoch == "best") - 1]
+    kept = rows[choose_epoch(rows, by_validation=dataset.recipe.kept_epoch != "last") - 1]
     score = score_epoch(kept, constant)
     return Outcome("failed", why="no validation figure is a number") if score is None else Outcome("complete", score)
 

@@ -17,6 +17,7 @@ from polyhead.recipe.schema import Recipe
 from polyhead.training import WEIGHTS, backend, checkpoint
 from polyhead.training.history import best_epoch, choose_epoch, explain_divergence, mark_kept, note_divergence
 from polyhead.training.multi_task import MultiTaskModel
+from polyhead.training.soup import is_candidate, keep_candidate
 from polyhead.training.time_limit import TimeLimit
 
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
@@ -69,6 +70,7 @@ class CheckpointCallback(keras.callbacks.Callback):
     images: int  # of an epoch
     stage_begins: int  # the epochs before the stage
     stage_ends: int  # and at its end
+    averaged: Sequence[int] = ()  # the epochs whose weights were averaged behind the last one
 
     def __init__(
         self, model: MultiTaskModel, recipe: Recipe, context: RunContext, position: checkpoint.Position
@@ -151,9 +153,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         known = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.position.rows.append({"epoch": epoch + 1, **known, "learning_rate": rate, "seconds": round(seconds, 3)})
-        rows = self.position.rows
-        if choose_epoch(rows, self.chooses) == len(rows):
-            self._keep_weights()
+        self._keep_weights()
         self.write_history()
         self.position.epoch, self.position.step, self.position.seconds = epoch + 1, 0, 0.0
         if self.limit:
@@ -204,17 +204,26 @@ class CheckpointCallback(keras.callbacks.Callback):
         raise divergence.error()
 
     def _keep_weights(self) -> None:
+        """Keep the last epoch's weights where they are the best, or may be averaged with those of others."""
+        rows = self.position.rows
+        is_best = choose_epoch(rows, self.chooses) == len(rows)
+        joins = self.recipe.kept_epoch == "soup" and self.chooses and is_candidate(rows)
+        if not is_best and not joins:
+            return
         backend.sync_variables(self.model)
         if self.averages:
             self.averages.on_test_begin()
-        self.position.kept = checkpoint.keep_weights(self.folder / WEIGHTS, self.model)
+        if is_best:
+            self.position.kept = checkpoint.keep_weights(self.folder / WEIGHTS, self.model)
+        if joins:
+            keep_candidate(self.folder, self.model, rows)
         if self.averages:
             self.averages.on_test_end()
 
     def write_history(self) -> None:
         """Write one row an epoch; what may have been damaged is whole again."""
         with write_beside(self.folder / HISTORY) as beside:
-            pd.DataFrame(mark_kept(self.position.rows, self.chooses)).to_csv(beside, index=False)
+            pd.DataFrame(mark_kept(self.position.rows, self.chooses, self.averaged)).to_csv(beside, index=False)
 
 
 def describe_epoch(rows: list[dict[str, Any]], epochs: int) -> str:

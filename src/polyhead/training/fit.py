@@ -23,6 +23,7 @@ from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
 from polyhead.training.optimizer import make_optimizer
 from polyhead.training.resizing import build_smaller
+from polyhead.training.soup import clear_candidates, make_soup
 
 FEATURES = "state/features.f32"
 
@@ -43,12 +44,13 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
     (folder / "state").mkdir(exist_ok=True)
     position = checkpoint.read_position(folder / STATE)
     training_data = _leave_out_unlabelled(recipe, tasks, training_data)
-    chooses = recipe.kept_epoch == "best" and len(training_data.valid) > 0
+    chooses = recipe.kept_epoch != "last" and len(training_data.valid) > 0
     diverged = read_divergence(folder)
     if diverged and not diverged.kept:
         raise diverged.error()
     if diverged:
         warn(f"{diverged.happened}; finishing the run with the weights of epoch {diverged.kept}")
+        clear_candidates(folder)
         checkpoint.check_kept(folder / WEIGHTS, position)
         return
     with backend.explain_memory():
@@ -68,6 +70,10 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
                 model.train_through(smaller.get(stage.size or recipe.image.size, network.core))
                 _train_stage(network, stage, end, training_data, checkpoints)
         checkpoints.own.end()
+        if recipe.kept_epoch == "soup" and chooses:
+            valid = OneEpoch(training_data, training_data.valid, recipe.training.batch_size)
+            soup = make_soup(folder, model, valid, position.rows, progress)
+            checkpoints.averaged, position.kept = soup.epochs, soup.digest or position.kept
         checkpoints.write_history()
     checkpoint.check_kept(folder / WEIGHTS, position)
     (folder / FEATURES).unlink(missing_ok=True)

@@ -17,11 +17,15 @@ CLEARLY = 1 / 3  # of the way from a constant answer to a perfect one
 DIVERGED = "state/diverged.json"  # in a run folder
 
 
+def rank_epochs(rows: Sequence[Row]) -> list[int]:
+    """The numbers, from 1, of the epochs with a finite validation loss, the lowest first, and then the first."""
+    losses = {index + 1: _finite(row.get("val_loss")) for index, row in enumerate(rows)}
+    return sorted((epoch for epoch, loss in losses.items() if loss is not None), key=lambda epoch: losses[epoch] or 0.0)
+
+
 def best_epoch(rows: Sequence[Row]) -> int | None:
     """The number, from 1, of the first epoch with the lowest validation loss; None where no epoch has a finite one."""
-    losses = [_finite(row.get("val_loss")) for row in rows]
-    known = [index for index, loss in enumerate(losses) if loss is not None]
-    return 1 + min(known, key=lambda index: losses[index] or 0.0) if known else None
+    return next(iter(rank_epochs(rows)), None)
 
 
 def choose_epoch(rows: Sequence[Row], by_validation: bool) -> int:
@@ -29,15 +33,19 @@ def choose_epoch(rows: Sequence[Row], by_validation: bool) -> int:
     return (best_epoch(rows) if by_validation else None) or len(rows)
 
 
-def mark_kept(rows: Sequence[Row], by_validation: bool) -> list[Row]:
-    """The same rows, each with `kept`: 1 in that of the epoch whose weights are kept, 0 in the others."""
-    kept = choose_epoch(rows, by_validation)
-    return [{**row, "kept": int(index + 1 == kept)} for index, row in enumerate(rows)]
+def mark_kept(rows: Sequence[Row], by_validation: bool, averaged: Sequence[int] = ()) -> list[Row]:
+    """The same rows, each with `kept`: 1 in that of the epoch whose weights are kept, 0 in the others.
+
+    Args:
+        averaged: the epochs, from 1, whose weights were averaged, where that was done: they are then all marked.
+    """
+    kept = averaged or [choose_epoch(rows, by_validation)]
+    return [{**row, "kept": int(index + 1 in kept)} for index, row in enumerate(rows)]
 
 
-def find_kept_epoch(rows: Sequence[Row]) -> int | None:
-    """The number, from 1, of the epoch that `mark_kept` has marked; None in a history that is older than that."""
-    return next((index + 1 for index, row in enumerate(rows) if row.get("kept") == 1), None)
+def find_kept_epochs(rows: Sequence[Row]) -> list[int]:
+    """The numbers, from 1, of the epochs that `mark_kept` has marked; none in a history that is older than that."""
+    return [index + 1 for index, row in enumerate(rows) if row.get("kept") == 1]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from keras import ops
 
+from conftest import TINY_RECIPE
 from networks import TRUNK, build
 from polyhead.errors import PolyheadError
 from polyhead.export.onnx import export_network
+from polyhead.recipe.loading import load_recipe
+from polyhead.recipe.size import list_layers
 from polyhead.training.color_histogram import ColorHistogram
 from polyhead.training.diagram import describe_network
 from polyhead.training.gray_view import GrayView
@@ -137,3 +140,13 @@ def test_what_cannot_be_ignored_is_told_with_its_key(settings: list[str], messag
     with pytest.raises(PolyheadError) as told:
         build(tmp_path, *settings)
     assert message in str(told.value)
+
+
+def test_a_network_that_is_still_to_be_planned_may_be_asked_to_ignore(tmp_path: Path) -> None:
+    text = TINY_RECIPE[: TINY_RECIPE.index("network:")]
+    (tmp_path / "open.yaml").write_text(text, encoding="utf-8")
+
+    recipe = load_recipe(tmp_path / "open.yaml", IGNORED)
+
+    assert recipe.is_planned
+    assert "tasks.shape" in {part.key for part in list_layers(recipe)}

@@ -75,7 +75,7 @@ def list_layers(recipe: Recipe) -> Iterator[Layers]:
         yield from _list_dense(f"network.{shorten(name, 60)}", vector, stack.dense)
         vectors[name] = (stack.dense or [vector])[-1]
     for name, task in recipe.tasks.items():
-        vector = vectors[recipe.read_vector(name)]
+        vector = vectors.get(recipe.read_vector(name)) or vectors["trunk"]  # `gray` waits for a backbone to be planned
         units = network.heads[name].dense if name in network.heads else []
         yield from _list_dense(f"network.heads.{shorten(name, 60)}", vector, units)
         logits = (units or [vector])[-1] * max(1, task.width - 1)  # a kind may take one logit less than its width

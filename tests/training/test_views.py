@@ -148,5 +148,5 @@ def test_a_network_that_is_still_to_be_planned_may_be_asked_to_ignore(tmp_path: 
 
     recipe = load_recipe(tmp_path / "open.yaml", IGNORED)
 
-    assert recipe.is_planned
+    assert recipe.network.backbone is None
     assert "tasks.shape" in {part.key for part in list_layers(recipe)}

@@ -112,10 +112,10 @@ def test_epochs_fit_the_time_and_are_never_none() -> None:
         plan_from_scratch((64, 64), 1000, 7, {}),
     ],
 )
-def test_what_is_planned_is_a_recipe(planned: dict[str, Any]) -> None:
+def test_what_has_network_is_a_recipe(planned: dict[str, Any]) -> None:
     draft = {"name": "x", "data": SOURCE, "tasks": {"a": {"kind": "categorical"}}}
-    assert not check_recipe(draft, "x").is_planned
-    assert check_recipe(merge(planned, draft), "x").is_planned
+    assert not check_recipe(draft, "x").has_network
+    assert check_recipe(merge(planned, draft), "x").has_network
 
 
 def test_what_the_recipe_says_is_not_planned() -> None:

@@ -66,10 +66,10 @@ def test_features_of_a_network_at_hand_are_tried(shapes: Path, tmp_path: Path) -
     proposed.write_text(propose(shapes, "good", progress=SILENT))
     recipe = load_recipe(proposed)
     assert [stage.train for stage in recipe.training.stages] == ["heads", "all"]
-    assert recipe.is_planned
+    assert recipe.has_network
 
 
-def test_what_is_planned_is_not_planned_again_when_resumed(shapes: Path, tmp_path: Path) -> None:
+def test_what_has_network_is_not_planned_again_when_resumed(shapes: Path, tmp_path: Path) -> None:
     class Stop(Exception):
         pass
 

@@ -147,7 +147,7 @@ def recipe_values(recipe: Recipe) -> dict[str, Any]:
     Of a network that is still to be planned, and of what is planned with it, only what the recipe says itself.
     """
     values = recipe.model_dump(mode="json", exclude={"tasks": {"__all__": {"fitted"}}}, exclude_none=True)
-    if not recipe.is_planned:
+    if not recipe.has_network:
         for name in ("network", "image", "training"):
             values.pop(name)
             if name in recipe.model_fields_set:

@@ -114,7 +114,7 @@ class Recipe(EditableRecipe):
     )
 
     @property
-    def is_planned(self) -> bool:
+    def has_network(self) -> bool:
         """Whether it says what its network is; if not, training plans that, and what else the recipe leaves out."""
         return "network" in self.model_fields_set
 
@@ -142,7 +142,7 @@ class Recipe(EditableRecipe):
             self._check_combination(row)
         combinations = [", ".join(map(": ".join, sorted(row.items()))) for row in self.data.split.hold_out]
         check_at("data.split.hold_out", check_different, combinations)
-        if self.is_planned:
+        if self.has_network:
             self._check_network()
             for index, stage in enumerate(self.training.stages):
                 check_at(f"training.stages.{index}.size", self._check_stage_size, stage)

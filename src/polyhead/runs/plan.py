@@ -258,7 +258,7 @@ def check_quality(recipe: Recipe, asked: str | None) -> None:
     Raises:
         PolyheadError: the recipe has a network.
     """
-    if asked and recipe.is_planned:
+    if asked and recipe.has_network:
         raise PolyheadError(
             f"`quality`: is of a plan, and {recipe.name} has a network already; leave `network`, `image` and "
             "`training` out of the recipe to have them planned, or take `quality` out"

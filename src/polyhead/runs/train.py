@@ -193,7 +193,7 @@ def _check_devices(recipe: Recipe) -> None:
 
 def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> Dataset:
     """Read and split the data, and write down what came of it."""
-    load = load_dataset if recipe.is_planned else load_unplanned
+    load = load_dataset if recipe.has_network else load_unplanned
     dataset = load(recipe, recipe.data_root(), progress, folds=read_fold_count(run))
     write_csv(dataset.table, run.path)
     write_text(run.table_digest, run.digest_table())
@@ -221,7 +221,7 @@ def _finish(
     tasks, folds = read_tasks(run) or dataset.fit_tasks(), read_fold_count(run)
     if limit:
         limit.answers = sum(len(dataset.rows_of(split)) for split in ("valid", "valid", "test", "unseen"))
-    if not dataset.recipe.is_planned:
+    if not dataset.recipe.has_network:
         dataset = _plan(run, dataset, tasks, limit, progress)
     if folds:
         complete = replace(dataset, recipe=complete_network(run, select_fold(dataset, 1)))

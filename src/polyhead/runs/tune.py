@@ -232,7 +232,7 @@ def _begin(search: Search, recipe: Recipe, folder: Path, limit: TimeLimit, progr
         from polyhead.training.presets import keep_preset
 
         recipe = keep_preset(recipe, recipe.network.backbone, folder, search.path)
-    if recipe.is_planned:
+    if recipe.has_network:
         dataset = load_dataset(recipe, recipe.data_root(), progress)
     else:
         dataset = plan_dataset(load_unplanned(recipe, recipe.data_root(), progress), limit, progress)

@@ -68,6 +68,7 @@ class CheckpointCallback(keras.callbacks.Callback):
     chooses: bool
     steps: int
     images: int  # of an epoch
+    limited: bool  # whether the stage may be ended by time; what learns from features that are there is over soon
     stage_begins: int  # the epochs before the stage
     stage_ends: int  # and at its end
     averaged: Sequence[int] = ()  # the epochs whose weights were averaged behind the last one
@@ -132,7 +133,7 @@ class CheckpointCallback(keras.callbacks.Callback):
             self.compiling, self.compiled = time.monotonic() - self.began_fit, True
         if not math.isfinite(float((logs or {})["loss"])):
             self._diverge()
-        if self.limit and self.limit.left((time.monotonic() - self.begun) / self.images) <= 0:
+        if self.limit and self.limited and self.limit.left((time.monotonic() - self.begun) / self.images) <= 0:
             self._end_in_time(f"within epoch {self.position.epoch + 1}")
         if time.monotonic() - self.saved >= SAVE_EVERY and self.position.step < self.steps:
             self.position.seconds = time.monotonic() - self.begun

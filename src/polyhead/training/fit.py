@@ -104,9 +104,10 @@ def _train_stage(
         set_trainable(network.backbone, recipe.network.backbone, stage.train != "heads", network.frozen)
         if isinstance(stage.train, LastParts):
             train_last(network.backbone, stage.train.last)
-    model.changes_images = stage.augment
+    model.changes_images, checkpoints.limited = stage.augment, True
     plain = not stage.augment or not recipe.training.changes_images
     if network.trunk is not None and stage.train == "heads" and plain:
+        checkpoints.limited = False
         training_data = precompute(network.trunk, training_data, checkpoints.folder / FEATURES, checkpoints.progress)
     batches = Batches(training_data, recipe.training.batch_size, recipe.seed)
     valid = OneEpoch(training_data, training_data.valid, recipe.training.batch_size)

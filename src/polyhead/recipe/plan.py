@@ -34,6 +34,7 @@ EPOCH_COST = {"fast": 1.0, "good": 1.0, "best": 1 - SMALL_PART * (1 - SMALL_SIDE
 USUAL_MINUTES = {"fast": 5.0, "good": 20.0, "best": 120.0}
 MOST_EPOCHS = {"fast": 1, "good": 40, "best": 80}
 FEWEST_EPOCHS = 6  # fewer do not bring a network to what its features promise
+EMA = 0.99  # momentum of the averaged weights, by which epochs are judged
 STEPS_OF_HEADS = 600
 COLOR_WORDS = (
     "black white grey gray red green blue yellow orange purple pink brown beige violet cyan magenta navy teal olive "
@@ -141,7 +142,7 @@ def plan_fine_tuning(candidate: Candidate, images: int, epochs: int, augment: Va
     training = planned["training"]
     rate = 5e-4 if images >= 8000 else 3e-4
     whole = {"train": "all", "epochs": epochs, "learning_rate": rate, "schedule": "cosine"}
-    training["augment"] = augment
+    training |= {"ema_momentum": EMA, "augment": augment}
     if quality != "best" or epochs < FEWEST_EPOCHS:
         training["stages"] += [whole]
         return planned

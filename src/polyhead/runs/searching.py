@@ -166,7 +166,7 @@ def _run_in_worker(path: str, number: int, seconds: float, folders: list[str]) -
     return run_trial(Search(Path(path)), number, Watch(time.monotonic() + seconds, SILENT))
 
 
-def _share_cluster() -> tuple[dict[str, float], int]:
+def _share_cluster() -> tuple[dict[str, Any], int]:
     """What a trial takes of a cluster, and how many go on at once: one a GPU; without any, two a machine."""
     import ray
 

@@ -22,6 +22,7 @@ from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe
 from polyhead.recipe.schema import RESERVED, Recipe
 
+SMOOTHING = 0.1  # of classes: what is fine-tuned for long grows too sure of itself without
 MOST_TIES = 5  # pairs of tasks that are said to be tied
 
 
@@ -127,6 +128,7 @@ def _write_tasks(layout: Layout) -> list[str]:
         if len(flags) <= 2 or task not in flags:
             names.append(_name_task(task.column, names))
             keys = {"kind": task.kind} | ({} if names[-1] == task.column else {"column": task.column}) | task.settings
+            keys |= {"label_smoothing": SMOOTHING} if task.kind == "categorical" else {}
             lines += [*_comment_on(task, layout.origin), f"  {_flow(names[-1])}: {_flow(keys)}"]
     for guess in layout.guesses:
         if not guess.kind:

@@ -127,8 +127,9 @@ def _write_tasks(layout: Layout) -> list[str]:
     for task in layout.tasks:
         if len(flags) <= 2 or task not in flags:
             names.append(_name_task(task.column, names))
-            keys = {"kind": task.kind} | ({} if names[-1] == task.column else {"column": task.column}) | task.settings
-            keys |= {"label_smoothing": SMOOTHING} if task.kind == "categorical" else {}
+            column = {} if names[-1] == task.column else {"column": task.column}
+            smoothing = {"label_smoothing": SMOOTHING} if task.kind == "categorical" else {}
+            keys = {"kind": task.kind} | column | task.settings | smoothing
             lines += [*_comment_on(task, layout.origin), f"  {_flow(names[-1])}: {_flow(keys)}"]
     for guess in layout.guesses:
         if not guess.kind:

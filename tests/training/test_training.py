@@ -251,8 +251,8 @@ def test_what_fine_tuning_gained_over_frozen_features(tmp_path: Path) -> None:
         for loss, accuracy, error in zip(losses, accuracies, errors, strict=True)
     ]
     assert [gain.describe() for gain in find_gains(recipe, rows, 4)] == [
-        "color 20.0 points of accuracy (0.600 to 0.800)",
-        "width a mean error of 2.5 (5 to 2.5)",
+        "color 0.600 to 0.800 (+20.0 points of accuracy)",
+        "width 5 to 2.5 (mean absolute error)",
     ]
     assert find_gains(recipe, rows, 2) == []  # fine-tuning made it worse, and is not what was kept
     assert find_gains(recipe.override({"training.stages": [{"train": "all", "epochs": 4}]}), rows, 4) == []

@@ -206,7 +206,7 @@ def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:
         notes.append(f"The weights of epochs {', '.join(map(str, epochs))} were averaged, and the average kept.")
     if gains := find_gains(recipe, rows, kept):
         words = "; ".join(gain.describe() for gain in gains)
-        notes.append(f"On validation images, fine-tuning gained over heads on the backbone's frozen features: {words}.")
+        notes.append(f"Fine-tuning against heads on the backbone's frozen features, on validation images: {words}.")
     return TrainingPart(pd.DataFrame(rows), kept if len(epochs) < 2 else None, notes)
 
 

@@ -58,11 +58,11 @@ class Gain:
     tuned: float
 
     def describe(self) -> str:
-        """In words, such as `color 4.1 points of accuracy (0.938 to 0.979)`."""
+        """In words, such as `color 0.938 to 0.979 (+4.1 points of accuracy)`."""
         if self.metric == "mae":
-            return f"{self.task} a mean error of {self.frozen - self.tuned:.3g} ({self.frozen:.3g} to {self.tuned:.3g})"
+            return f"{self.task} {self.frozen:.3g} to {self.tuned:.3g} (mean absolute error)"
         points = 100 * (self.tuned - self.frozen)
-        return f"{self.task} {points:.1f} points of accuracy ({self.frozen:.3f} to {self.tuned:.3f})"
+        return f"{self.task} {self.frozen:.3f} to {self.tuned:.3f} ({points:+.1f} points of accuracy)"
 
 
 def find_gains(recipe: Recipe, rows: Sequence[Row], kept: int) -> list[Gain]:

@@ -5,6 +5,7 @@ Shlens, Le: Do Better ImageNet Models Transfer Better?, 2019, arXiv:1805.08974, 
 reaches.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,7 +57,8 @@ class Plan:
     @property
     def comments(self) -> str:
         """The reasons as YAML's comments."""
-        return "".join(f"# {reason}\n" for reason in self.reasons)
+        lines = [line for reason in self.reasons for line in textwrap.wrap(reason, 116, subsequent_indent="  ")]
+        return "".join(f"# {line}\n" for line in lines)
 
 
 def find_median_size(table: Table) -> tuple[int, int]:
@@ -246,10 +248,12 @@ class _Planner:
 
 
 def _tell_metrics(metrics: Mapping[str, Any]) -> str:
-    """The tasks' metrics in a line."""
-    shown = [(name, value) for name, value in metrics.items() if name.endswith((".accuracy", ".mae"))]
-    words = [f"{name.removesuffix('.accuracy').replace('.', ' ')} {value:.3g}" for name, value in shown[:4]]
-    return ", ".join(words) + (", ..." if len(shown) > 4 else "")
+    """The tasks' metrics in a line: accuracies by the tasks' names, errors of numbers as `mae`."""
+    words = [
+        f"{name.removesuffix('.accuracy')} {value:.3f}" for name, value in metrics.items() if name.endswith(".accuracy")
+    ]
+    words += [f"{name.replace('.', ' ')} {value:.3g}" for name, value in metrics.items() if name.endswith(".mae")]
+    return ", ".join(words[:4]) + (", ..." if len(words) > 4 else "")
 
 
 def check_quality(recipe: Recipe, asked: str | None) -> None:

@@ -14,10 +14,12 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from browser import CHROMIUM, Browser
 from pages import Page
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import combine, evaluate_split
 from polyhead.report.report import DataPart, EvaluatedSplit, Report, ResultPart, TrainingPart, write_report
+from polyhead.report.sections.results import name_places
 from polyhead.tasks import Array, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
 from polyhead.tasks.published import Published
 
@@ -182,7 +184,8 @@ def test_the_report_leads_to_a_gallery_of_the_test_images_with_the_truth(written
 @pytest.mark.parametrize(
     "words",
     [
-        "Estimates, not facts. Nothing was chosen by the test images.",
+        "Estimates, not facts.",
+        "Nothing was chosen by the test images.",
         "It was resumed once.",
         "The weights of epoch 2 were kept.",
         "3 epochs in 30 seconds",
@@ -258,6 +261,62 @@ def test_reliability_shows_probabilities_before_and_after_against_the_diagonal(p
     assert (before["x"], before["y"]) == ([pytest.approx(0.9)], [pytest.approx(5 / 8)])
     assert after["y"] == before["y"]
     assert after["x"][0] > before["x"][0]  # all known answers of the validation images are right
+
+
+def test_the_first_lines_say_how_good_it_is_and_what_to_do(page: Page) -> None:
+    # The 12 test images have 32 labels of tasks with one; every fourth answer is wrong.
+    assert re.search(
+        r"Right on everything for \d+\.\d % of 12 test images. That is too few images to rely on.", page.text
+    )
+    assert "Only 8 images: too few to rely on." in page.text
+    assert (
+        "Add images rather than epochs After epoch 2 training loss kept falling, but validation loss did not"
+        in page.text
+    )
+
+
+def test_intervals_stand_beside_what_they_are_of(tmp_path: Path) -> None:
+    report = make_report()
+    assert report.results
+    found = json.loads(json.dumps(report.results.evaluation))
+    found["test"]["joint"]["intervals"] = {"all_correct": [0.25, 0.8125]}
+    found["test"]["tasks"]["price"]["intervals"] = {"mae": [2.5, 3.5]}
+    report = replace(report, results=replace(report.results, evaluation=found))
+
+    text = Page(write_report(tmp_path / "report", report)).text
+
+    assert re.search(r"Right on everything for \d+\.\d % \(25\.0 to 81\.2\) of 12 test images", text)
+    assert "95 % interval: 2.5 to 3.5" in text
+
+
+def test_a_task_has_an_address_that_no_other_part_has() -> None:
+    places = name_places(["color", "data", "top", "a b", "a-b", "split-2", "日本"])
+
+    assert places["color"] == "color"
+    assert len(set(places.values())) == 7
+    assert not {"data", "top", "split-2"} & set(places.values())
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_one_part_is_shown_at_a_time_by_address_and_by_keys(written: Path, tmp_path: Path) -> None:
+    shown = "[...document.querySelectorAll('.panel')].filter((panel) => panel.clientHeight).map((panel) => panel.id)"
+    browser = Browser(tmp_path)
+    try:
+        browser.open(written.resolve().as_uri() + "#sold", width=400)
+        assert browser.run(shown) == ["sold"]
+        assert browser.run("document.documentElement.scrollWidth") <= 400
+        browser.run("document.activeElement.blur(), document.querySelector('[aria-selected=true]').focus()")
+        press = "new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true})"
+        browser.run(f"document.activeElement.dispatchEvent({press})")
+        assert browser.run(shown) == ["marks"]
+        assert browser.run("[location.hash, document.activeElement.textContent]") == ["#marks", "marks"]
+        browser.wait("document.querySelector('#marks .main-svg')")  # charts are drawn when they are first seen
+        browser.tell("Emulation.setEmulatedMedia", media="print")
+        assert {"overview", "sold", "data"} <= set(browser.run(shown))
+        pages = base64.b64decode(browser.tell("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"])
+        assert len(re.findall(rb"/Type\s*/Page[^s]", pages)) <= 12
+    finally:
+        browser.close()
 
 
 def test_a_page_may_show_the_data_alone(tmp_path: Path) -> None:

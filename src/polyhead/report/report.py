@@ -56,7 +56,7 @@ def _fill(folder: Path, pages: Report) -> None:
         "data": describe_data(pages.data, album) if pages.data else None,
         "network": describe_network(pages.network) if pages.network else None,
         "training": describe_training(pages.training) if pages.training else None,
-        "results": describe_results(pages.results, album) if pages.results and pages.results.evaluation else None,
+        "results": describe_results(pages, album) if pages.results and pages.results.evaluation else None,
     }
     context["gallery"] = _write_gallery(folder, pages.title, pages.results) if pages.results else None
     write_page(folder / PAGE, "page.html", context)

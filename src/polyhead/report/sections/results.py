@@ -3,7 +3,8 @@
 What is shown of a task follows from what its metrics and answers hold, never from its kind.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ import numpy as np
 from polyhead.evaluation.evaluate import measure_joint
 from polyhead.report.album import Album
 from polyhead.report.charts.charts import CLASSES, POINTS, draw_confusion, draw_ranges, draw_scatter
-from polyhead.report.parts import EvaluatedSplit, ResultPart
+from polyhead.report.parts import EvaluatedSplit, Report, ResultPart
 from polyhead.report.sections.certainty import describe_certainty
 from polyhead.report.sections.examples import show_examples, show_mistakes
 from polyhead.report.sections.folds import describe_folds
 from polyhead.report.sections.label_table import list_labels
+from polyhead.report.sections.verdict import FEW, list_steps, show_interval, write_verdict
 from polyhead.report.words import (
     METRICS,
     NOTHING,
@@ -30,15 +32,23 @@ from polyhead.tasks import Task
 from polyhead.tasks.metrics import Numbers
 
 Context = dict[str, Any]
+PLACES = frozenset({"top", "content", "overview", "images", "data", "network", "training", "labels", "samples"})
+PLACES |= {"left-out", "repeats"}
 SCORES = ("precision", "recall", "f1")
 
 
-def describe_results(part: ResultPart, album: Album) -> Context:
+def describe_results(report: Report, album: Album) -> Context:
     """What `templates/results.html` and the overview fill in; pictures go into the album."""
+    assert report.results
+    part = report.results
     splits = [split for split, found in part.evaluation.items() if "tasks" in found]
     main = "test" if "test" in splits else splits[0]
     tasks = part.evaluation[main]["tasks"]
+    anchors = name_places(part.tasks)
     return {
+        "verdict": write_verdict(report, main),
+        "steps": list_steps(report, main, anchors if main in part.splits else dict.fromkeys(part.tasks, "overview")),
+        "anchors": anchors,
         "split": split_name(main),
         "fresh": main in ("test", "unseen"),
         "cards": [_describe_card(part.tasks[name], name, tasks[name]) for name in part.tasks],
@@ -47,8 +57,21 @@ def describe_results(part: ResultPart, album: Album) -> Context:
         "combinations": _describe_combinations(part),
         "folds": describe_folds(part.evaluation.get("folds"), part.tasks),
         "table": _compare_splits(part, splits, main),
-        "splits": [_describe_split(part, split, album) for split in part.splits],
+        "splits": [
+            _describe_split(part, split, album) for split in sorted(part.splits, key=lambda split: split != main)
+        ],
     }
+
+
+def name_places(tasks: Iterable[str]) -> dict[str, str]:
+    """The place of each task in the page: its name, as far as an address can hold it, and no other part's."""
+    places: dict[str, str] = {}
+    for name in tasks:
+        place = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "task"
+        while place in PLACES or place.startswith(("split-", "task-")) or place in places.values():
+            place = f"task-{len(places) + 1}-{place}" if not place.startswith("task-") else f"x-{place}"
+        places[name] = place
+    return places
 
 
 def _describe_card(task: Task, name: str, metrics: Numbers) -> Context:
@@ -56,6 +79,8 @@ def _describe_card(task: Task, name: str, metrics: Numbers) -> Context:
     if card["rows"]:
         main = present_metrics(metrics)[0]
         card |= {"main": card["rows"][0], "answer": task.show_label(task.baseline().label)}
+        card["interval"] = show_interval(metrics, main, task)
+        card["few"] = metrics["n"] if metrics["n"] < FEW else 0
         card["meter"] = (metrics[main], metrics["baseline"][main]) if main in PERCENTAGES else None
         card["answered"] = show_percent(metrics["answered"]) if "answered" in metrics else ""
         card["right"] = show_percent(metrics.get("answered_accuracy"))
@@ -66,7 +91,8 @@ def _list_metrics(task: Task, metrics: Numbers) -> list[Context]:
     """Each metric by its name, beside the baseline's."""
     pair = {"value": metrics, "baseline": metrics.get("baseline", {})}
     return [
-        {"name": METRICS[key]} | {word: show_metric(key, found, task.error_unit) for word, found in pair.items()}
+        {"name": METRICS[key], "interval": show_interval(metrics, key, task)}
+        | {word: show_metric(key, found, task.error_unit) for word, found in pair.items()}
         for key in present_metrics(metrics)
     ]
 
@@ -77,6 +103,7 @@ def _describe_joint(part: ResultPart, split: str) -> Context | None:
     if len(names) < 2 or joint["all_correct"] is None:
         return None
     found = {"names": names, "n": show_count(joint["n"])}
+    found |= {"interval": show_interval(joint, "all_correct")}
     return found | {"accuracy": joint["all_correct"], "baseline": _joint_baseline(part, split)}
 
 

@@ -16,7 +16,19 @@ document.addEventListener("DOMContentLoaded", () => {
     return name ? style.getPropertyValue(name[1]).trim() : value;
   }
 
+  // Plotly is large: it is loaded when the page is there, and pages without charts do without.
+  const ready = new Promise((done) => {
+    if (!charts.length || globalThis.Plotly) return done();
+    addEventListener("load", () => {
+      const script = document.createElement("script");
+      script.src = "plotly.min.js";
+      script.addEventListener("load", done);
+      document.head.append(script);
+    });
+  });
+
   function draw({ box, figure }) {
+    if (!globalThis.Plotly || !box.clientWidth) return;
     const style = getComputedStyle(root);
     const { data, layout } = paint(figure, style);
     layout.width = box.clientWidth;
@@ -33,7 +45,7 @@ document.addEventListener("DOMContentLoaded", () => {
       if (target.clientWidth && target.layout?.width !== target.clientWidth) draw(chart);
     }
   });
-  charts.forEach(({ box }) => widths.observe(box));
+  ready.then(() => charts.forEach(({ box }) => widths.observe(box)));
 
   addEventListener("beforeprint", () => {
     root.classList.add("printing");
@@ -78,7 +90,8 @@ document.addEventListener("DOMContentLoaded", () => {
     });
   }
 
-  // The contents mark where the reader is.
+  // The contents mark where the reader is; tabs mark themselves.
+  if (root.classList.contains("tabs")) return;
   const links = new Map([...document.querySelectorAll("nav li a")].map((link) => [link.hash.slice(1), link]));
   const sections = [...links.keys()].map((id) => document.getElementById(id));
   function mark() {

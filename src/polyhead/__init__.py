@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from polyhead.recipe.loading import load_recipe
     from polyhead.recipe.plugins import load_plugins
     from polyhead.recipe.schema import Recipe
+    from polyhead.runs.audit import audit
     from polyhead.runs.evaluate import evaluate
     from polyhead.runs.explore import explore
     from polyhead.runs.export import export
@@ -43,6 +44,7 @@ _MODULES = {
     "SplitEvaluation": "evaluation.results",
     "TaskEvaluation": "evaluation.results",
     "Tuning": "runs.tune",
+    "audit": "runs.audit",
     "cluster": "clustering.cluster",
     "evaluate": "runs.evaluate",
     "explore": "runs.explore",
@@ -68,6 +70,7 @@ __all__ = [
     "SplitEvaluation",
     "TaskEvaluation",
     "Tuning",
+    "audit",
     "cluster",
     "evaluate",
     "explore",

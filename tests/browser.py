@@ -86,8 +86,9 @@ class Browser:
 
     def press(self, key: str) -> None:
         """Press a key."""
-        text = {"Enter": "\r", " ": " "}.get(key, "")
-        code = {"Enter": 13, "Tab": 9, " ": 32}[key]
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        code = {"Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39}.get(key, 0)
+        code = code or (ord(key.upper()) if key.isalnum() else 0)
         for kind in ("keyDown", "keyUp"):
             pressed = {"type": kind, "key": key, "windowsVirtualKeyCode": code}
             self.tell("Input.dispatchKeyEvent", **(pressed | ({"text": text} if text and kind == "keyDown" else {})))

@@ -11,8 +11,8 @@ from keras import ops
 
 from conftest import TINY_RECIPE
 from polyhead.progress import Silent
+from polyhead.recipe.augment import Mix
 from polyhead.recipe.loading import load_recipe
-from polyhead.recipe.training import Mix
 from polyhead.training.batches import TrainingData
 from polyhead.training.checkpoint_callback import HISTORY, RunContext
 from polyhead.training.fit import train_network

@@ -10,9 +10,9 @@ import pytest
 from keras import ops
 
 from conftest import TINY_RECIPE
+from polyhead.recipe.augment import Augment
 from polyhead.recipe.loading import load_recipe
 from polyhead.recipe.schema import Recipe
-from polyhead.recipe.training import Augment
 from polyhead.training.augmentation import RandomChange
 from polyhead.training.batches import Batches, OneEpoch, TrainingData
 from polyhead.training.multi_task import MultiTaskModel

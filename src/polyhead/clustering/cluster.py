@@ -19,7 +19,7 @@ from polyhead.files import write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.card import Card
 from polyhead.model.predictor import Predictor
-from polyhead.prediction.gather import gather_files
+from polyhead.prediction.gather import gather_files, name_images
 from polyhead.prediction.image_set import ImageSet, predict_images
 from polyhead.progress import SILENT, Progress, show_progress
 from polyhead.report.gallery.gallery import FOLDER, Gallery, GroupPart, write_gallery, write_gallery_files
@@ -72,12 +72,14 @@ def predict_to_gallery(
     require("a gallery", "report")
     restore_replaced(Path(model), progress)
     predictor = Predictor(model)
-    files = gather_files(images).paths
+    files, root = gather_files(images)
     with claim_folder(Path(out), PAGE, force=False, progress=progress) as folder:
         image_set = predict_images(predictor, files, folder, progress)
         for image, error in image_set.unreadable:
             progress.say(f"{image}: {error}")
-        gallery = _make_gallery(predictor.card, image_set, f"Answers of {predictor.card.name}")
+        title, names = f"Answers of {predictor.card.name}", name_images(image_set.images, root)
+        outputs = image_set.outputs
+        gallery = Gallery(title, names, predictor.card.tasks, outputs, image_set.pixels, root)
         write_gallery(folder / PAGE, gallery, progress)
     return Path(out) / PAGE, len(image_set.unreadable)
 
@@ -136,10 +138,9 @@ def _write(
     return record
 
 
-def _make_gallery(card: Card, image_set: ImageSet, title: str, groups: GroupPart | None = None) -> Gallery:
-    paths = [os.path.abspath(image) for image in image_set.images]
-    root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
-    names = [Path(path).relative_to(root).as_posix() for path in paths]
+def _make_gallery(card: Card, image_set: ImageSet, title: str, groups: GroupPart) -> Gallery:
+    root = Path(os.path.commonpath([os.path.dirname(os.path.abspath(image)) for image in image_set.images]))
+    names = name_images(image_set.images, root)
     return Gallery(title, names, card.tasks, image_set.outputs, image_set.pixels, root, groups=groups)
 
 

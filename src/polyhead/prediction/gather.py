@@ -56,6 +56,11 @@ def gather_files(given: Sequence[str | Path]) -> Files:
     return Files(found, Path(os.path.commonpath([os.path.abspath(root) for root in roots])))
 
 
+def name_images(images: Sequence[str | Path], root: Path) -> list[str]:
+    """The images' paths from a folder that contains them, with `/`, as a table of labels names them."""
+    return [Path(os.path.abspath(image)).relative_to(root).as_posix() for image in images]
+
+
 def _expand(pattern: str) -> list[str]:
     try:
         return glob.glob(pattern, recursive=True)

@@ -37,7 +37,7 @@ BY_FOLDS = "Each training image was judged by the network of its fold, which has
 BY_FEATURES = (
     f"Each image was judged by linear models on the network's features, fitted to {FOLDS - 1} of {FOLDS} parts of the "
     "images, without its own. The features themselves may have learnt labels of training images by heart, the less so "
-    "where the backbone was frozen: wrong labels of training images may be missed. Runs of `folds` lack this fault."
+    "where the backbone was frozen: wrong labels of training images may be missed. A run of folds lacks this fault."
 )
 
 

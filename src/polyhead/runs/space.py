@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from polyhead.errors import PolyheadError
+from polyhead.recipe.augment import Mix
 from polyhead.recipe.backbones import APPLICATIONS
 from polyhead.recipe.loading import check_recipe, recipe_values
 from polyhead.recipe.plan import choose_augment, find_weights
 from polyhead.recipe.schema import Recipe
-from polyhead.recipe.training import Mix
 
 if TYPE_CHECKING:
     import optuna

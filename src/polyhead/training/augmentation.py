@@ -8,7 +8,7 @@ import keras
 from keras import ops, random
 
 from polyhead.errors import PolyheadError
-from polyhead.recipe.training import Augment, OwnLayer
+from polyhead.recipe.augment import Augment, OwnLayer
 from polyhead.training.affine import apply_both, around_centre
 from polyhead.training.losses import Tensor
 from polyhead.training.own_code import import_part, own_failures

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops, random
 
-from polyhead.recipe.training import Mix
+from polyhead.recipe.augment import Mix
 from polyhead.training.losses import Tensor
 
 SHARES = "mix.shares"  # among a network's logits by task; no task's name has a dot

@@ -16,9 +16,9 @@ import keras
 from keras import metrics, ops
 
 from polyhead.errors import PolyheadError
+from polyhead.recipe.augment import Augment
 from polyhead.recipe.own_parts import is_dotted
 from polyhead.recipe.schema import Recipe
-from polyhead.recipe.training import Augment
 from polyhead.training.augmentation import RandomChange, check_own_layers
 from polyhead.training.backend import split_batch
 from polyhead.training.batches import TAUGHT

@@ -14,7 +14,7 @@ import math
 
 from keras import ops, random
 
-from polyhead.recipe.training import Augment
+from polyhead.recipe.augment import Augment
 from polyhead.training.affine import around_centre
 from polyhead.training.losses import Tensor
 

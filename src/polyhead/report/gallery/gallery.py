@@ -5,6 +5,7 @@ files), `neighbours.js` (loaded when an image is first opened) and sprite sheets
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,8 @@ class Gallery:
         root: the folder that the paths are relative to, if the page is to link to the files.
         truth: the labels, if known: a text column for each task, blank where unknown.
         groups: the groups of the images, if any.
+        suspects: by task, how suspicious each label is (n,), larger is more; 0 where it is not.
+        chosen_for: the task for which each image was chosen to be labelled, if they were.
     """
 
     title: str
@@ -64,6 +67,8 @@ class Gallery:
     root: Path | None = None
     truth: pd.DataFrame | None = None
     groups: GroupPart | None = None
+    suspects: Mapping[str, Array] = field(default_factory=dict)
+    chosen_for: Sequence[str] = ()
 
     @property
     def order(self) -> NDArray[np.intp]:
@@ -86,16 +91,21 @@ def write_gallery_files(folder: Path, gallery: Gallery, progress: Progress = SIL
     folder.mkdir()
     order = gallery.order
     sheets = write_sprite_sheets(folder, gallery.pixels, order, progress)
+    names = [gallery.images[row] for row in order]
+    tasks = [
+        {"name": name} | _pack_task(task, gallery.outputs[name][order]) | _pack_labels(name, task, gallery, order)
+        for name, task in gallery.tasks.items()
+    ]
+    indices = {name: index for index, name in enumerate(gallery.tasks)}
     data = {
-        "names": [gallery.images[row] for row in order],
+        "names": names,
+        "identity": _identify(folder, names, tasks),
         "root": gallery.root.absolute().as_uri() + "/" if gallery.root else "",
         "sheets": sheets._asdict() | {"folder": folder.name},
-        "tasks": [
-            {"name": name} | _pack_task(task, gallery.outputs[name][order]) | _pack_truth(name, task, gallery, order)
-            for name, task in gallery.tasks.items()
-        ],
+        "tasks": tasks,
         "groups": _pack_groups(gallery.groups, order) if gallery.groups else None,
         "neighbours": len(order) > 1 and np.isfinite(gallery.outputs.get("features", np.nan)).all().item(),
+        "chosenFor": [indices[gallery.chosen_for[row]] for row in order] if gallery.chosen_for else None,
     }
     _write_script(folder / "data.js", "polyheadGallery", data)
     if data["neighbours"]:
@@ -103,6 +113,17 @@ def write_gallery_files(folder: Path, gallery: Gallery, progress: Progress = SIL
         near = find_neighbours(gallery.outputs["features"][order], seed=0)
         packed = {"each": near.shape[1], "images": _pack(near, "<u4")}
         _write_script(folder / "neighbours.js", "polyheadNeighbours", packed)
+
+
+def _identify(folder: Path, names: Sequence[str], tasks: Sequence[Packed]) -> str:
+    """What a browser keeps marks under: the same for the same images, tasks and labels, wherever the page lies and
+    whatever a model answers; another once corrections were applied."""
+    found = hashlib.blake2b(digest_size=16)
+    asked = [[task["name"], task["labels"], task.get("texts"), task.get("truth")] for task in tasks]
+    found.update(json.dumps([names, asked]).encode())
+    for sheet in sorted(folder.glob("sheet-*.jpg")):
+        found.update(hashlib.blake2b(sheet.read_bytes()).digest())
+    return found.hexdigest()
 
 
 def _write_script(path: Path, name: str, data: Packed) -> None:
@@ -125,20 +146,28 @@ def _pack_task(task: Task, outputs: Array) -> Packed:
     return packed | {"answer": _pack(found.predicted.argmax(axis=1), "<u2")}
 
 
-def _pack_truth(name: str, task: Task, gallery: Gallery, order: NDArray[np.intp]) -> Packed:
+def _pack_labels(name: str, task: Task, gallery: Gallery, order: NDArray[np.intp]) -> Packed:
+    """What marking its labels needs, and the labels that there are."""
+    several = task.several or task.width > 1  # a yes/no task has no third label
+    packed: Packed = {"open": several and not task.numeric and not any(task.declared_labels.values())}
+    if name in gallery.suspects:
+        packed["suspect"] = _pack(np.nan_to_num(gallery.suspects[name][order]), "<f4")
+    return packed if gallery.truth is None else packed | _pack_truth(task, gallery.truth[name], gallery, order)
+
+
+def _pack_truth(task: Task, column: pd.Series, gallery: Gallery, order: NDArray[np.intp]) -> Packed:
     """The true label of each image, and whether the answer is wrong (1), right (0) or unknown (2)."""
-    if gallery.truth is None:
-        return {}
-    labels = gallery.truth[name].to_numpy(object)[order].tolist()
+    labels = column.to_numpy(object)[order].tolist()
     texts = sorted(set(labels))
     indices = {text: index for index, text in enumerate(texts)}
     packed = {
+        "texts": texts,
         "truths": [task.show_label(text) if text else "" for text in texts],
         "truth": _pack(np.array([indices[label] for label in labels]), "<u4"),
     }
-    if task.numeric:
-        return packed  # numbers have errors; they are neither right nor wrong
-    sizes = task.mistakes(labels, gallery.outputs[name][order])
+    sizes = task.mistakes(labels, gallery.outputs[str(column.name)][order])
+    if task.numeric:  # numbers have errors; they are neither right nor wrong
+        return packed | {"errors": _pack(np.nan_to_num(sizes, nan=-1), "<f4")}
     return packed | {"wrong": _pack(np.where(np.isnan(sizes), 2, sizes > 0), "u1")}
 
 

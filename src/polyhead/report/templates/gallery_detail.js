@@ -2,11 +2,10 @@
 class Detail {
   constructor(dialog, gallery) {
     Object.assign(this, { dialog, gallery, imageSet: gallery.imageSet });
+    this.panel = new LabelPanel(this, gallery.workbench);
+    dialog.tabIndex = -1;
     dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
-    dialog.addEventListener("keydown", ({ key }) => {
-      if (key === "ArrowRight") gallery.open(gallery.at + 1);
-      if (key === "ArrowLeft") gallery.open(gallery.at - 1);
-    });
+    dialog.addEventListener("keydown", (event) => this.panel.key(event));
   }
 
   show(image) {
@@ -21,8 +20,9 @@ class Detail {
     const large = this.gallery.thumbnail(image, Math.min(3, 224 / Math.max(this.imageSet.sheets.width, this.imageSet.sheets.height)));
     top.append(large, about);
     const near = make("div", "near");
-    this.dialog.replaceChildren(close, top, near, this.answers(image));
+    this.dialog.replaceChildren(close, top, this.panel.show(image), near, this.answers(image));
     if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.focus(); // what had the focus is gone, and keys would reach nobody
     this.imageSet.neighbours(image).then((images) => {
       if (this.image !== image || !images.length) return;
       const row = make("div", "pictures");

@@ -14,8 +14,13 @@ class ImageSet {
     this.root = data.root;
     this.sheets = data.sheets;
     this.hasNeighbours = data.neighbours;
-    this.tasks = data.tasks.map((task) => ({
+    this.identity = data.identity;
+    this.chosenFor = data.chosenFor;
+    this.tasks = data.tasks.map((task, index) => ({
       ...task,
+      index,
+      suspect: task.suspect && unpack(task.suspect, Float32Array),
+      errors: task.errors && unpack(task.errors, Float32Array),
       probabilities: task.probabilities && unpack(task.probabilities, Uint16Array),
       predicted: task.predicted && unpack(task.predicted, Uint8Array),
       answer: task.answer && unpack(task.answer, Uint16Array),
@@ -64,6 +69,23 @@ class ImageSet {
 
   truth(task, image) {
     return task.truth ? task.truths[task.truth[image]] : "";
+  }
+
+  // How far a number is from the truth.
+  error(task, image) {
+    return task.errors[image] < 0 ? "" : `± ${showNumber(task.errors[image], task.unit)}`;
+  }
+
+  // The label as a table writes it: `a|b`, `none`, a number without its unit; blank where unknown.
+  label(task, image) {
+    return task.truth ? task.texts[task.truth[image]] : "";
+  }
+
+  // The answer, written in the same way.
+  answerLabel(task, image) {
+    if (task.numbers) return String(Number(task.numbers[image].toPrecision(6)));
+    if (!task.several) return task.labels[task.answer[image]];
+    return task.labels.filter((_, label) => this.hasLabel(task, label, image)).join("|") || "none";
   }
 
   // The style of a thumbnail, at `scale` times its size.

@@ -1,12 +1,13 @@
 // A query, terms separated by commas: `Eyeglasses yes, Smiling no, unsure first`.
 class Query {
-  constructor(imageSet, text) {
+  constructor(imageSet, text, marks) {
     this.imageSet = imageSet;
+    this.marks = marks;
     this.terms = text.split(",").map((words) => words.trim()).filter(Boolean).map((words) => this.read(words));
   }
 
-  // The images to show, in order.
-  run() {
+  // The images that match, in their own order.
+  keep() {
     const keeps = [];
     const choices = new Map(); // labels of one task that exclude one another: any of them matches
     for (const term of this.terms) {
@@ -18,6 +19,12 @@ class Query {
     for (let image = 0; image < this.imageSet.count; image++) {
       if (keeps.every((keep) => keep(image))) found.push(image);
     }
+    return found;
+  }
+
+  // The images to show, in order.
+  run() {
+    const found = this.keep();
     const order = this.order;
     if (order) {
       const values = new Float64Array(this.imageSet.count);
@@ -34,11 +41,11 @@ class Query {
   read(words) {
     const plain = words.toLowerCase();
     return { words, ...(this.readOrder(plain) ?? this.readFlag(plain) ?? this.readGroup(plain)
-      ?? this.readNumber(plain) ?? this.readLabel(plain) ?? this.readName(plain)) };
+      ?? this.readNumber(plain) ?? this.readLabel(plain) ?? this.readWords(plain)) };
   }
 
   readOrder(words) {
-    const first = words.match(/^(unsure|wrong) first$/);
+    const first = words.match(/^(unsure|wrong|suspect) first$/);
     if (first) return { value: this.flag(this.imageSet.tasks, first[1]), means: words };
     const [, what, rising] = words.match(/^by (.+?)( rising)?$/) ?? [];
     if (!what) return null;
@@ -48,6 +55,10 @@ class Query {
       return { ...order, value: (image) => far[image], caption: (image) => showNumber(far[image], "") };
     }
     const task = this.imageSet.tasks.find(({ name }) => name.toLowerCase() === what);
+    const off = this.imageSet.tasks.find(({ name, errors }) => errors && `${name} error`.toLowerCase() === what);
+    if (off) return { ...order, value: (image) => off.errors[image], caption: (image) => this.imageSet.error(off, image) };
+    const suspected = this.imageSet.tasks.find(({ name, suspect }) => suspect && `${name} suspicion`.toLowerCase() === what);
+    if (suspected) return { ...order, value: (image) => suspected.suspect[image] };
     if (task?.numbers) {
       return { ...order, value: (image) => task.numbers[image], caption: (image) => this.imageSet.answer(task, image) };
     }
@@ -60,16 +71,20 @@ class Query {
   }
 
   readFlag(words) {
-    const [, name, flag] = words.match(/^(?:(.+) )?(unsure|sure|wrong|right)$/) ?? [];
+    const [, name, flag] = words.match(/^(?:(.+) )?(unsure|sure|wrong|right|suspect|labelled|unlabelled|marked|unmarked)$/) ?? [];
     const tasks = this.imageSet.tasks.filter((task) => !name || task.name.toLowerCase() === name);
     if (!flag || !tasks.length) return null;
-    const is = this.flag(tasks, flag === "sure" ? "unsure" : flag);
-    return { keep: flag === "sure" ? (image) => !is(image) : (image) => is(image) > 0, means: words };
+    const opposite = { sure: "unsure", unmarked: "marked", labelled: "unlabelled" }[flag];
+    const is = this.flag(tasks, opposite ?? flag);
+    return { keep: opposite ? (image) => !is(image) : (image) => is(image) > 0, means: words };
   }
 
-  // 1 where it holds for one of the tasks; `right`: for all whose truth is known.
+  // More than 0 where it holds for one of the tasks; `right`: for all whose truth is known.
   flag(tasks, flag) {
     if (flag === "unsure") return (image) => (tasks.some((task) => task.unsure[image]) ? 1 : 0);
+    if (flag === "suspect") return (image) => Math.max(...tasks.map((task) => task.suspect?.[image] ?? 0));
+    if (flag === "unlabelled") return (image) => (tasks.some((task) => !this.imageSet.label(task, image)) ? 1 : 0);
+    if (flag === "marked") return (image) => (tasks.some((task) => this.marks?.get(task, image)) ? 1 : 0);
     const known = tasks.filter((task) => task.wrong);
     if (flag === "wrong") return (image) => (known.some((task) => task.wrong[image] === 1) ? 1 : 0);
     return (image) =>
@@ -108,8 +123,31 @@ class Query {
     return { keep: (image) => !this.imageSet.hasLabel(task, label, image), task, label, yes: false, means: words };
   }
 
-  readName(words) {
-    return { keep: (image) => this.imageSet.names[image].toLowerCase().includes(words), means: `file name contains “${words}”` };
+  // Words of which each must be found: `red shirt`. The longest run of words that is a label stands for that label.
+  readWords(words) {
+    const labels = new Set(this.imageSet.tasks.flatMap((task) => task.labels.map((label) => label.toLowerCase())));
+    const rest = words.split(/\s+/);
+    const phrases = [];
+    while (rest.length) {
+      let length = rest.length;
+      while (length > 1 && !labels.has(rest.slice(0, length).join(" "))) length--;
+      phrases.push(rest.splice(0, length).join(" "));
+    }
+    const finds = phrases.map((phrase) => this.find(phrase, labels.has(phrase)));
+    const quoted = phrases.map((phrase) => `“${phrase}”`).join(" and ");
+    return { keep: (image) => finds.every((find) => find(image)), means: `${quoted} in a label or the file name` };
+  }
+
+  // Whether an image's answers or labels have a phrase, as a whole or as how one of their words begins; or its file name.
+  find(phrase, whole) {
+    const is = (label) => label === phrase || (!whole && label.split(/[^\p{L}\p{N}]+/u).some((word) => word.startsWith(phrase)));
+    const named = this.imageSet.tasks.map((task) => ({
+      task,
+      labels: task.labels.map((_, label) => label).filter((label) => is(task.labels[label].toLowerCase())),
+      truths: new Set((task.texts ?? []).map((text, index) => (text.toLowerCase().split("|").some(is) ? index : -1))),
+    }));
+    return (image) => this.imageSet.names[image].toLowerCase().includes(phrase) || named.some(({ task, labels, truths }) =>
+      labels.some((label) => this.imageSet.hasLabel(task, label, image)) || (task.truth && truths.has(task.truth[image])));
   }
 
   // Labels by name: `Smiling`, `color red`, and `red` where no other task has it.

@@ -2,13 +2,15 @@
 class Gallery {
   constructor(box, imageSet) {
     const part = (name) => box.querySelector(`[data-part=${name}]`);
-    Object.assign(this, { box, imageSet, watchers: [], shown: [], at: 0 });
+    Object.assign(this, { box, imageSet, watchers: [], shown: [], at: 0, marks: new Marks(imageSet) });
     this.input = part("query");
     this.count = part("count");
     this.means = part("means");
     this.scroller = part("scroller");
     this.space = part("space");
+    this.nothing = part("nothing");
     this.facets = new Facets(part("facets"), this);
+    this.workbench = new Workbench(box, this);
     this.detail = new Detail(part("detail"), this);
     const { width, height } = imageSet.sheets;
     this.scale = Math.max(1, 72 / Math.max(width, height));
@@ -31,12 +33,14 @@ class Gallery {
   }
 
   run() {
-    this.query = new Query(this.imageSet, this.input.value);
+    this.query = new Query(this.imageSet, this.input.value, this.marks);
     this.shown = this.query.run();
     this.cell.caption = this.query.order?.caption ? 18 : 0;
     const fraction = this.shown.length / this.imageSet.count;
     this.count.textContent = `${this.shown.length.toLocaleString("en")} of ${this.imageSet.count.toLocaleString("en")} images`
       + (fraction < 1 ? ` (${showPercent(fraction)})` : "");
+    this.nothing.hidden = this.shown.length > 0;
+    this.nothing.textContent = `No image matches ${this.query.terms.filter((term) => term.keep).map((term) => term.means).join(", and ")}.`;
     this.means.replaceChildren(...this.query.terms.map((term) => this.chip(term)));
     this.facets.update();
     this.scroller.scrollTop = 0;
@@ -84,7 +88,9 @@ class Gallery {
     const cell = make("button", "cell");
     cell.type = "button";
     cell.dataset.index = index;
-    cell.setAttribute("aria-label", this.imageSet.names[image]);
+    const marked = this.imageSet.tasks.filter((task) => this.marks.get(task, image));
+    const words = marked.map((task) => `, ${task.name} marked ${this.marks.get(task, image).verdict}`);
+    cell.setAttribute("aria-label", this.imageSet.names[image] + words.join(""));
     cell.style.left = `${(index % this.across) * this.cell.width}px`;
     cell.style.top = `${Math.floor(index / this.across) * this.rowHeight}px`;
     cell.append(this.thumbnail(image, this.scale));
@@ -97,6 +103,11 @@ class Gallery {
     Object.assign(picture.style, this.imageSet.picture(image, scale));
     if (this.imageSet.groups) picture.style.borderBottomColor = this.imageSet.groups.colours[this.imageSet.groups.of[image]];
     if (this.imageSet.tasks.some((task) => task.wrong?.[image] === 1)) picture.classList.add("is-wrong");
+    const verdicts = this.imageSet.tasks.map((task) => this.marks.get(task, image)?.verdict).filter(Boolean);
+    if (verdicts.length) {
+      const verdict = ["wrong", "unknown", "right"].find((each) => verdicts.includes(each));
+      picture.append(make("span", "mark", { wrong: "✗", unknown: "?", right: "✓" }[verdict]));
+    }
     return picture;
   }
 
@@ -107,15 +118,17 @@ class Gallery {
     button.title = title;
     button.setAttribute("aria-label", title);
     button.append(this.thumbnail(image, this.scale));
-    button.addEventListener("click", () => this.detail.show(image));
+    button.addEventListener("click", () => this.open(this.shown.indexOf(image), image));
     return button;
   }
 
-  // Open the image at an index of those shown.
-  open(index) {
-    if (!(index in this.shown)) return;
-    this.at = index;
-    this.detail.show(this.shown[index]);
+  // Open the image at an index of those shown; or one that is not among them.
+  open(index, image = this.shown[index]) {
+    if (image === undefined) return;
+    if (index >= 0) this.at = index;
+    const chosen = this.imageSet.chosenFor?.[image];
+    if (chosen !== undefined && this.detail.image !== image) this.workbench.task = this.imageSet.tasks[chosen];
+    this.detail.show(image);
   }
 }
 
@@ -129,7 +142,7 @@ class Facets {
       fold.append(make("summary", "", task.name), ...(task.numbers ? this.numberRows(task) : this.labelRows(task)));
       box.append(fold);
     });
-    const flags = ["unsure", ...(gallery.imageSet.hasTruth ? ["wrong", "right"] : [])];
+    const flags = ["unsure", ...(gallery.imageSet.hasTruth ? ["wrong", "right", "unlabelled"] : []), "marked"];
     const fold = make("details", "facet");
     fold.open = true;
     fold.append(make("summary", "", "certainty"), ...flags.map((words) => this.wordsRow(words)), this.wordsRow("unsure first"));

@@ -12,6 +12,7 @@ from PIL import Image
 import polyhead
 from conftest import COLORS, call
 from pages import Page
+from polyhead.recipe.loading import load_recipe
 from tiny_model import write_tiny_model
 
 RECIPE = """
@@ -41,7 +42,8 @@ def colors(tmp_path: Path) -> Path:
         rows.append(f"{number:02}.png,{label},{brightness:.3f}")
     (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
     (tmp_path / "colors.yaml").write_text(RECIPE.replace("PLACE", str(tmp_path)), encoding="utf-8")
-    write_tiny_model(tmp_path / "model.onnx")
+    recipe = load_recipe(tmp_path / "colors.yaml").to_dict()
+    write_tiny_model(tmp_path / "model.onnx", {"recipe": {**recipe, "data": {**recipe["data"], "path": None}}})
     return tmp_path
 
 
@@ -68,3 +70,17 @@ def test_an_audit_replaces_nothing_unasked_and_tells_the_same_in_python(colors: 
     assert {row["image"] for row in found["suspects"] if row["task"] == "color"} == {"07.png"}
     with pytest.raises(polyhead.PolyheadError, match="force"):
         polyhead.audit(colors / "model.onnx", colors / "audit", data=colors / "colors.yaml", progress=False)
+
+
+def test_what_a_person_has_judged_is_applied_told_and_no_suspect_again(colors: Path) -> None:
+    rows = ["image,task,verdict,label", "07.png,color,right,", "09.png,brightness,unknown,", "10.png,color,wrong,red"]
+    (colors / "fixed.csv").write_text("\n".join(rows), encoding="utf-8")
+    recipe = colors / "colors.yaml"
+    text = recipe.read_text(encoding="utf-8").replace("path:", "corrections: fixed.csv, path:")
+    recipe.write_text(text, encoding="utf-8")
+    found = polyhead.audit(colors / "model.onnx", data=recipe, progress=False)
+    assert [(row["image"], row["task"]) for row in found["suspects"] if row["task"] == "color"] == []
+    assert "09.png" not in {row["image"] for row in found["suspects"]}
+    assert found["tasks"]["brightness"]["known"] == 59
+    polyhead.evaluate(colors / "model.onnx", data=recipe, out=colors / "figures", progress=False)
+    assert "judged 3 labels (data.corrections); 2 were changed" in Page(colors / "figures/report/index.html").text

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from polyhead.data.corrections import CORRECTED, read_judged
 from polyhead.data.folds import FOLD
 from polyhead.data.inspect.ties import describe_tie, find_ties
 from polyhead.data.splits import find_duplicates
@@ -105,11 +106,13 @@ def _judge(
     frame, tasks = dataset.table.frame, predictor.card.tasks
     figures: dict[str, Any] = {}
     suspects: list[dict[str, Any]] = []
+    judged = read_judged(frame.get(CORRECTED, pd.Series([""] * len(frame))).tolist())
     for name, task in tasks.items():
         plain = task.uncalibrated() if task.has_probabilities else task
         errors = find_label_errors(plain, frame[name].tolist(), outputs[name])
-        figures[name] = {"known": errors.known, "share": errors.share, "suspects": len(errors.suspects)}
-        for rank, one in enumerate(errors.suspects, 1):
+        left = [one for one in errors.suspects if name not in judged[one.row]]  # a person has looked at the others
+        figures[name] = {"known": errors.known, "share": errors.share, "suspects": len(left)}
+        for rank, one in enumerate(left, 1):
             suspect = {"rank": rank, "image": frame["path"].iloc[one.row], "task": name, "label": one.label}
             suspect |= {"suggested": one.suggested, "score": round(one.score, 4)}
             suspects.append(suspect | {"split": frame["split"].iloc[one.row], "row": one.row})

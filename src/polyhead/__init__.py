@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from polyhead.runs.export import export
     from polyhead.runs.model import Model, load_model
     from polyhead.runs.run import Run, load_run
+    from polyhead.runs.select import SelectedImage, Selection, select
     from polyhead.runs.train import resume, train
     from polyhead.runs.tune import Tuning, tune
 
@@ -40,6 +41,8 @@ _MODULES = {
     "Progress": "progress",
     "Recipe": "recipe.schema",
     "Run": "runs.run",
+    "SelectedImage": "runs.select",
+    "Selection": "runs.select",
     "SplitEvaluation": "evaluation.results",
     "TaskEvaluation": "evaluation.results",
     "Tuning": "runs.tune",
@@ -52,6 +55,7 @@ _MODULES = {
     "load_recipe": "recipe.loading",
     "load_run": "runs.run",
     "resume": "runs.train",
+    "select": "runs.select",
     "train": "runs.train",
     "tune": "runs.tune",
 }
@@ -65,6 +69,8 @@ __all__ = [
     "Progress",
     "Recipe",
     "Run",
+    "SelectedImage",
+    "Selection",
     "SplitEvaluation",
     "TaskEvaluation",
     "Tuning",
@@ -77,6 +83,7 @@ __all__ = [
     "load_recipe",
     "load_run",
     "resume",
+    "select",
     "train",
     "tune",
 ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from polyhead.recipe.loading import load_recipe
     from polyhead.recipe.plugins import load_plugins
     from polyhead.recipe.schema import Recipe
+    from polyhead.runs.audit import audit
     from polyhead.runs.evaluate import evaluate
     from polyhead.runs.explore import explore
     from polyhead.runs.export import export
@@ -46,6 +47,7 @@ _MODULES = {
     "SplitEvaluation": "evaluation.results",
     "TaskEvaluation": "evaluation.results",
     "Tuning": "runs.tune",
+    "audit": "runs.audit",
     "cluster": "clustering.cluster",
     "evaluate": "runs.evaluate",
     "explore": "runs.explore",
@@ -74,6 +76,7 @@ __all__ = [
     "SplitEvaluation",
     "TaskEvaluation",
     "Tuning",
+    "audit",
     "cluster",
     "evaluate",
     "explore",

@@ -114,8 +114,8 @@ def select(
     """Choose the images to label next: uncertain answers, and unlike one another.
 
     An image's uncertainty is the squared sum over tasks of 1 less the margin of its answer (Scheffer, Decomain, Wrobel
-    2001); images are drawn by weighted k-means++ on the model's `features` along their 50 leading principal components, as
-    in BADGE (Ash and others 2020) with the uncertainty for its gradients' length (Zhdanov 2019). Numbers have no
+    2001); images are drawn by weighted k-means++ on the model's `features` along their 50 leading principal components,
+    as in BADGE (Ash and others 2020) with the uncertainty for its gradients' length (Zhdanov 2019). Numbers have no
     uncertainty: where all tasks are numbers, the images are chosen to be unlike one another alone.
 
     Args:

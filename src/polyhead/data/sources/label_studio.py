@@ -51,6 +51,15 @@ def read_label_studio(file: Path) -> list[Correction]:
     return found
 
 
+def list_records(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """The same as the rows of a corrections.csv, its header first, each with its number.
+
+    Raises:
+        PolyheadError: as `read_label_studio`.
+    """
+    yield from enumerate([list(Correction._fields), *map(list, read_label_studio(file))])
+
+
 def _read_task(task: dict[str, Any]) -> Iterator[Correction]:
     image = _name_image(task["data"])
     given = [each for each in task["annotations"] if not each.get("was_cancelled")]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from polyhead.runs.export import export
     from polyhead.runs.model import Model, load_model
     from polyhead.runs.run import Run, load_run
+    from polyhead.runs.select import SelectedImage, Selection, select
     from polyhead.runs.train import resume, train
     from polyhead.runs.tune import Tuning, tune
 
@@ -41,6 +42,8 @@ _MODULES = {
     "Progress": "progress",
     "Recipe": "recipe.schema",
     "Run": "runs.run",
+    "SelectedImage": "runs.select",
+    "Selection": "runs.select",
     "SplitEvaluation": "evaluation.results",
     "TaskEvaluation": "evaluation.results",
     "Tuning": "runs.tune",
@@ -54,6 +57,7 @@ _MODULES = {
     "load_recipe": "recipe.loading",
     "load_run": "runs.run",
     "resume": "runs.train",
+    "select": "runs.select",
     "train": "runs.train",
     "tune": "runs.tune",
 }
@@ -67,6 +71,8 @@ __all__ = [
     "Progress",
     "Recipe",
     "Run",
+    "SelectedImage",
+    "Selection",
     "SplitEvaluation",
     "TaskEvaluation",
     "Tuning",
@@ -80,6 +86,7 @@ __all__ = [
     "load_recipe",
     "load_run",
     "resume",
+    "select",
     "train",
     "tune",
 ]

@@ -76,3 +76,21 @@ def test_a_verdict_need_not_be_there_but_the_other_columns(tmp_path: Path) -> No
     assert read(tmp_path, rows, "image,task,label,was").frame["size"][0] == "L"
     with pytest.raises(PolyheadError, match="lacks task"):
         read(tmp_path / "other", rows, "image,job,label,was")
+
+
+def test_an_answer_found_right_labels_an_image_that_had_no_label(tmp_path: Path) -> None:
+    table = read(tmp_path, ["images/000.png,color,wrong,", "images/000.png,color,right,blue"])
+    assert table.frame["color"].tolist()[0] == "blue"
+
+
+def test_an_export_of_label_studio_corrects_too(tmp_path: Path) -> None:
+    draw_shapes(tmp_path / "shapes", 1)
+    (tmp_path / "shapes/labels.csv").write_text("image,marks\nimages/000.png,dot\n", encoding="utf-8")
+    result = {"from_name": "marks", "type": "choices", "value": {"choices": ["bar"]}}
+    task = {"data": {"name": "images/000.png"}, "annotations": [{"result": [result]}]}
+    (tmp_path / "shapes/export.json").write_text(json.dumps([task]), encoding="utf-8")
+    source = {"kind": "csv", "file": "labels.csv"}
+    marks = {"kind": "multilabel", "labels": ["dot", "bar"]}
+    data = {"source": source, "corrections": "export.json"}
+    table = read_complete(load_recipe({"name": "t", "data": data, "tasks": {"marks": marks}}), tmp_path / "shapes")
+    assert table.frame["marks"].tolist() == ["bar"]

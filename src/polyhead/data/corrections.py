@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from polyhead.data.sources.label_studio import list_records
 from polyhead.data.sources.text_files import read_records
 from polyhead.errors import PolyheadError, list_words, shorten, show_text
 from polyhead.tasks import Task
@@ -15,10 +16,11 @@ NEEDED, VERDICTS = ("image", "task", "label"), ("right", "wrong", "unknown")
 def apply_corrections(
     file: Path, tasks: Mapping[str, Task], paths: Sequence[str], labels: Mapping[str, list[str]]
 ) -> list[str]:
-    """Put the labels of a file of corrections in place of those that were read.
+    """Put the labels of a file of corrections, or of Label Studio's export, in place of those that were read.
 
     Its columns: `image`, a path of the table; `task`; `label`, the new one as tables and pages show it; and, where it
-    is there, `verdict`: `right` changes nothing; `wrong` and `unknown` blank the label where no new one is given.
+    is there, `verdict`: `right` without a label changes nothing, with one (of an image that had none) it is taken;
+    `wrong` and `unknown` blank the label where no new one is given.
     Of several rows about one label the last counts. Other columns are passed over.
 
     Args:
@@ -32,7 +34,7 @@ def apply_corrections(
     Raises:
         PolyheadError: the file cannot be read; or a row names no image, no task, no label or no verdict.
     """
-    records = read_records(file)
+    records = list_records(file) if file.suffix.lower() == ".json" else read_records(file)
     heads = [cell.strip() for cell in next(records, (0, []))[1]]
     if missing := [name for name in NEEDED if name not in heads]:
         raise PolyheadError(f"{file}: expected columns {list_words(NEEDED)}; it lacks {list_words(missing)}")
@@ -70,7 +72,7 @@ def _judge(where: str, task: Task, was: str, cell: Mapping[str, str]) -> str:
     verdict, label = cell.get("verdict", "").strip(), cell.get("label", "").strip()
     if verdict not in ("", *VERDICTS) or not (verdict or label):
         raise PolyheadError(f"{where}: expected the verdict {list_words(VERDICTS)}; got {shorten(verdict, 60)!r}")
-    if verdict == "right":
+    if verdict == "right" and not label:
         return was
     try:
         return _as_tables_have_it(task).read(label) if label else ""

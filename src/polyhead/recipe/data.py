@@ -81,8 +81,9 @@ class DataRecipe(Part):
     corrections: PathText | None = Field(
         default=None,
         description="A CSV file, relative to the data's path, of labels that a person has judged, such as the gallery "
-        "saves: columns `image`, `task`, `label` and, if there, `verdict`. `right` changes nothing; else the label is "
-        "replaced, or blanked where `wrong` or `unknown` comes without one. See the guide to wrong labels.",
+        "saves: columns `image`, `task`, `label` and, if there, `verdict`. The label is replaced, or blanked where "
+        "`wrong` or `unknown` comes without one. A `.json` file is read as what Label Studio "
+        "exports as `JSON`. See the guide to wrong labels.",
     )
     max_rejected: float = Field(
         default=0.05,

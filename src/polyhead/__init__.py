@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from polyhead.recipe.loading import load_recipe
     from polyhead.recipe.plugins import load_plugins
     from polyhead.recipe.schema import Recipe
+    from polyhead.runs.audit import audit
     from polyhead.runs.evaluate import evaluate
     from polyhead.runs.explore import explore
     from polyhead.runs.export import export
     from polyhead.runs.model import Model, load_model
     from polyhead.runs.run import Run, load_run
+    from polyhead.runs.select import SelectedImage, Selection, select
     from polyhead.runs.train import resume, train
     from polyhead.runs.tune import Tuning, tune
 
@@ -40,9 +42,12 @@ _MODULES = {
     "Progress": "progress",
     "Recipe": "recipe.schema",
     "Run": "runs.run",
+    "SelectedImage": "runs.select",
+    "Selection": "runs.select",
     "SplitEvaluation": "evaluation.results",
     "TaskEvaluation": "evaluation.results",
     "Tuning": "runs.tune",
+    "audit": "runs.audit",
     "cluster": "clustering.cluster",
     "evaluate": "runs.evaluate",
     "explore": "runs.explore",
@@ -52,6 +57,7 @@ _MODULES = {
     "load_recipe": "recipe.loading",
     "load_run": "runs.run",
     "resume": "runs.train",
+    "select": "runs.select",
     "train": "runs.train",
     "tune": "runs.tune",
 }
@@ -65,9 +71,12 @@ __all__ = [
     "Progress",
     "Recipe",
     "Run",
+    "SelectedImage",
+    "Selection",
     "SplitEvaluation",
     "TaskEvaluation",
     "Tuning",
+    "audit",
     "cluster",
     "evaluate",
     "explore",
@@ -77,6 +86,7 @@ __all__ = [
     "load_recipe",
     "load_run",
     "resume",
+    "select",
     "train",
     "tune",
 ]

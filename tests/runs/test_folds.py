@@ -208,3 +208,10 @@ def test_more_folds_than_there_are_groups_are_refused(
     assert call(*command) == 2
     assert "--folds: 40 are asked for, and there are 36 groups of rows to train on" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_an_audit_compares_labels_with_the_answers_out_of_fold(run: polyhead.Run) -> None:
+    found = polyhead.audit(run, progress=False)
+    assert found["answers"].startswith("Each training image was judged by the network of its fold")
+    assert found["tasks"]["color"]["known"] > 0

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from polyhead.data.corrections import CORRECTED, apply_corrections
 from polyhead.data.folds import FOLD, assign_folds
 from polyhead.data.images.cache import DecodedImages, ImageSettings, open_images
 from polyhead.data.sources.reading import complete_recipe, read_rows
@@ -40,7 +41,8 @@ class Table:
         frame: sorted by path, index 0..n-1: `path`, `split`, `content` (the digest of the file's bytes), then one
             column a task with the labels that `Task.read` gave, blank where unknown; and `data.weight`, a number in
             each row, where the recipe has weights. Before the rows are split, `split` holds what the source says of
-            it, `content` is blank, and a last column `split.group` may be there.
+            it, `content` is blank, and a last column `split.group` may be there. Where the recipe names corrections,
+            `data.corrected` says what they changed: see `apply_corrections`.
         rejected: `path`, `task`, `value`, `reason`; `task` and `value` are blank where the whole row was left out.
             Paths are shown here: what is no Unicode or would break a line is escaped.
     """
@@ -83,6 +85,11 @@ def read_table(recipe: Recipe, data: Path, progress: Progress = SILENT) -> Table
         columns[name], found = _read_labels(task, rows.cells[task.columns(name)])
         mistakes += [(row, name, value, reason) for row, (value, reason) in found.items()]
         advance(1)
+    if recipe.data.corrections:
+        read = {name: list(columns[name]) for name in recipe.tasks}
+        file = data_folder(data) / recipe.data.corrections
+        columns[CORRECTED] = apply_corrections(file, recipe.tasks, rows.paths, read)
+        columns |= read
     listed = [(path, "", "", reason) for path, reason in rows.rejected]
     listed += [(rows.paths[row], name, value, reason) for row, name, value, reason in mistakes]
     bad: list[list[str]] = [[] for _ in rows.paths]  # a row's labels that are none

@@ -37,8 +37,9 @@ class ImageSet:
         return self.thumbnails[rows]
 
 
-def predict_images(predictor: Predictor, images: Sequence[Path], folder: Path, progress: Progress) -> ImageSet:
-    """Predict images. The thumbnails are in an unnamed temporary file in `folder`, which is deleted with the set.
+def predict_images(predictor: Predictor, images: Sequence[Path], folder: Path | None, progress: Progress) -> ImageSet:
+    """Predict images. The thumbnails are in an unnamed temporary file in `folder`, or where such files usually are; it
+    is deleted with the set.
 
     Raises:
         PolyheadError: none of the images can be read, or the thumbnails cannot be written.
@@ -61,7 +62,9 @@ def predict_images(predictor: Predictor, images: Sequence[Path], folder: Path, p
                 file.write(b"".join(_shrink(image, size).tobytes() for image in batch.pixels[kept]))
                 file.flush()
             except OSError as error:
-                raise PolyheadError(f"{folder}: the thumbnails cannot be written: {error.strerror}") from None
+                raise PolyheadError(
+                    f"{folder or tempfile.gettempdir()}: the thumbnails cannot be written: {error.strerror}"
+                ) from None
             advance(len(batch.errors))
         if not names:
             first = f", such as {unreadable[0][0]}: {unreadable[0][1]}" if unreadable else ""

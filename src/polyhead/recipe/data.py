@@ -78,6 +78,13 @@ class DataRecipe(Part):
         "0 or more, 1 where blank. A row of weight 2 counts like two rows, one of weight 0 not at all. Metrics and the "
         "evaluation count each row once.",
     )
+    corrections: PathText | None = Field(
+        default=None,
+        description="A CSV file, relative to the data's path, of labels that a person has judged, such as the gallery "
+        "saves: columns `image`, `task`, `label` and, if there, `verdict`. The label is replaced, or blanked where "
+        "`wrong` or `unknown` comes without one. A `.json` file is read as what Label Studio "
+        "exports as `JSON`. See the guide to wrong labels.",
+    )
     max_rejected: float = Field(
         default=0.05,
         ge=0,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from polyhead.data.corrections import CORRECTED, read_judged
 from polyhead.data.splits import find_duplicates
 from polyhead.data.table import Dataset
 from polyhead.errors import PolyheadError, require
@@ -253,6 +254,13 @@ def _remark(recipe: Recipe, dataset: Dataset, tasks: Mapping[str, Task]) -> list
         remarks.append(f"Held out of training, and evaluated apart as unseen: {held}.")
     if recipe.data.sample_weight:
         remarks.append(f"Losses weight rows by {recipe.data.sample_weight}; metrics count each row once.")
+    if CORRECTED in dataset.table.frame:
+        judged = [one for row in read_judged(dataset.table.frame[CORRECTED].tolist()) for one in row.values()]
+        changed = sum(one["was"] != one["label"] for one in judged)
+        remarks.append(
+            f"A person has judged {len(judged):,} labels (data.corrections); {changed:,} were changed. The column "
+            f"{CORRECTED} of a run's table.csv lists them."
+        )
     if "all" in set(np.unique(dataset.table.frame["split"])):
         remarks.append("Every labelled image was evaluated, whether or not the model had trained on it.")
     return remarks

@@ -129,7 +129,7 @@ def finish_folds(whole: FoldsRun, finish: Callable[[RunFolder, Dataset], None], 
             with lock_run(fold):
                 finish(fold, part)
     progress.say("evaluating each fold by the network that has not seen it")
-    outputs = _answer_out_of_fold(whole)
+    outputs = answer_out_of_fold(whole)
     if not whole.run.model.exists():
         progress.say(f"writing model.onnx, the mean of {whole.count} networks")
         _write_average(whole, outputs)
@@ -149,7 +149,7 @@ def _find_rows(dataset: Dataset, number: int) -> Any:
     return np.flatnonzero((dataset.table.frame[FOLD] == str(number)).to_numpy(bool))
 
 
-def _answer_out_of_fold(whole: FoldsRun) -> dict[str, Array]:
+def answer_out_of_fold(whole: FoldsRun) -> dict[str, Array]:
     """The outputs (n, width) by task for the n training rows, each by the network of its own fold."""
     dataset = whole.dataset
     train = dataset.rows_of("train")

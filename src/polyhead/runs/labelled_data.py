@@ -87,7 +87,9 @@ def _load_others(
         override_values(values, overrides)
         recipe = check_recipe(values, str(predictor.path))
         root = Path(data).resolve()
-    everything = recipe.data.model_copy(update={"split": SplitRecipe(test=0, valid=0), "sample_weight": None})
+    changed = {"split": SplitRecipe(test=0, valid=0), "sample_weight": None}
+    changed |= {} if described else {"corrections": None}  # which are of the run's images
+    everything = recipe.data.model_copy(update=changed)
     recipe = recipe.model_copy(update={"data": everything, "image": card.image})
     if not described and not overrides:
         recipe, match = match_recipe(recipe, card.tasks, root)

@@ -55,7 +55,6 @@ class Gallery:
         root: the folder that the paths are relative to, if the page is to link to the files.
         truth: the labels, if known: a text column for each task, blank where unknown.
         groups: the groups of the images, if any.
-        suspects: by task, how suspicious each label is (n,), larger is more; 0 where it is not.
         chosen_for: the task for which each image was chosen to be labelled, if they were.
     """
 
@@ -67,7 +66,6 @@ class Gallery:
     root: Path | None = None
     truth: pd.DataFrame | None = None
     groups: GroupPart | None = None
-    suspects: Mapping[str, Array] = field(default_factory=dict)
     chosen_for: Sequence[str] = ()
 
     @property
@@ -150,8 +148,6 @@ def _pack_labels(name: str, task: Task, gallery: Gallery, order: NDArray[np.intp
     """What marking its labels needs, and the labels that there are."""
     several = task.several or task.width > 1  # a yes/no task has no third label
     packed: Packed = {"open": several and not task.numeric and not any(task.declared_labels.values())}
-    if name in gallery.suspects:
-        packed["suspect"] = _pack(np.nan_to_num(gallery.suspects[name][order]), "<f4")
     return packed if gallery.truth is None else packed | _pack_truth(task, gallery.truth[name], gallery, order)
 
 

@@ -19,7 +19,6 @@ class ImageSet {
     this.tasks = data.tasks.map((task, index) => ({
       ...task,
       index,
-      suspect: task.suspect && unpack(task.suspect, Float32Array),
       errors: task.errors && unpack(task.errors, Float32Array),
       probabilities: task.probabilities && unpack(task.probabilities, Uint16Array),
       predicted: task.predicted && unpack(task.predicted, Uint8Array),

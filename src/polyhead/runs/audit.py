@@ -1,0 +1,153 @@
+"""Audit the labels that a run was trained on: which are likely wrong, which tasks are tied, which images repeat."""
+
+import json
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from polyhead.data.corrections import CORRECTED, read_judged
+from polyhead.data.folds import FOLD
+from polyhead.data.inspect.ties import describe_tie, find_ties
+from polyhead.data.splits import find_duplicates
+from polyhead.data.table import Dataset
+from polyhead.errors import require
+from polyhead.evaluation.cross_validation import FOLDS, cross_validate
+from polyhead.evaluation.label_errors import find_label_errors
+from polyhead.files import write_beside, write_text
+from polyhead.folders import claim_folder, restore_replaced
+from polyhead.model.predictor import Predictor
+from polyhead.progress import Progress, show_progress
+from polyhead.recipe.loading import load_run_plugins
+from polyhead.report.audit import AuditPage, write_page_of_audit
+from polyhead.run_folder import RunFolder
+from polyhead.runs.folds import FoldsRun, answer_out_of_fold, read_fold_count
+from polyhead.runs.labelled_data import find_labelled_data
+from polyhead.runs.tables import locate_data
+from polyhead.tasks import Array
+
+if TYPE_CHECKING:
+    from polyhead.data.sources.given import DataLike
+
+AUDIT, SUSPECTS = "audit.json", "suspects.csv"
+COLUMNS = ["rank", "image", "task", "label", "suggested", "score", "split"]
+BY_FOLDS = "Each training image was judged by the network of its fold, which has not seen it."
+BY_FEATURES = (
+    f"Each image was judged by linear models on the network's features, fitted to {FOLDS - 1} of {FOLDS} parts of the "
+    "images, without its own. The features themselves may have learnt labels of training images by heart, the less so "
+    "where the backbone was frozen: wrong labels of training images may be missed. A run of folds lacks this fault."
+)
+
+
+def audit(
+    run: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    data: "DataLike | None" = None,
+    force: bool = False,
+    progress: Progress | bool = True,
+) -> dict[str, Any]:
+    """Find the labels of a run that are likely wrong, its tied tasks, and its repeated images.
+
+    Args:
+        run: a run folder, or a model file where `data` is given.
+        out: a folder to make, for the page, audit.json and suspects.csv.
+        data: as for `polyhead.evaluate`.
+        force: whether to replace what such a call wrote there before.
+        progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
+
+    Returns:
+        As in audit.json: `answers`, whose answers the labels were compared with; `tasks`, of each task the `known`
+        labels, the estimated `share` of wrong ones (0 to 1, None where none is known), and how many `suspects`;
+        `ties`; `repeats`; and `suspects`, as in suspects.csv, each task's likeliest first.
+
+    Raises:
+        PolyheadError: something given is wrong, there are no such images, or the model is damaged.
+    """
+    require("an audit", "report")
+    with show_progress(progress) as shown, ExitStack() as held:
+        restore_replaced(Path(run), shown)
+        load_run_plugins(run)
+        predictor = Predictor(run)
+        place = held.enter_context(locate_data(data, predictor.card))
+        dataset = find_labelled_data(predictor, place, None, shown)
+        folder = held.enter_context(claim_folder(Path(out), AUDIT, force, shown)) if out else None
+        shown.say("answering every image by models that have not seen its label")
+        outputs, words = _answer(predictor, dataset)
+        found, suspects = _judge(predictor, dataset, outputs)
+        found = {"answers": words, **found}
+        if folder:
+            _write(folder, predictor, dataset, found, suspects)
+    return {**found, "suspects": [{key: row[key] for key in COLUMNS} for row in suspects]}
+
+
+def _answer(predictor: Predictor, dataset: Dataset) -> tuple[dict[str, Array], str]:
+    """The outputs (n, width) of every row by what has not seen its label, and what that was in words."""
+    frame, tasks = dataset.table.frame, predictor.card.tasks
+    run = RunFolder(predictor.path.parent)
+    folds = read_fold_count(run) if FOLD in frame else 0
+    seen = predictor.run_all(dataset.pixels, len(frame))
+    if folds:
+        train = dataset.rows_of("train")
+        outputs = {name: seen[name].astype(float) for name in tasks}
+        for name, found in answer_out_of_fold(FoldsRun(run, dataset, tasks, folds)).items():
+            outputs[name][train] = found
+        return outputs, BY_FOLDS
+    features = seen["features"].astype(float)
+    return cross_validate(tasks, frame, features, frame["content"].tolist(), dataset.recipe.seed), BY_FEATURES
+
+
+def _judge(
+    predictor: Predictor, dataset: Dataset, outputs: dict[str, Array]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    frame, tasks = dataset.table.frame, predictor.card.tasks
+    figures: dict[str, Any] = {}
+    suspects: list[dict[str, Any]] = []
+    judged = read_judged(frame.get(CORRECTED, pd.Series([""] * len(frame))).tolist())
+    for name, task in tasks.items():
+        plain = task.uncalibrated() if task.has_probabilities else task
+        errors = find_label_errors(plain, frame[name].tolist(), outputs[name])
+        left = [one for one in errors.suspects if name not in judged[one.row]]  # a person has looked at the others
+        figures[name] = {"known": errors.known, "share": errors.share, "suspects": len(left)}
+        for rank, one in enumerate(left, 1):
+            suspect = {"rank": rank, "image": frame["path"].iloc[one.row], "task": name, "label": one.label}
+            suspect |= {"suggested": one.suggested, "score": round(one.score, 4)}
+            suspects.append(suspect | {"split": frame["split"].iloc[one.row], "row": one.row})
+    ties = [
+        {
+            "tasks": [tie.first, tie.second],
+            "measure": tie.measure,
+            "strength": tie.strength,
+            "images": tie.images,
+            "empty": [list(pair) for pair in tie.empty],
+            "strong": tie.is_strong,
+            "words": describe_tie(tie, tasks),
+        }
+        for tie in find_ties(tasks, {name: frame[name].tolist() for name in tasks})
+    ]
+    return {"tasks": figures, "ties": ties, "repeats": _count_repeats(frame, list(tasks))}, suspects
+
+
+def _count_repeats(frame: pd.DataFrame, names: list[str]) -> dict[str, int]:
+    """Groups of byte-identical images: all, those whose labels differ, those in more than one split."""
+    groups = find_duplicates(frame)
+    labels, splits = frame[names].to_numpy(object), frame["split"].to_numpy(object)
+    return {
+        "groups": len(groups),
+        "differ": sum(len({tuple(labels[row]) for row in group}) > 1 for group in groups),
+        "across": sum(len(np.unique(splits[group])) > 1 for group in groups),
+    }
+
+
+def _write(
+    folder: Path, predictor: Predictor, dataset: Dataset, found: dict[str, Any], suspects: list[dict[str, Any]]
+) -> None:
+    write_text(folder / AUDIT, json.dumps(found, indent=1, ensure_ascii=False))
+    with write_beside(folder / SUSPECTS) as beside:
+        pd.DataFrame(suspects, columns=COLUMNS).to_csv(beside, index=False)
+    card = predictor.card
+    page = AuditPage(f"{card.name}: audit", found, suspects, card.tasks, dataset.pixels)
+    write_page_of_audit(folder, page)

@@ -1,0 +1,86 @@
+"""An audit: wrong labels of a run are found by answers that have not learnt from them, and shown."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import polyhead
+from conftest import COLORS, call
+from pages import Page
+from polyhead.recipe.loading import load_recipe
+from tiny_model import write_tiny_model
+
+RECIPE = """
+name: colours
+data: {source: {kind: csv, file: labels.csv}, path: PLACE}
+image: {size: [16, 16]}
+tasks:
+  color: {kind: categorical}
+  brightness: {kind: regression, unit: "%"}
+network: {trunk: {blocks: [{filters: 4}]}}
+"""
+WRONG, BLANK, OFF = 7, 8, 9
+
+
+@pytest.fixture
+def colors(tmp_path: Path) -> Path:
+    """A model, and 60 plain images; of one the colour is wrong, of one unknown, of one the brightness."""
+    rng = np.random.default_rng(0)
+    rows = ["image,color,brightness"]
+    for number in range(60):
+        color = list(COLORS)[number % 3]
+        pixels = np.clip(np.array(COLORS[color]) + rng.integers(-30, 30), 0, 255).astype(np.uint8)
+        picture = np.broadcast_to(pixels, (16, 16, 3))
+        Image.fromarray(np.ascontiguousarray(picture)).save(tmp_path / f"{number:02}.png")
+        label = {WRONG: "blue", BLANK: ""}.get(number, color)
+        brightness = picture.mean() / 2.55 + rng.normal(0, 0.2) + 50 * (number == OFF)
+        rows.append(f"{number:02}.png,{label},{brightness:.3f}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "colors.yaml").write_text(RECIPE.replace("PLACE", str(tmp_path)), encoding="utf-8")
+    recipe = load_recipe(tmp_path / "colors.yaml").to_dict()
+    write_tiny_model(tmp_path / "model.onnx", {"recipe": {**recipe, "data": {**recipe["data"], "path": None}}})
+    return tmp_path
+
+
+def test_a_wrong_label_is_found_shown_and_listed(colors: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["audit", colors / "model.onnx", "--data", colors / "colors.yaml", "--out", colors / "audit"]
+    assert call(*given) == 0
+    assert "color: 1 suspects" in capsys.readouterr().out
+    found: dict[str, Any] = json.loads((colors / "audit/audit.json").read_text(encoding="utf-8"))
+    assert found["tasks"]["color"]["known"] == 59
+    assert found["answers"].startswith("Each image was judged by linear models")
+    with (colors / "audit/suspects.csv").open(encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    first = next(row for row in rows if row["task"] == "color")
+    assert (first["image"], first["label"], first["suggested"], first["rank"]) == ("07.png", "blue", "green", "1")
+    assert next(row for row in rows if row["task"] == "brightness")["image"] == "09.png"
+    page = Page(colors / "audit/index.html")
+    assert "07.png" in page.text
+    assert all((colors / "audit" / file).exists() for file in page.values("src"))
+
+
+def test_an_audit_replaces_nothing_unasked_and_tells_the_same_in_python(colors: Path) -> None:
+    found = polyhead.audit(colors / "model.onnx", colors / "audit", data=colors / "colors.yaml", progress=False)
+    assert found["tasks"]["color"]["suspects"] == 1
+    assert {row["image"] for row in found["suspects"] if row["task"] == "color"} == {"07.png"}
+    with pytest.raises(polyhead.PolyheadError, match="force"):
+        polyhead.audit(colors / "model.onnx", colors / "audit", data=colors / "colors.yaml", progress=False)
+
+
+def test_what_a_person_has_judged_is_applied_told_and_no_suspect_again(colors: Path) -> None:
+    rows = ["image,task,verdict,label", "07.png,color,right,", "09.png,brightness,unknown,", "10.png,color,wrong,red"]
+    (colors / "fixed.csv").write_text("\n".join(rows), encoding="utf-8")
+    recipe = colors / "colors.yaml"
+    text = recipe.read_text(encoding="utf-8").replace("path:", "corrections: fixed.csv, path:")
+    recipe.write_text(text, encoding="utf-8")
+    found = polyhead.audit(colors / "model.onnx", data=recipe, progress=False)
+    assert [(row["image"], row["task"]) for row in found["suspects"] if row["task"] == "color"] == []
+    assert "09.png" not in {row["image"] for row in found["suspects"]}
+    assert found["tasks"]["brightness"]["known"] == 59
+    polyhead.evaluate(colors / "model.onnx", data=recipe, out=colors / "figures", progress=False)
+    assert "judged 3 labels (data.corrections); 2 were changed" in Page(colors / "figures/report/index.html").text

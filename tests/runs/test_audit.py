@@ -42,7 +42,7 @@ def colors(tmp_path: Path) -> Path:
         rows.append(f"{number:02}.png,{label},{brightness:.3f}")
     (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
     (tmp_path / "colors.yaml").write_text(RECIPE.replace("PLACE", str(tmp_path)), encoding="utf-8")
-    recipe = load_recipe(tmp_path / "colors.yaml").to_dict()
+    recipe: dict[str, Any] = load_recipe(tmp_path / "colors.yaml").to_dict()
     write_tiny_model(tmp_path / "model.onnx", {"recipe": {**recipe, "data": {**recipe["data"], "path": None}}})
     return tmp_path
 
@@ -50,7 +50,7 @@ def colors(tmp_path: Path) -> Path:
 def test_a_wrong_label_is_found_shown_and_listed(colors: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["audit", colors / "model.onnx", "--data", colors / "colors.yaml", "--out", colors / "audit"]
     assert call(*given) == 0
-    assert "color: 1 suspects" in capsys.readouterr().out
+    assert "color: 1 suspect;" in capsys.readouterr().out
     found: dict[str, Any] = json.loads((colors / "audit/audit.json").read_text(encoding="utf-8"))
     assert found["tasks"]["color"]["known"] == 59
     assert found["answers"].startswith("Each image was judged by linear models")

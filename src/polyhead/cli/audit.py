@@ -32,7 +32,8 @@ def audit(
         share = (
             "no labels" if task["share"] is None else f"about {100 * task['share']:.1f} % of {task['known']:,} labels"
         )
-        print(f"{name}: {task['suspects']:,} suspects; likely wrong: {share}")
+        suspects = f"{task['suspects']:,} {'suspect' if task['suspects'] == 1 else 'suspects'}"
+        print(f"{name}: {suspects}; likely wrong: {share}")
     for tie in found["ties"]:
         if tie["strong"]:
             print(tie["words"])

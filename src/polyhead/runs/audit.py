@@ -4,7 +4,7 @@ import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,48 @@ BY_FEATURES = (
 )
 
 
+class TaskAudit(TypedDict):
+    """Of one task: known labels, the estimated share of wrong ones (0 to 1, None where none is known), suspects."""
+
+    known: int
+    share: float | None
+    suspects: int
+
+
+class TieAudit(TypedDict):
+    """Two tied tasks, by which measure and how strongly (0 to 1), and the pairs of labels that no image has."""
+
+    tasks: list[str]
+    measure: str
+    strength: float
+    images: int
+    empty: list[list[str]]
+    strong: bool
+    words: str
+
+
+class Suspect(TypedDict):
+    """A label that is likely wrong: its rank in its task, 1 the likeliest, and the label that is suggested instead."""
+
+    rank: int
+    image: str
+    task: str
+    label: str
+    suggested: str
+    score: float
+    split: str
+
+
+class Audit(TypedDict):
+    """What an audit found, as in audit.json; and the suspects, as in suspects.csv."""
+
+    answers: str
+    tasks: dict[str, TaskAudit]
+    ties: list[TieAudit]
+    repeats: dict[str, int]
+    suspects: list[Suspect]
+
+
 def audit(
     run: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
@@ -49,7 +91,7 @@ def audit(
     data: "DataLike | None" = None,
     force: bool = False,
     progress: Progress | bool = True,
-) -> dict[str, Any]:
+) -> Audit:
     """Find the labels of a run that are likely wrong, its tied tasks, and its repeated images.
 
     Args:
@@ -81,7 +123,7 @@ def audit(
         found = {"answers": words, **found}
         if folder:
             _write(folder, predictor, dataset, found, suspects)
-    return {**found, "suspects": [{key: row[key] for key in COLUMNS} for row in suspects]}
+    return cast(Audit, {**found, "suspects": [{key: row[key] for key in COLUMNS} for row in suspects]})
 
 
 def _answer(predictor: Predictor, dataset: Dataset) -> tuple[dict[str, Array], str]:

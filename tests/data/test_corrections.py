@@ -64,6 +64,8 @@ def test_labels_of_every_kind_are_replaced_blanked_or_left(tmp_path: Path) -> No
         ("images/000.png,size,wrong,XL", "line 2: .*XL"),
         ("images/000.png,size,maybe,", "line 2: expected the verdict right, wrong"),
         ("images/000.png,size,,", "line 2: expected the verdict"),
+        ("images/000.png", "line 2: expected a task of color"),
+        ("images/000.png,size,wrong,M,L", "line 2: 5 cells, but there are 4 columns"),
     ],
 )
 def test_a_row_that_means_nothing_is_named(tmp_path: Path, row: str, words: str) -> None:

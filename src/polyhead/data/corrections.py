@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from polyhead.data.sources.label_studio import list_records
-from polyhead.data.sources.text_files import read_records
+from polyhead.data.sources.text_files import read_lines
 from polyhead.errors import PolyheadError, list_words, shorten, show_text
 from polyhead.tasks import Task
 
@@ -34,16 +34,16 @@ def apply_corrections(
     Raises:
         PolyheadError: the file cannot be read; or a row names no image, no task, no label or no verdict.
     """
-    records = list_records(file) if file.suffix.lower() == ".json" else read_records(file)
-    heads = [cell.strip() for cell in next(records, (0, []))[1]]
+    records = list_records(file) if file.suffix.lower() == ".json" else read_lines(file, ",")
+    heads = next(records)[1]
     if missing := [name for name in NEEDED if name not in heads]:
         raise PolyheadError(f"{file}: expected columns {list_words(NEEDED)}; it lacks {list_words(missing)}")
     row_of = {path: row for row, path in enumerate(paths)}
     judged: list[dict[str, dict[str, str]]] = [{} for _ in paths]
     for line, cells in records:
-        cell = dict(zip(heads, cells, strict=False))
+        cell = dict(zip(heads, cells, strict=True))
         where = f"{file} line {line}"
-        image, name = cell["image"], cell.get("task", "")
+        image, name = cell["image"], cell["task"]
         if image not in row_of:
             raise PolyheadError(f"{where}: there is no image {show_text(shorten(image, 80))} in the data")
         if name not in tasks:

@@ -62,7 +62,7 @@ def find_label_errors(task: Task, labels: Labels, outputs: Array) -> LabelErrors
         outputs: (n, width) in the task's form, of each row by a model that has not learnt from it.
     """
     if task.numeric:
-        return _judge_numbers(labels, outputs[:, 0].astype(float))
+        return _judge_numbers(task.regroup(labels), outputs[:, 0].astype(float))
     if task.several:
         return _judge_label_sets(task, labels, outputs)
     targets = task.encode(labels)[:, 0]
@@ -149,7 +149,7 @@ def _turn(text: str, name: str, names: tuple[str, ...]) -> str:
     return "|".join(word for label in names for word in (label, f"?{label}") if word in words) or "none"
 
 
-def _judge_numbers(labels: Labels, answers: Array) -> LabelErrors:
+def _judge_numbers(labels: list[str], answers: Array) -> LabelErrors:
     """Residuals beyond 3.5 robust deviations: of the median, by the median absolute deviation.
 
     Errors often grow with the number, as ages' do: both are measured over rows of about the same answer, tenths of

@@ -89,7 +89,7 @@ def write_gallery_files(folder: Path, gallery: Gallery, progress: Progress = SIL
     folder.mkdir()
     order = gallery.order
     sheets = write_sprite_sheets(folder, gallery.pixels, order, progress)
-    names = [gallery.images[row] for row in order]
+    names = [gallery.images[int(row)] for row in order]
     tasks = [
         {"name": name} | _pack_task(task, gallery.outputs[name][order]) | _pack_labels(name, task, gallery, order)
         for name, task in gallery.tasks.items()
@@ -103,7 +103,7 @@ def write_gallery_files(folder: Path, gallery: Gallery, progress: Progress = SIL
         "tasks": tasks,
         "groups": _pack_groups(gallery.groups, order) if gallery.groups else None,
         "neighbours": len(order) > 1 and np.isfinite(gallery.outputs.get("features", np.nan)).all().item(),
-        "chosenFor": [indices[gallery.chosen_for[row]] for row in order] if gallery.chosen_for else None,
+        "chosenFor": [indices[gallery.chosen_for[int(row)]] for row in order] if gallery.chosen_for else None,
     }
     _write_script(folder / "data.js", "polyheadGallery", data)
     if data["neighbours"]:

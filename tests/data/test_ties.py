@@ -69,6 +69,24 @@ def test_blank_labels_are_no_part_of_a_tie() -> None:
     assert find_ties(TASKS, {name: known[name] + blank[name] for name in known}) == find_ties(TASKS, known)
 
 
+def test_a_part_and_its_whole_are_said_to_be_so() -> None:
+    labels = columns(
+        *(("shirt", "clothes", "", 30), ("skirt", "clothes", "", 30), ("boot", "shoes", "", 30)),
+        *(("sandal", "shoes", "", 30), ("sandal", "clothes", "", 1)),  # one wrong label changes nothing
+    )
+
+    (tie,) = find_ties(TASKS, labels)
+
+    assert (tie.finer, tie.is_strong) == ("kind", True)
+    assert describe_tie(tie, TASKS).endswith("(0 none, 1 full): each kind goes with one color, over 121 images.")
+
+
+def test_two_tasks_that_tell_each_other_are_not_part_and_whole() -> None:
+    (tie,) = find_ties(TASKS, columns(("shoes", "black", "", 30), ("dress", "red", "", 40)))
+
+    assert (tie.finer, len(tie.empty)) == ("", 2)
+
+
 def test_a_number_is_tied_to_labels_that_tell_it() -> None:
     told = columns(
         ("old", "red", "80", 50), ("old", "blue", "81", 50), ("young", "red", "20", 50), ("young", "blue", "21", 50)

@@ -9,6 +9,8 @@ from polyhead.cli.arguments import Force, Model, path_option
 from polyhead.cli.terminal import Screen
 from polyhead.cli.train import Data
 
+TIES = 3  # that are printed
+
 commands = typer.Typer()
 
 
@@ -34,8 +36,16 @@ def audit(
         )
         suspects = f"{task['suspects']:,} {'suspect' if task['suspects'] == 1 else 'suspects'}"
         print(f"{name}: {suspects}; likely wrong: {share}")
-    for tie in found["ties"]:
-        if tie["strong"]:
-            print(tie["words"])
+    ties = [tie["words"] for tie in found["ties"] if tie["strong"]]
+    for words in ties[:TIES]:
+        print(words)
+    if len(ties) > TIES:
+        print(f"{len(ties) - TIES} more pairs of tasks are tied less strongly")
+    repeats = found["repeats"]
+    if repeats["groups"]:
+        print(
+            f"{repeats['groups']:,} images are there more than once: {repeats['differ']:,} with different labels, "
+            f"{repeats['across']:,} in more than one split"
+        )
     if out:
         print(f"page  {out / 'index.html'}")

@@ -15,6 +15,7 @@ EXPECTED = 5  # images of a combination, were the tasks independent, from which 
 MOST_TASKS = 30
 MOST_CELLS = 1_000_000
 NAMED = 3  # empty combinations in a sentence
+PART, WHOLE = 0.95, 0.9  # where that much of one task follows from the other, and less than that the other way round
 COLOR_NAME = re.compile(r"colou?r|(^|[^a-z])hue", re.IGNORECASE)
 COLOR_WORD = re.compile(
     r"\b(beige|black|blue|bronze|brown|burgundy|charcoal|copper|coral|cream|cyan|gold|gray|green|grey|indigo|ivory|khaki|"
@@ -35,6 +36,8 @@ class Tie:
         images: those of which both labels are known.
         empty: combinations of two labels that no image has though several would be expected, likeliest first.
         color: the one that asks for a colour, where one alone does.
+        finer: the one whose every label goes with one label of the other, as a shirt's with clothes; blank where
+            neither's do, and where both do.
     """
 
     first: str
@@ -44,6 +47,7 @@ class Tie:
     images: int
     empty: Sequence[tuple[str, str]] = ()
     color: str = ""
+    finer: str = ""
 
     @property
     def is_strong(self) -> bool:
@@ -73,6 +77,9 @@ def is_color(name: str, labels: Sequence[str]) -> bool:
 def describe_tie(tie: Tie, tasks: Mapping[str, Task]) -> str:
     """A tie in a sentence for whoever reads the data's page."""
     strength = f"{tie.first} and {tie.second} are tied: {tie.measure} is {tie.strength:.2f} (0 none, 1 full)"
+    if tie.finer:
+        other = tie.second if tie.finer == tie.first else tie.first
+        return f"{strength}: each {tie.finer} goes with one {other}, over {tie.images:,} images."
     if not tie.empty:
         return f"{strength}, over {tie.images:,} images."
     named = ", ".join(_name(tie, pair, tasks) for pair in tie.empty[:NAMED])
@@ -118,7 +125,18 @@ def _measure(
     order = np.argsort([-expected[at, to] for at, to in empty], kind="stable")
     colors = [name for name in pair if is_color(name, columns[name][0])]
     color = colors[0] if len(colors) == 1 else ""
-    return Tie(*pair, "Cramér's V", cramers_v(table), n, [(names[at], others[to]) for at, to in empty[order]], color)
+    named = [(names[at], others[to]) for at, to in empty[order]]
+    return Tie(*pair, "Cramér's V", cramers_v(table), n, named, color, _find_finer(pair, table))
+
+
+def _find_finer(pair: tuple[str, str], table: NDArray[np.integer]) -> str:
+    """The task of a pair whose labels are parts of the other's, if there is one."""
+    told = [table.max(axis=axis).sum() / table.sum() for axis in (1, 0)]  # of the second by the first, and back
+    often = [table.sum(axis=axis).max() / table.sum() for axis in (0, 1)]  # by its most frequent label alone
+    for at, name in enumerate(pair):
+        if told[at] >= PART + (1 - PART) * often[at] and told[1 - at] < WHOLE:
+            return name
+    return ""
 
 
 def cramers_v(table: NDArray[np.integer]) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from polyhead.data.inspect.ties import describe_tie, find_ties
+from polyhead.data.inspect.ties import Tie, describe_tie, find_ties
 from polyhead.report.parts import DataPart, EvaluatedSplit, Report, ResultPart
 from polyhead.report.words import METRICS, present_metrics, show_count, show_metric, show_percent, split_name
 from polyhead.tasks import Task
@@ -17,7 +17,7 @@ RARE = 50  # training images of a class
 FOUND = 0.8  # recall from which on a rare class needs nothing
 GAP = 0.05  # a class that much below its task is a weak spot
 FALLING = 0.01  # of the validation loss, in the last epoch: still learning
-STEPS = 6  # at most
+NAMED, NAMED_RARE = 2, 4  # combinations and labels in a sentence
 
 Step = tuple[str, str, str]  # what to do, the evidence, where it is shown
 
@@ -87,8 +87,9 @@ def _with_interval(text: str, metrics: Numbers, key: str, task: Task | None = No
 
 
 def _find_weakest(part: ResultPart, main: str) -> tuple[str, str, Numbers] | None:
+    """The class that costs its task the most right answers: its task, its label, its row."""
     rows = [
-        (row["recall"] - metrics["accuracy"], name, label, row)
+        (row["support"] * (row["recall"] - metrics["accuracy"]), name, label, row)
         for name, metrics in part.evaluation[main]["tasks"].items()
         for label, row in metrics.get("per_class", {}).items()
         if row["support"] >= 5 and row["recall"] < metrics["accuracy"] - GAP
@@ -105,9 +106,17 @@ def _list_constant(part: ResultPart, main: str) -> list[str]:
     ]
 
 
-def _find_never_seen(data: DataPart) -> str:
+def _list_ties(data: DataPart) -> list[Tie]:
+    """The ties that may mislead, strongest first; that a part goes with its whole is as it should be."""
     ties = find_ties(data.tasks, {name: data.table[name].tolist() for name in data.tasks})
-    return "; ".join(" and ".join(tie.empty[0]) for tie in ties if tie.empty)
+    return [tie for tie in ties if tie.is_strong and not tie.finer]
+
+
+def _find_never_seen(data: DataPart) -> str:
+    ties = [tie for tie in _list_ties(data) if tie.empty]
+    named = [" with ".join(tie.empty[0]) for tie in ties[:NAMED]]
+    more = sum(len(tie.empty) for tie in ties) - len(named)
+    return f"{', '.join(named)}{f' and {more:,} more combinations' if more else ''}"
 
 
 def list_steps(report: Report, main: str, anchors: Mapping[str, str]) -> list[Step]:
@@ -126,44 +135,48 @@ def list_steps(report: Report, main: str, anchors: Mapping[str, str]) -> list[St
         steps += _name_rare(part.evaluation[main]["tasks"], report.data, anchors)
         steps += _name_ties(report.data)
     steps += _judge_training(report)
-    return steps[:STEPS]
+    return steps
 
 
 def _suspect_labels(tasks: Mapping[str, Task], evaluated: EvaluatedSplit, anchors: Mapping[str, str]) -> list[Step]:
-    steps = []
+    found = []
     for name, task in tasks.items():
         if not task.has_one_label:
             continue
         wrong = task.mistakes(evaluated.rows[name].tolist(), evaluated.outputs[name]) > 0
         sure = np.array([(answer.probability or 0) >= SURE for answer in task.decode(evaluated.outputs[name])])
         if count := int((wrong & sure).sum()):
-            evidence = (
-                f"{count:,} of {int(wrong.sum()):,} mistakes in {name} were made with a probability of "
-                f"{show_percent(SURE)} or more; often the label is wrong, and not the answer."
-            )
-            steps.append((f"Check the labels of {name}", evidence, anchors[name]))
-    return steps
+            found.append((count / int(wrong.sum()), f"{count:,} of {int(wrong.sum()):,} in {name}", name))
+    if not found:
+        return []
+    found.sort(key=lambda each: -each[0])
+    evidence = (
+        f"Mistakes made with a probability of {100 * SURE:.0f} % or more: "
+        f"{', '.join(words for _, words, _ in found)}. Often the label is wrong, and not the answer."
+    )
+    return [(f"Check the labels, of {found[0][2]} first", evidence, anchors[found[0][2]])]
 
 
 def _name_rare(found: Mapping[str, Numbers], data: DataPart, anchors: Mapping[str, str]) -> list[Step]:
-    steps = []
     train = data.table[data.table["split"] == "train"]
+    rare = []
     for name, metrics in found.items():
         counts: Mapping[str, int] = dict(train[name].value_counts()) if name in train else {}
-        rare = [
-            f"{label} ({counts.get(label, 0):,} training images, {show_percent(row['recall'])} recognized)"
-            for label, row in metrics.get("per_class", {}).items()
-            if len(train) and row["support"] and counts.get(label, 0) < RARE and row["recall"] < FOUND
-        ]
-        if rare:
-            steps.append((f"Collect more images for {name}", f"Rare and hard: {', '.join(rare[:4])}.", anchors[name]))
-    return steps
+        for label, row in metrics.get("per_class", {}).items():
+            count = counts.get(label, 0)
+            if len(train) and row["support"] and count < RARE and row["recall"] < FOUND:
+                words = f"{label} ({name}; {count:,} training images, {show_percent(row['recall'])} recognized)"
+                rare.append((row["support"] * (1 - row["recall"]), words, name))
+    if not rare:
+        return []
+    rare.sort(key=lambda each: -each[0])
+    named = ", ".join(words for _, words, _ in rare[:NAMED_RARE])
+    more = f" and {len(rare) - NAMED_RARE:,} more" if len(rare) > NAMED_RARE else ""
+    return [("Collect more images of rare labels", f"Rare and hard: {named}{more}.", anchors[rare[0][2]])]
 
 
 def _name_ties(data: DataPart) -> list[Step]:
-    ties = [
-        tie for tie in find_ties(data.tasks, {name: data.table[name].tolist() for name in data.tasks}) if tie.is_strong
-    ]
+    ties = _list_ties(data)
     return [("Collect the missing combinations", describe_tie(ties[0], data.tasks), "data")] if ties else []
 
 

@@ -197,7 +197,7 @@ def _judge(
         spread = float(((targets - constant) ** 2).mean())
         losses = [((answers - targets) ** 2) / spread for answers in (constant, told)]
     else:
-        losses = [(answers != targets).astype(float) for answers in (constant, told)]
+        losses = [np.asarray(answers != targets, float) for answers in (constant, told)]
     gains = losses[0] - losses[1]
     gain, margin = float(gains.mean()), sure * float(gains.std()) / len(gains) ** 0.5
     baseline = 0.0 if question.numeric else 1 - float(losses[0].mean())

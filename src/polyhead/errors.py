@@ -74,7 +74,6 @@ REPORT = {
     "joblib": "joblib",
     "parse": "parse",
     "jinja2": "Jinja",
-    "plotly": "Plotly",
 }
 TRAIN = {"tensorflow": "TensorFlow", "keras": "Keras", "tf2onnx": "tf2onnx", "onnx": "onnx", **REPORT}
 EXTRAS = {  # by name, as in pyproject.toml: modules to import, and what their libraries are called

@@ -227,7 +227,6 @@ def test_one_number_of_groups_is_not_compared(place: Path, tmp_path: Path, capsy
     record = json.loads((tmp_path / "out/clusters.json").read_text(encoding="utf-8"))
     assert record["comparison"] is None
     assert [(column["task"], column["label"]) for column in record["columns"]] == [("has", "red"), ("has", "green")]
-    assert not (tmp_path / "out/plotly.min.js").exists()
     assert call(*arguments) == 2  # never replaced unasked
     assert call(*arguments, "--force") == 0
 

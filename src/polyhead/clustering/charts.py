@@ -1,15 +1,14 @@
 """The chart that compares trials: silhouette or Davies-Bouldin index against the number of groups."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from polyhead.clustering.choice import Choice, Trial
 from polyhead.clustering.methods import METHODS
-from polyhead.report.charts.drawing import CLEAR, Drawing, axis, draw
+from polyhead.report.charts.axes import Ticks, limits, number_axis
+from polyhead.report.charts.drawing import Drawing, Plot, Style
 from polyhead.report.words import show_number
 
-STYLES = list(zip(METHODS, ("solid", "dash", "dot", "dashdot", "solid", "solid", "solid"), strict=True))
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "star")
+DASHES = ("solid", "dash", "dot", "dashdot", "solid", "solid", "solid")
+SYMBOLS = ("circle", "diamond", "square", "triangle", "x", "cross", "star")
+RING = Style("var(--ink)", radius=8.5, hollow=True)
 
 
 def draw_comparison(choice: Choice, metric: str, title: str) -> Drawing:
@@ -20,38 +19,31 @@ def draw_comparison(choice: Choice, metric: str, title: str) -> Drawing:
         metric: `silhouette` or `davies_bouldin`.
         title: the metric's name.
     """
-    traces, words = [], []
     asked = [found.k for found in choice.tries if found.k is not None]
-    for index, (method, dash) in enumerate(STYLES):
-        tries = [found for found in choice.tries if found.method == method and getattr(found, metric) is not None]
-        shown = [found for found in tries if not asked or found.groups <= max(asked) + 5]
-        if shown:
-            style = (f"var(--series-{index + 1})", dash, SYMBOLS[index])
-            traces.append(_draw_tries(method, shown, metric, style))
-            best = (max if metric == "silhouette" else min)(getattr(found, metric) for found in shown)
+    known = [found for found in choice.tries if getattr(found, metric) is not None]
+    shown = [found for found in known if not asked or found.groups <= max(asked) + 5 or found is choice.best]
+    low, high = limits(found.groups for found in [*shown, choice.best])
+    across = number_axis(low, high, "groups", ticks=Ticks(10, whole=True))
+    numbers = limits(getattr(found, metric) for found in [*shown, choice.best])
+    plot, words = Plot(across, number_axis(*numbers, title, grid=True), 250), []
+    for index, method in enumerate(METHODS):
+        tries = [found for found in shown if found.method == method]
+        if tries:
+            _draw_tries(plot, tries, metric, index)
+            best = (max if metric == "silhouette" else min)(getattr(found, metric) for found in tries)
             words.append(f"{method} {show_number(best)} (best)")
-    ring = {"color": CLEAR, "size": 17, "line": {"color": "var(--ink)", "width": 2}}
-    chosen = {"x": [choice.best.groups], "y": [getattr(choice.best, metric)], "hoverinfo": "skip", "name": "chosen"}
-    traces.append({"type": "scatter", "mode": "markers", "marker": ring} | chosen)
-    layout = {
-        "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": CLEAR},
-        "xaxis": axis("groups", showgrid=False, tickformat="d", nticks=12),
-        "yaxis": axis(title),
-    }
-    return draw(traces, ", ".join(words), 340, **layout)
+    plot.mark(choice.best.groups, getattr(choice.best, metric), RING)
+    plot.explain("chosen", RING, line=False)
+    return plot.finish(", ".join(words))
 
 
-def _draw_tries(method: str, tries: Sequence[Trial], metric: str, style: tuple[str, str, str]) -> dict[str, Any]:
-    colour, dash, symbol = style
-    return {
-        "type": "scatter",
-        "mode": "lines+markers" if METHODS[method].takes_k else "markers",
-        "name": method,
-        "x": [found.groups for found in tries],
-        "y": [getattr(found, metric) for found in tries],
-        "line": {"color": colour, "width": 2, "dash": dash},
-        "marker": {"color": colour, "size": 5 if METHODS[method].takes_k else 10, "symbol": symbol},
-        "text": [f"{100 * found.noise:.0f} % noise" if found.noise else "" for found in tries],
-        "hovertemplate": f"{method}, %{{x}} groups<br>%{{y:.3f}}<br>%{{text}}<extra></extra>",
-    }
+def _draw_tries(plot: Plot, tries: list[Trial], metric: str, index: int) -> None:
+    method, in_line = tries[0].method, METHODS[tries[0].method].takes_k
+    style = Style(f"var(--series-{index + 1})", DASHES[index], SYMBOLS[index], radius=2.5 if in_line else 5)
+    scores = [getattr(found, metric) for found in tries]
+    if in_line:
+        plot.line([found.groups for found in tries], scores, style)
+    for found, score in zip(tries, scores, strict=True):
+        noise = f", {100 * found.noise:.0f} % noise" if found.noise else ""
+        plot.mark(found.groups, score, style, f"{method}, {found.groups} groups: {score:.3f}{noise}")
+    plot.explain(method, style, line=in_line)

@@ -15,7 +15,6 @@ from polyhead.errors import require, show_text
 from polyhead.evaluation.answers import read_answers
 from polyhead.evaluation.features import reduce_features
 from polyhead.fields import Plain
-from polyhead.files import write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.card import Card
 from polyhead.model.predictor import Predictor
@@ -24,7 +23,7 @@ from polyhead.prediction.image_set import ImageSet, predict_images
 from polyhead.progress import SILENT, Progress, show_progress
 from polyhead.report.gallery.gallery import FOLDER, Gallery, GroupPart, write_gallery, write_gallery_files
 from polyhead.report.gallery.image_map import map_points
-from polyhead.report.report import PAGE, PLOTLY
+from polyhead.report.report import PAGE
 from polyhead.report.words import show_count
 
 
@@ -121,10 +120,6 @@ def _write(
         card, image_set, f"{len(groups.centres)} groups of {show_count(len(image_set.images))} images", part
     )
     write_gallery_files(folder / FOLDER, gallery, progress)
-    if clustering.choice:
-        from plotly.offline import get_plotlyjs
-
-        write_text(folder / PLOTLY, get_plotlyjs())
     unreadable = [(show_text(image), error) for image, error in image_set.unreadable]
     facts, remarks = tell_grouping(clustering, unreadable)
     facts.append(("model", f"{card.name} ({card.fingerprint})"))

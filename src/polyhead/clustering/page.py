@@ -37,7 +37,7 @@ class ClusterPage:
 
 
 def write_cluster_page(path: Path, page: ClusterPage) -> None:
-    """Write the page; the files of the gallery, the eigenfaces and Plotly are already beside it."""
+    """Write the page; the files of the gallery and the eigenfaces are already beside it."""
     positions = np.argsort(page.gallery.order)  # of each image in the gallery
     parts = page.gallery.groups
     assert parts is not None  # a page of groups has a gallery with groups

@@ -1,4 +1,4 @@
-"""The report: a folder with a page, its images and Plotly, that opens from disk without a network."""
+"""The report: a folder with a page and its images, that opens from disk without a network."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,8 @@ from polyhead.report.sections.results import describe_results
 from polyhead.report.sections.training import describe_training
 from polyhead.report.words import show_count, split_name
 
-PAGE, PLOTLY, IMAGES, GALLERY = "index.html", "plotly.min.js", "images", "gallery.html"
+PAGE, IMAGES, GALLERY = "index.html", "images", "gallery.html"
+FORMER = "plotly.min.js"  # in reports of earlier versions
 
 
 def write_report(folder: Path, pages: Report) -> Path:
@@ -41,15 +42,13 @@ def write_report(folder: Path, pages: Report) -> Path:
 
 def _check_replaceable(folder: Path) -> None:
     # Whatever is in the way is deleted: it must not be the user's own.
-    if folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {PAGE, PLOTLY, IMAGES, GALLERY, FOLDER}:
+    if folder.is_dir() and {entry.name for entry in folder.iterdir()} <= {PAGE, FORMER, IMAGES, GALLERY, FOLDER}:
         return
     if os.path.lexists(folder):
         raise PolyheadError(f"{folder}: holds something other than a report; choose a new folder")
 
 
 def _fill(folder: Path, pages: Report) -> None:
-    from plotly.offline import get_plotlyjs
-
     album = Album(folder)
     context: dict[str, Any] = {
         "report": pages,
@@ -60,7 +59,6 @@ def _fill(folder: Path, pages: Report) -> None:
     }
     context["gallery"] = _write_gallery(folder, pages.title, pages.results) if pages.results else None
     write_page(folder / PAGE, "page.html", context)
-    (folder / PLOTLY).write_text(get_plotlyjs(), encoding="utf-8")
 
 
 def _write_gallery(folder: Path, title: str, part: ResultPart) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from polyhead.report.charts.charts import draw_fractions
 from polyhead.report.charts.search import draw_trials, draw_values
 from polyhead.report.rendering import write_page
-from polyhead.report.report import PAGE, PLOTLY
+from polyhead.report.report import PAGE
 from polyhead.report.words import NOTHING, show_count, show_number, show_value
 
 Context = dict[str, Any]
@@ -49,11 +49,7 @@ class SearchPage:
 
 def write_page_of_search(folder: Path, page: SearchPage) -> Path:
     """Write the page into a folder, over the one that is there; its path."""
-    from plotly.offline import get_plotlyjs
-
     folder.mkdir(exist_ok=True)
-    if not (folder / PLOTLY).exists():
-        (folder / PLOTLY).write_text(get_plotlyjs(), encoding="utf-8")
     write_page(folder / PAGE, "search.html", _describe(page))
     return folder / PAGE
 

@@ -1,1 +1,1 @@
-"""Charts as Plotly figures, from plain numbers."""
+"""Charts as SVG, from plain numbers."""

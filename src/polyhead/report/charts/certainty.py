@@ -1,19 +1,19 @@
 """Charts of how far probabilities can be trusted."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from polyhead.report.charts.drawing import CLEAR, Drawing, axis, draw
+from polyhead.report.charts.axes import percent_axis
+from polyhead.report.charts.drawing import Drawing, Plot, Style
 from polyhead.report.words import show_count, show_percent
 from polyhead.tasks import Array
 from polyhead.tasks.metrics import Numbers
 
 POINTS = 200  # of a line at most
 ENOUGH = 0.05  # coverage: below it accuracy jumps up and down, and does not set the range of the axis
-LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": CLEAR}
-PERCENT_AXIS = {"tickformat": ".0%", "zeroline": False}
+DOTTED, DASHED = Style("var(--faint)", "dot", width=1), Style("var(--faint)", "dash", width=1)
 
 
 def draw_reliability(before: Sequence[Numbers], after: Sequence[Numbers]) -> Drawing:
@@ -24,35 +24,21 @@ def draw_reliability(before: Sequence[Numbers], after: Sequence[Numbers]) -> Dra
         after: the same, calibrated.
     """
     most = max(row["n"] for row in (*before, *after))
-    line = {"color": "var(--faint)", "width": 1, "dash": "dot"}
-    ends = {"x": [0, 1], "y": [0, 1], "line": line, "hoverinfo": "skip", "showlegend": False}
-    traces: list[dict[str, Any]] = [{"type": "scatter", "mode": "lines"} | ends]
-    styles = [("calibrated", after, "var(--series-1)", "circle"), ("before", before, "var(--series-2)", "diamond-open")]
-    for name, bins, colour, symbol in styles if before != after else [("uncalibrated", *styles[0][1:])]:
-        rows = [row for row in bins if row["n"]]
-        sizes = [5 + 11 * (row["n"] / most) ** 0.5 for row in rows]
-        marker = {"symbol": symbol, "size": sizes, "color": colour, "line": {"color": colour, "width": 2}, "opacity": 1}
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": name,
-                "x": [row["probability"] for row in rows],
-                "y": [row["accuracy"] for row in rows],
-                "marker": marker,
-                "text": [show_count(row["n"]) for row in rows],
-                "hovertemplate": "%{text} answers<br>probability %{x:.1%}<br>accuracy %{y:.1%}<extra></extra>",
-            }
-        )
+    plot = Plot(percent_axis(0, 1.04, "probability"), percent_axis(-0.03, 1.05, "accuracy", grid=True), 240)
+    plot.line([0, 1], [0, 1], DOTTED)
+    sets = [("calibrated", after, Style("var(--series-1)", radius=4))]
+    sets += [("before", before, Style("var(--series-2)", symbol="diamond", radius=4, hollow=True))]
+    for name, bins, style in sets if before != after else [("uncalibrated", *sets[0][1:])]:
+        plot.explain(name, style, line=False)
+        for row in bins:
+            if row["n"]:
+                told = f"{show_count(row['n'])} answers ({name}): probability {show_percent(row['probability'])}, "
+                told += f"accuracy {show_percent(row['accuracy'])}"
+                size = replace(style, radius=3 + 5.5 * (row["n"] / most) ** 0.5)
+                plot.mark(row["probability"], row["accuracy"], size, told)
     filled = [row for row in after if row["n"]]
     words = ", ".join(f"{show_percent(row['accuracy'])} at {show_percent(row['probability'])}" for row in filled)
-    layout = {
-        "showlegend": True,
-        "legend": LEGEND | {"itemsizing": "constant"},
-        "xaxis": axis("probability", range=[0, 1.04]) | PERCENT_AXIS,
-        "yaxis": axis("accuracy", range=[-0.03, 1.05]) | PERCENT_AXIS,
-    }
-    return draw(traces, f"accuracy by probability: {words}", 330, **layout)
+    return plot.finish(f"accuracy by probability: {words}")
 
 
 def draw_coverage(
@@ -70,31 +56,21 @@ def draw_coverage(
     counted = accuracies[coverages >= min(ENOUGH, coverages[-1])]
     low = min(float(counted.min()), target or 1, chosen[1] if chosen else 1)
     edge = max(0.02, 0.15 * (1 - low))
-    line = {"type": "scatter", "mode": "lines", "line": {"color": "var(--series-1)", "width": 2, "shape": "linear"}}
-    hover = {"hovertemplate": "%{x:.1%} answered<br>accuracy %{y:.1%}<extra></extra>"}
-    points = {"x": [float(coverages[index]) for index in indices], "y": [float(accuracies[index]) for index in indices]}
-    traces: list[dict[str, Any]] = [line | hover | points | {"name": "accuracy"}]
+    upwards = percent_axis(low - edge, 1 + edge / 3, "accuracy", grid=True)
+    plot, line = Plot(percent_axis(0, 1.04, "coverage"), upwards, 240), Style("var(--series-1)")
+    bottom = upwards.low
+    points = [(float(coverages[index]), max(float(accuracies[index]), bottom)) for index in indices]
+    plot.line([x for x, _ in points], [y for _, y in points], line)
+    if target is not None or chosen is not None:
+        plot.explain("accuracy", replace(line, radius=0), line=True)
     if target is not None:
-        style = {"line": {"color": "var(--faint)", "width": 1, "dash": "dash"}, "hoverinfo": "skip"}
-        traces.append(line | style | {"x": [0, 1], "y": [target, target], "name": "target"})
-    if chosen is not None:
-        marker = {
-            "color": "var(--series-2)",
-            "size": 12,
-            "symbol": "diamond",
-            "line": {"color": "var(--card)", "width": 2},
-        }
-        point = {"x": [chosen[0]], "y": [chosen[1]], "name": "answers given", "mode": "markers", "marker": marker}
-        traces.append({"type": "scatter"} | hover | point)
+        plot.line([0, 1], [target, target], DASHED)
+        plot.explain("target", replace(DASHED, radius=0), line=True)
     words = f"all answers: accuracy {show_percent(float(accuracies[-1]))}"
-    if chosen:
-        words += f"; {show_percent(chosen[0])} answered: accuracy {show_percent(chosen[1])}"
-    layout = {
-        "showlegend": len(traces) > 1,
-        "legend": LEGEND,
-        "xaxis": axis("coverage", range=[0, 1.04]) | PERCENT_AXIS,
-        "yaxis": axis("accuracy", range=[low - edge, 1 + edge / 3])
-        | PERCENT_AXIS
-        | {"tickformat": ".0%" if low < 0.9 else ".1%"},
-    }
-    return draw(traces, words, 330, **layout)
+    if chosen is not None:
+        answered = f"{show_percent(chosen[0])} answered: accuracy {show_percent(chosen[1])}"
+        style = Style("var(--series-2)", symbol="diamond", radius=6)
+        plot.mark(*chosen, style, answered)
+        plot.explain("answers given", style, line=False)
+        words += f"; {answered}"
+    return plot.finish(words)

@@ -6,12 +6,12 @@ vision; lines of one chart differ in more than colour.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhead.report.charts.drawing import CLEAR, Drawing, axis, axis_of_labels, draw, escape, name_axis
+from polyhead.report.charts.axes import Axis, Ticks, label_axis, limits, number_axis, shorten
+from polyhead.report.charts.drawing import Drawing, Plot, Style, tag, title
 from polyhead.report.words import show_count, show_number, show_percent
 from polyhead.tasks import Array
 from polyhead.tasks.metrics import Numbers
@@ -19,6 +19,8 @@ from polyhead.tasks.metrics import Numbers
 SLICES = 7  # slices of a donut, each of its own colour
 SHADES = 8  # of the colour ramp for ordered labels
 DASHES, SYMBOLS = ("solid", "dash", "dot"), ("circle", "diamond", "square", "cross", "x")
+MARKED = 30  # epochs of a line with a mark at each, at most
+BANDS = 60  # places of a line that tell their numbers, at most
 BINS = 20
 CLASSES = 50  # of a confusion matrix, at most
 POINTS = 2000  # of a scatter plot, at most
@@ -59,21 +61,18 @@ def cut_slices(counts: Mapping[str, int], in_order: bool) -> list[Slice]:
 
 def draw_donut(slices: Sequence[Slice], middle: str) -> Drawing:
     """A donut with a text in the middle; the page shows the legend beside it."""
-    trace = {
-        "type": "pie",
-        "hole": 0.64,
-        "sort": False,
-        "direction": "clockwise",
-        "labels": [str(index) for index in range(len(slices))],  # Plotly would add up slices with the same name
-        "values": [part.rows for part in slices],
-        "marker": {"colors": [part.colour for part in slices], "line": {"color": "var(--card)", "width": 2}},
-        "textinfo": "none",
-        "hovertext": [escape(part.label, 60) for part in slices],
-        "hovertemplate": "%{hovertext}<br>%{value:,} images, %{percent}<extra></extra>",
-    }
+    parts, start = [], 0.0
+    for part in slices:
+        size = 100 * part.fraction
+        gap = min(0.6, size / 3) if len(slices) > 1 else 0
+        told = title(f"{part.label}: {show_count(part.rows)} images, {show_percent(part.fraction)}")
+        looks: dict[str, str | float] = {"stroke": part.colour, "stroke_width": 34, "pathLength": 100, "fill": "none"}
+        looks |= {"stroke_dasharray": f"{size - gap:.2f} {100 - size + gap:.2f}", "stroke_dashoffset": -start}
+        parts.append(tag("circle", told, cx=100, cy=100, r=80, transform="rotate(-90 100 100)", **looks))
+        start += size
+    text = tag("text", middle, x=100, y=100, dy="0.34em", text_anchor="middle", class_="middle")
     words = ", ".join(f"{part.label} {show_percent(part.fraction)}" for part in slices)
-    note = {"text": middle, "showarrow": False, "font": {"size": 15, "color": "var(--ink)"}}
-    return draw([trace], words, 210, annotations=[note], margin={"l": 4, "r": 4, "t": 4, "b": 4})
+    return Drawing(tag("svg", *parts, text, viewBox="0 0 200 200", class_="donut"), words)
 
 
 def draw_histogram(numbers: Array, unit: str) -> Drawing:
@@ -92,40 +91,27 @@ def draw_histogram(numbers: Array, unit: str) -> Drawing:
         show_number(start, unit) if start == end else f"{show_number(start)} to {show_number(end, unit)}"
         for start, end in zip(starts, ends, strict=True)
     ]
-    trace = {
-        "type": "bar",
-        "x": ((starts + ends) / 2).tolist(),
-        "y": rows.tolist(),
-        "width": (np.diff(edges) * 0.92).tolist(),
-        "marker": {"color": "var(--series-1)"},
-        "hovertext": [f"{escape(name, 60)}<br>{show_count(n)} images" for name, n in zip(names, rows, strict=True)],
-        "hovertemplate": "%{hovertext}<extra></extra>",
-    }
+    across = number_axis(float(edges[0]), float(edges[-1]), unit, ticks=Ticks(whole=whole))
+    plot = Plot(across, number_axis(0, 1.05 * float(rows.max()), "images", grid=True, ticks=Ticks(whole=True)), 180)
+    for left, right, count, name in zip(edges, edges[1:], rows, names, strict=False):
+        room = 0.04 * float(right - left)
+        sides = (float(left) + room, float(right) - room)
+        plot.box(sides, (0, float(count)), f"{name}: {show_count(count)} images", fill="var(--series-1)", rx=2)
     middle = show_number(float(np.median(numbers)), unit)
-    words = f"numbers from {show_number(low)} to {show_number(high, unit)}, median {middle}"
-    return draw([trace], words, 250, xaxis=axis(unit, showgrid=False), yaxis=axis("images"))
+    return plot.finish(f"numbers from {show_number(low)} to {show_number(high, unit)}, median {middle}")
 
 
 def draw_fractions(fractions: Mapping[str, float]) -> Drawing:
     """A horizontal bar for each label's fraction of the rows, 0 to 1."""
+    across = Axis(0, 1.2 * max(fractions.values()) or 1)
+    step = 26 if len(fractions) <= 12 else 20
+    plot = Plot(across, label_axis(list(fractions), downwards=True), step * len(fractions))
     texts = [show_percent(fraction) for fraction in fractions.values()]
-    trace = {
-        "type": "bar",
-        "orientation": "h",
-        "x": list(fractions.values()),
-        "y": list(range(len(fractions))),
-        "width": 0.68,
-        "marker": {"color": "var(--series-1)"},
-        "text": texts,
-        "textposition": "outside",
-        "cliponaxis": False,
-        "hovertext": [f"{escape(label, 200)}<br>{text}" for label, text in zip(fractions, texts, strict=True)],
-        "hovertemplate": "%{hovertext}<extra></extra>",
-    }
-    words = ", ".join(f"{label} {text}" for label, text in zip(fractions, texts, strict=True))
-    across = axis(showticklabels=False, showgrid=False, range=[0, 1.2 * max(fractions.values()) or 1])
-    down = axis_of_labels(list(fractions), autorange="reversed")
-    return draw([trace], words, 34 + (26 if len(fractions) <= 12 else 20) * len(fractions), xaxis=across, yaxis=down)
+    for index, (label, text) in enumerate(zip(fractions, texts, strict=True)):
+        place = (index - 0.34, index + 0.34)
+        plot.box((0, fractions[label]), place, f"{label}: {text}", fill="var(--series-1)", rx=2)
+        plot.text(fractions[label], index, text, text_anchor="start", dx=6, dy="0.34em")
+    return plot.finish(", ".join(f"{label} {text}" for label, text in zip(fractions, texts, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -140,61 +126,53 @@ class Curve:
 
 def draw_curve(curve: Curve) -> Drawing:
     """Training and validation by epoch; a dotted line at the epoch whose weights were kept."""
-    lines = [_line("train", curve.epochs, curve.train, ("var(--series-1)", "solid", "circle"))]
+    lines = {"train": (curve.train, Style("var(--series-1)"))}
     if curve.valid is not None:
-        lines.append(_line("valid", curve.epochs, curve.valid, ("var(--series-2)", "dash", "diamond")))
+        lines["valid"] = (curve.valid, Style("var(--series-2)", "dash", "diamond"))
     return _draw_lines(lines, curve.epochs, curve.kept_epoch)
 
 
 def draw_lines(epochs: Sequence[int], series: Mapping[str, Sequence[float]], kept_epoch: int | None) -> Drawing:
     """Several series by epoch: a line for each."""
     styles = [
-        (f"var(--series-{index % SLICES + 1})", DASHES[index // SLICES % len(DASHES)], SYMBOLS[index % len(SYMBOLS)])
+        Style(f"var(--series-{index % SLICES + 1})", DASHES[index // SLICES % len(DASHES)], SYMBOLS[index % 5])
         for index in range(len(series))
     ]
-    lines = [_line(name, epochs, values, style) for (name, values), style in zip(series.items(), styles, strict=True)]
+    lines = {name: (values, style) for (name, values), style in zip(series.items(), styles, strict=True)}
     return _draw_lines(lines, epochs, kept_epoch)
 
 
-def _line(
-    name: str, epochs: Sequence[int], values: Sequence[float | None], style: tuple[str, str, str]
-) -> dict[str, Any]:
-    colour, dash, symbol = style
-    return {
-        "type": "scatter",
-        "mode": "lines+markers" if len(epochs) <= 30 else "lines",
-        "name": escape(name, 60),
-        "x": list(epochs),
-        "y": list(values),
-        "line": {"color": colour, "width": 2, "dash": dash},
-        "marker": {"size": 5, "symbol": symbol},
-        "hovertemplate": "%{y:.4g}",
-    }
+Lines = Mapping[str, tuple[Sequence[float | None], Style]]
 
 
-def _draw_lines(lines: Sequence[dict[str, Any]], epochs: Sequence[int], kept_epoch: int | None) -> Drawing:
-    ends = [f"{line['name']} {show_number(line['y'][-1])}" for line in lines]
-    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": CLEAR}
-    across = axis("epoch", showgrid=False, tickformat="d", nticks=min(8, len(epochs) + 1))
-    layout = {
-        "showlegend": len(lines) > 1,
-        "legend": legend,
-        "hovermode": "x unified",
-        "xaxis": across,
-        "yaxis": axis(),
-    }
-    return draw(lines, f"after the last epoch: {', '.join(ends)}", 260, **layout, **_mark_kept(kept_epoch))
+def _draw_lines(lines: Lines, epochs: Sequence[int], kept_epoch: int | None) -> Drawing:
+    low, high = limits(value for values, _ in lines.values() for value in values)
+    edge = 0.03 * (max(epochs) - min(epochs)) or 0.5
+    whole = Ticks(min(8, len(epochs)), whole=True)
+    across = number_axis(min(epochs) - edge, max(epochs) + edge, "epoch", ticks=whole)
+    plot = Plot(across, number_axis(low, high, grid=True), 190)
+    if kept_epoch is not None:
+        plot.line([kept_epoch, kept_epoch], [low, high], Style("var(--faint)", "dot", width=1))
+        plot.text(kept_epoch, high, "kept", dy=-5, class_="axis")
+    for name, (values, style) in lines.items():
+        plot.line(epochs, values, style)
+        for epoch, value in zip(epochs, values, strict=True):
+            if value is not None and len(epochs) <= MARKED:
+                plot.mark(epoch, value, style)
+        if len(lines) > 1:
+            plot.explain(shorten(name, 60), style, line=True)
+    _tell_epochs(plot, lines, epochs, (low, high))
+    ends = [f"{name} {show_number(values[-1])}" for name, (values, _) in lines.items()]
+    return plot.finish(f"after the last epoch: {', '.join(ends)}")
 
 
-def _mark_kept(epoch: int | None) -> dict[str, Any]:
-    if epoch is None:
-        return {}
-    ends = {"x0": epoch, "x1": epoch, "y0": 0, "y1": 1, "yref": "paper"}
-    note = {"x": epoch, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
-    return {
-        "shapes": [{"type": "line", **ends, "line": {"color": "var(--faint)", "width": 1, "dash": "dot"}}],
-        "annotations": [note | {"text": "kept", "font": {"color": "var(--faint)", "size": 11}}],
-    }
+def _tell_epochs(plot: Plot, lines: Lines, epochs: Sequence[int], ends: tuple[float, float]) -> None:
+    """Over each epoch, or each few, a band that tells the numbers of all lines."""
+    step = -(-len(epochs) // BANDS)
+    for index in range(0, len(epochs), step):
+        numbers = [f"{name} {show_number(values[index])}" for name, (values, _) in lines.items()]
+        sides = (epochs[index] - 0.45 * step, epochs[index] + 0.45 * step)
+        plot.box(sides, ends, f"epoch {epochs[index]}: {', '.join(numbers)}", class_="band")
 
 
 def draw_confusion(labels: Sequence[str], matrix: NDArray[np.integer]) -> Drawing:
@@ -209,37 +187,23 @@ def draw_confusion(labels: Sequence[str], matrix: NDArray[np.integer]) -> Drawin
     labels = [labels[int(index)] for index in shown]
     matrix, rows = matrix[np.ix_(shown, shown)], rows[shown]
     size, roomy = len(labels), len(labels) <= 16
-    fractions = matrix / np.maximum(rows, 1)[:, None]
-    trace = {
-        "type": "heatmap",
-        "z": fractions.tolist(),
-        "zmin": 0,
-        "zmax": 1,
-        "colorscale": [[0, "var(--heat-0)"], [0.5, "var(--heat-1)"], [1, "var(--heat-2)"]],
-        "showscale": False,
-        "xgap": 2 if roomy else 1,
-        "ygap": 2 if roomy else 1,
-        "text": [[show_count(n) if n else "" for n in row] for row in matrix],
-        "texttemplate": "%{text}" if roomy else "",
-        "hovertext": _tell_cells([escape(label, 60) for label in labels], matrix, rows),
-        "hovertemplate": "%{hovertext}<extra></extra>",
-    }
-    across = axis_of_labels(labels, title=name_axis("predicted"))
-    down = axis_of_labels(labels, title=name_axis("true"), autorange="reversed")
+    longest = max(map(len, map(shorten, labels)))
+    height = max(220, size * (46 if size <= 8 else 32 if roomy else 18))
+    slanted = 7 * longest > 300 / size
+    plot = Plot(label_axis(labels, "predicted"), label_axis(labels, "true", downwards=True), height, slanted=slanted)
+    plot.box((-0.5, size - 0.5), (-0.5, size - 0.5), fill="var(--heat-0)")
+    for true, answer in np.argwhere(matrix).tolist():
+        # Steps of a tenth, none of them so near the middle that neither light nor dark digits could be read on it.
+        fraction = matrix[true, answer] / rows[true]
+        depth = {6: 0.6, 7: 0.62}.get(round(10 * fraction), round(10 * fraction) / 10) or 0.04
+        told = f"true: {labels[true]}, predicted: {labels[answer]}; {show_count(matrix[true, answer])} of "
+        told += f"{show_count(rows[true])} images ({show_percent(fraction)})"
+        plot.box((answer - 0.5, answer + 0.5), (true - 0.5, true + 0.5), told, fill="var(--heat-2)", fill_opacity=depth)
+        if roomy:
+            look = "deep" if depth > 0.7 else "cell"
+            plot.text(answer, true, show_count(matrix[true, answer]), dy="0.34em", class_=look)
     words = f"{show_count(np.trace(matrix))} of {show_count(rows.sum())} images lie on the diagonal"
-    height = 110 + max(260, size * (46 if size <= 8 else 32 if roomy else 18))
-    return draw([trace], words, height, xaxis=across, yaxis=down).at_least(140 + size * (30 if roomy else 14))
-
-
-def _tell_cells(names: Sequence[str], matrix: NDArray[np.integer], rows: NDArray[np.integer]) -> list[list[str]]:
-    return [
-        [
-            f"true: {true}<br>predicted: {answer}<br>{show_count(n)} of {show_count(row)} images "
-            f"({show_percent(n / max(row, 1))})"
-            for answer, n in zip(names, cells, strict=True)
-        ]
-        for true, cells, row in zip(names, matrix, rows, strict=True)
-    ]
+    return plot.finish(words).at_least(140 + size * (30 if roomy else 14))
 
 
 def draw_scatter(truth: Array, answers: Array, unit: str) -> Drawing:
@@ -247,42 +211,25 @@ def draw_scatter(truth: Array, answers: Array, unit: str) -> Drawing:
     if len(truth) > POINTS:
         rows = np.random.default_rng(0).choice(len(truth), POINTS, replace=False)
         truth, answers = truth[rows], answers[rows]
-    low, high = float(min(truth.min(), answers.min())), float(max(truth.max(), answers.max()))
-    edge = 0.03 * (high - low) or 1
-    ends = [low - edge, high + edge]
-    points = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [float(f"{value:.5g}") for value in truth],
-        "y": [float(f"{value:.5g}") for value in answers],
-        "marker": {"color": "var(--series-1)", "size": 5, "opacity": 0.4},
-        "hovertemplate": "true %{x}<br>predicted %{y}<extra></extra>",
-    }
-    line = {"color": "var(--faint)", "width": 1, "dash": "dash"}
-    diagonal = {"type": "scatter", "mode": "lines", "x": ends, "y": ends, "line": line, "hoverinfo": "skip"}
+    ends = limits([float(min(truth.min(), answers.min())), float(max(truth.max(), answers.max()))], 0.03)
     suffix = f" ({unit})" if unit else ""
-    words = f"{len(truth)} points; they lie on the dashed line where the prediction is right"
-    layout = {"xaxis": axis(f"true{suffix}", range=ends), "yaxis": axis(f"predicted{suffix}", range=ends)}
-    return draw([diagonal, points], words, 470, **layout)
+    plot = Plot(number_axis(*ends, f"true{suffix}"), number_axis(*ends, f"predicted{suffix}", grid=True), 400)
+    plot.line(ends, ends, Style("var(--faint)", "dash", width=1))
+    plot.dots(truth.tolist(), answers.tolist(), "var(--series-1)")
+    return plot.finish(f"{len(truth)} points; they lie on the dashed line where the prediction is right")
 
 
 def draw_ranges(ranges: Sequence[Numbers], unit: str) -> Drawing:
     """The mean absolute error in each range of the label, from `metrics.measure_ranges`."""
     errors = [row["mae"] for row in ranges]
     texts = [show_number(error) if row["n"] else "" for row, error in zip(ranges, errors, strict=True)]
-    bars = {
-        "type": "bar",
-        "x": list(range(len(ranges))),
-        "y": errors,
-        "width": 0.68,
-        "marker": {"color": "var(--series-1)"},
-        "text": texts,
-        "textposition": "outside",
-        "cliponaxis": False,
-        "hovertext": [f"{escape(row['range'])}<br>{show_count(row['n'])} images" for row in ranges],
-        "hovertemplate": "%{hovertext}<br>MAE %{y:.3g}<extra></extra>",
-    }
-    across = axis_of_labels([row["range"] for row in ranges])
-    across["ticktext"] = [f"{escape(row['range'])}<br>n {show_count(row['n'])}" for row in ranges]
+    names = [f"{row['range']} ({show_count(row['n'])})" for row in ranges]
+    high = 1.15 * max((error for error in errors if error is not None), default=0) or 1.0
+    upwards = number_axis(0, high, f"MAE ({unit})" if unit else "MAE", grid=True)
+    plot = Plot(label_axis(names), upwards, 210, slanted=7 * max(map(len, names)) > 420 / len(names))
+    for index, (error, text, name) in enumerate(zip(errors, texts, names, strict=True)):
+        if error is not None and text:
+            plot.box((index - 0.34, index + 0.34), (0, error), f"{name}: MAE {text}", fill="var(--series-1)", rx=2)
+            plot.text(index, error, text, dy=-5)
     words = ", ".join(f"{row['range']} {text or 'no images'}" for row, text in zip(ranges, texts, strict=True))
-    return draw([bars], words, 300, xaxis=across, yaxis=axis(f"MAE ({unit})" if unit else "MAE", rangemode="tozero"))
+    return plot.finish(words)

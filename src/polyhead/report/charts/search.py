@@ -1,9 +1,10 @@
 """The charts of a search: the scores of its trials, and how they go with what was changed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from polyhead.report.charts.drawing import CLEAR, Drawing, axis, axis_of_labels, draw
+from polyhead.report.charts.axes import Axis, Ticks, label_axis, limits, log_axis, number_axis
+from polyhead.report.charts.drawing import Drawing, Plot, Style
 
 
 class Scored(Protocol):
@@ -19,54 +20,49 @@ class Scored(Protocol):
     def scores(self) -> Mapping[int, float]: ...
 
 
+RING = Style("var(--ink)", radius=8, hollow=True)
+
+
 def draw_trials(trials: Sequence[Scored], best: int | None) -> Drawing:
     """Each trial's score after each epoch, a line a trial; the best one's is thick."""
-    lines = []
-    for trial in trials:
-        if trial.scores:
-            chosen, ended = trial.trial == best, trial.score is None
-            colour = "var(--series-1)" if chosen else "var(--faint)"
-            lines.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines+markers",
-                    "name": f"trial {trial.trial}",
-                    "x": list(trial.scores),
-                    "y": list(trial.scores.values()),
-                    "line": {"color": colour, "width": 3 if chosen else 1, "dash": "dot" if ended else "solid"},
-                    "marker": {"size": 4, "color": colour},
-                    "hovertemplate": f"trial {trial.trial}, epoch %{{x}}<br>%{{y:.4f}}<extra></extra>",
-                }
-            )
-    words = f"{len(lines)} trials; the best is trial {best}"
-    last = max(max(trial.scores, default=0) for trial in trials)
-    across = axis("epoch", showgrid=False, tickformat="d", nticks=min(8, last + 1))
-    return draw(lines, words, 320, xaxis=across, yaxis=axis("score"))
+    scored = [trial for trial in trials if trial.scores]
+    low, high = limits(score for trial in scored for score in trial.scores.values())
+    last = max(max(trial.scores) for trial in scored)
+    across = number_axis(0.7, last + 0.3, "epoch", ticks=Ticks(min(8, last), whole=True))
+    plot = Plot(across, number_axis(low, high, "score", grid=True), 240)
+    for trial in sorted(scored, key=lambda trial: trial.trial == best):
+        chosen = trial.trial == best
+        colour = "var(--series-1)" if chosen else "var(--faint)"
+        style = Style(colour, "dot" if trial.score is None else "solid", width=3 if chosen else 1, radius=2)
+        plot.line(list(trial.scores), list(trial.scores.values()), style)
+        for epoch, score in trial.scores.items():
+            plot.mark(epoch, score, style, f"trial {trial.trial}, epoch {epoch}: {score:.4f}")
+    return plot.finish(f"{len(scored)} trials; the best is trial {best}")
 
 
 def draw_values(name: str, trials: Sequence[Scored], best: int | None) -> Drawing:
     """The score of each trial that is complete against what it took; a ring around the best."""
     values = [trial.values[name] for trial in trials]
-    places: list[Any] = values
-    across = axis(name, showgrid=False)
-    if any(isinstance(value, str) for value in values):
-        labels = sorted({str(value) for value in values})
-        places = [labels.index(str(value)) for value in values]
-        across = axis_of_labels(labels)
-    elif name == "learning rate":
-        across = axis(name, showgrid=False, type="log") | {"exponentformat": "power", "dtick": 1}
-    scores = [trial.score for trial in trials]
-    points: dict[str, Any] = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": places,
-        "y": scores,
-        "marker": {"color": "var(--series-1)", "size": 7},
-        "text": [f"trial {trial.trial}" for trial in trials],
-        "hovertemplate": "%{text}<br>%{y:.4f}<extra></extra>",
-    }
+    across, places = _place_values(name, values)
+    scores = [float(trial.score or 0) for trial in trials]
+    plot = Plot(across, number_axis(*limits(scores, 0.1), "score", grid=True), 170, slanted=_is_crowded(across))
+    for trial, place, score in zip(trials, places, scores, strict=True):
+        plot.mark(place, score, Style("var(--series-1)", radius=3.5), f"trial {trial.trial}: {score:.4f}")
     index = [trial.trial for trial in trials].index(best) if best in [trial.trial for trial in trials] else 0
-    ring = {"color": CLEAR, "size": 16, "line": {"color": "var(--ink)", "width": 2}}
-    chosen = {"x": [places[index]], "y": [scores[index]], "hoverinfo": "skip"}
-    traces = [points, {"type": "scatter", "mode": "markers", "marker": ring} | chosen]
-    return draw(traces, f"the best took {values[index]}", 240, xaxis=across, yaxis=axis("score"))
+    plot.mark(places[index], scores[index], RING)
+    return plot.finish(f"the best took {values[index]}")
+
+
+def _place_values(name: str, values: Sequence[str | float]) -> tuple[Axis, list[float]]:
+    """The axis of what trials took, and where each of its values lies on it."""
+    numbers = [float(value) for value in values if not isinstance(value, str)]
+    if len(numbers) < len(values):
+        labels = sorted({str(value) for value in values})
+        return label_axis(labels), [float(labels.index(str(value))) for value in values]
+    if name == "learning rate":
+        return log_axis(min(numbers), max(numbers), name), numbers
+    return number_axis(*limits(numbers), name), numbers
+
+
+def _is_crowded(across: Axis) -> bool:
+    return sum(len(text) + 2 for _, text in across.ticks) > 40

@@ -17,7 +17,7 @@ from polyhead.tasks import Labels, Task
 
 SAMPLES = 24
 FIRST_ROWS = 10
-BARS = 50  # labels in a chart, at most
+BARS = 30  # labels in a chart, at most
 FEW = 9  # labels: their chart is no taller than a donut
 REJECTED = 20  # rejected rows listed, at most
 REASONS = 8

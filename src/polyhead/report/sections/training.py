@@ -1,5 +1,6 @@
 """The part of a report that shows the training: what the page's template fills in."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,13 @@ def describe_training(part: TrainingPart) -> Context:
     # The total first, then task by task.
     tasks = list(dict.fromkeys(name.partition(".")[0] for name in metrics))
     metrics.sort(key=lambda name: (name != "loss", tasks.index(name.partition(".")[0])))
-    curves = [(_title(name), draw_curve(_curve(part, name))) for name in metrics if history[name].notna().any()]
+    shown = [name for name in metrics if history[name].notna().any()]
+    # First how the whole got on, and what each task is judged by; the rest is for those who look for it.
+    first = {"loss", *(_choose_metric(task, shown) for task in tasks)}
+    main, curves = (
+        [(_title(name), draw_curve(_curve(part, name))) for name in shown if (name in first) is chosen]
+        for chosen in (True, False)
+    )
     if weights:
         series = {name.removesuffix(WEIGHT): history[name].astype(float).tolist() for name in weights}
         drawing = draw_lines(history["epoch"].astype(int).tolist(), series, part.kept_epoch)
@@ -34,8 +41,15 @@ def describe_training(part: TrainingPart) -> Context:
         "kept_epoch": part.kept_epoch,
         "time": _show_time(float(history["seconds"].sum())) if "seconds" in history else "",
         "notes": list(part.notes),
-        "curves": curves,
+        "curves": main,
+        "more": curves,
     }
+
+
+def _choose_metric(task: str, names: Sequence[str]) -> str:
+    """The main metric of a task among those that were measured in training; its loss where none was."""
+    known = [f"{task}.{metric}" for metric in METRICS if f"{task}.{metric}" in names]
+    return known[0] if known else f"{task}.loss"
 
 
 def _is_valid(name: str, history: pd.DataFrame) -> bool:

@@ -1,58 +1,11 @@
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const root = document.documentElement;
-  const charts = [...document.querySelectorAll(".chart")].map((box) => ({
-    box,
-    figure: JSON.parse(box.firstElementChild.textContent),
-  }));
-
-  // Figures name the page's colours; what these are depends on light, dark and print.
-  function paint(value, style) {
-    if (Array.isArray(value)) return value.map((inner) => paint(inner, style));
-    if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, paint(inner, style)]));
-    }
-    const name = typeof value === "string" && value.match(/^var\((--[\w-]+)\)$/);
-    return name ? style.getPropertyValue(name[1]).trim() : value;
-  }
-
-  // Plotly is large: it is loaded when the page is there, and pages without charts do without.
-  const ready = new Promise((done) => {
-    if (!charts.length || globalThis.Plotly) return done();
-    addEventListener("load", () => {
-      const script = document.createElement("script");
-      script.src = "plotly.min.js";
-      script.addEventListener("load", done);
-      document.head.append(script);
-    });
-  });
-
-  function draw({ box, figure }) {
-    if (!globalThis.Plotly || !box.clientWidth) return;
-    const style = getComputedStyle(root);
-    const { data, layout } = paint(figure, style);
-    layout.width = box.clientWidth;
-    layout.font.family = style.getPropertyValue("--text").trim();
-    Plotly.react(box, data, layout, { displayModeBar: false, displaylogo: false });
-  }
-
-  const drawAll = () => charts.forEach(draw);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-
-  const widths = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      const chart = charts.find(({ box }) => box === target);
-      if (target.clientWidth && target.layout?.width !== target.clientWidth) draw(chart);
-    }
-  });
-  ready.then(() => charts.forEach(({ box }) => widths.observe(box)));
-
   addEventListener("beforeprint", () => {
     root.classList.add("printing");
     document.querySelectorAll("details:not([open])").forEach((box) => {
       box.open = box.dataset.closed = true;
     });
-    drawAll();
   });
   addEventListener("afterprint", () => {
     root.classList.remove("printing");
@@ -60,7 +13,6 @@ document.addEventListener("DOMContentLoaded", () => {
       box.open = false;
       delete box.dataset.closed;
     });
-    drawAll();
   });
 
   // A table sorts by the column whose head is pressed: numbers from the largest, words from A; pressed again, back.

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.errors import PolyheadError
-
-MAIN_METRICS = ("accuracy", "macro_f1", "mae", "r2")
+from polyhead.evaluation.results import SHOWN, Row, TaskEvaluation, admit_few
 
 
 def print_run(run: os.PathLike[str]) -> None:
@@ -33,13 +32,12 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
         if split in ("combinations", "folds"):
             continue
         for name, task in found["tasks"].items():
-            print(f"{split}  {name}: {_format_metrics(task)}")
+            print(f"{split}  {name}: {TaskEvaluation(task).describe()}")
         joint = found["joint"]
         if joint["n"]:
-            print(f"{split}  all correct: {joint['all_correct']:.3f} of {joint['n']} images")
+            print(f"{split}  " + _describe_joint(joint, "all_correct", f"{joint['n']:,} images"))
         if joint.get("labels") and len(found["tasks"]) > 1:
-            mean, baseline = joint["mean_accuracy"], joint["mean_accuracy_baseline"]
-            print(f"{split}  mean accuracy: {mean:.3f} (baseline {baseline:.3f}) of {joint['labels']} labels")
+            print(f"{split}  " + _describe_joint(joint, "mean_accuracy", f"{joint['labels']:,} labels"))
     for line in _describe_folds(evaluation.get("folds", {})):
         print(line)
     # If only one split was evaluated, the other half is not known.
@@ -53,22 +51,15 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
 def _describe_folds(folds: Mapping[str, Any]) -> Iterator[str]:
     """Of each task the mean over the folds' networks, each on its own fold, and how far it varies."""
     for name, task in folds.get("valid", {}).get("tasks", {}).items():
-        words = [
-            f"{key} {task[key]['mean']:.3f} ± {task[key]['deviation'] or 0:.3f}" for key in MAIN_METRICS if key in task
-        ]
+        words = [f"{key} {task[key]['mean']:.3f} ± {task[key]['deviation'] or 0:.3f}" for key in SHOWN if key in task]
         yield f"{folds['count']} folds  {name}: {', '.join(words) or 'no labels'}"
 
 
-def _format_metrics(task: dict[str, Any]) -> str:
-    if not task["n"]:
-        return "no labels"
-    baseline = task["baseline"]
-    words = [
-        f"{name} {task[name]:.3f}" + (f" (baseline {baseline[name]:.3f})" if baseline.get(name) is not None else "")
-        for name in MAIN_METRICS
-        if task.get(name) is not None
-    ]
-    return ", ".join(words)
+def _describe_joint(joint: Mapping[str, Any], metric: str, counted: str) -> str:
+    interval, few = joint.get("intervals", {}).get(metric), admit_few(joint["n"])
+    baseline = joint.get(f"{metric}_baseline")
+    row = Row("", joint["n"], metric.replace("_", " "), joint[metric], baseline, interval)
+    return f"{row}: {few}" if few else f"{row} of {counted}"
 
 
 def format_comparison(task: Mapping[str, Any]) -> str:

@@ -262,7 +262,6 @@ def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = T
     frame = frame.assign(split=splits["split"])
     if folds:
         frame = frame.assign(**{FOLD: assign_folds(frame, recipe, folds)})
-    frame = frame.drop(columns=GROUP, errors="ignore")
     rows = rows[(splits["reason"] == "").to_numpy(bool)]
     table = replace(table, frame=frame).leave_out(list(splits["reason"]))
     whole = _whole_rows(table)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from polyhead.data.sources.memory import tell_cell
 from polyhead.errors import PolyheadError, list_words
 from polyhead.evaluation.evaluate import evaluate_split
+from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.results import SplitEvaluation
 from polyhead.recipe.loading import load_recipe
 from polyhead.tasks import AnyTask, Array, Task
@@ -46,7 +47,10 @@ def evaluate_arrays(
         arrays[name] = _check_outputs(known[name], name, outputs, len(read[name]))
     if len({len(column) for column in read.values()}) > 1:
         raise PolyheadError(f"labels: {list_words(read)} are of different numbers of images")
-    return SplitEvaluation(evaluate_split(known, pd.DataFrame(read, dtype=str), arrays))
+    frame = pd.DataFrame(read, dtype=str)
+    found = evaluate_split(known, frame, arrays)
+    add_intervals(found, known, frame, arrays)
+    return SplitEvaluation(found)
 
 
 def _check_task(name: str, given: Any) -> Any:

@@ -4,15 +4,40 @@ import html
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, overload
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, overload
 
 from polyhead.errors import PolyheadError, show_text
 from polyhead.fields import Plain
 
-Row = tuple[str, int, str, float, float | None]  # task, n, metric, value, baseline
-HEADS = ("task", "n", "metric", "value", "always one answer")
+HEADS = ("task", "n", "metric", "value", "95 % interval", "always one answer")
 NO_SPLITS = frozenset({"combinations", "folds"})  # what stands beside them in evaluation.json
+FEW = 30  # images: with fewer, only an interval is told
 SHOWN = ("accuracy", "macro_f1", "mae", "r2")  # the metrics that say most of a task, as far as it has them
+
+
+class Row(NamedTuple):
+    """A figure: of which task, over how many images, its interval and what always giving one answer has."""
+
+    task: str
+    n: int
+    metric: str
+    value: float
+    baseline: float | None
+    interval: tuple[float, float] | None
+
+    def __str__(self) -> str:
+        """`accuracy 0.903 (0.893 to 0.913; baseline 0.504)`; of few images the interval alone, if there is one."""
+        if self.n < FEW:
+            low, high = self.interval or (None, None)
+            return f"{self.metric} {'unknown' if low is None else f'between {low:.2f} and {high:.2f}'}"
+        told = [f"{self.interval[0]:.3f} to {self.interval[1]:.3f}"] if self.interval else []
+        told += [] if self.baseline is None else [f"baseline {self.baseline:.3f}"]
+        return f"{self.metric} {self.value:.3f}" + (f" ({'; '.join(told)})" if told else "")
+
+
+def admit_few(n: int) -> str:
+    """What there is to say of a figure over so few images; blank if there are enough."""
+    return f"{n} image{' is' if n == 1 else 's are'} too few to say more" if n < FEW else ""
 
 
 class TaskEvaluation(dict[str, Plain]):
@@ -63,13 +88,29 @@ class TaskEvaluation(dict[str, Plain]):
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
         """By metric, from where to where it may lie: a 95 % interval; empty where none was worked out."""
-        found: dict[str, tuple[float, float]] = {}
-        for key, value in _as_dict(self.get("intervals")).items():
-            if isinstance(value, list) and len(value) == 2:
-                low, high = value
-                if isinstance(low, int | float) and isinstance(high, int | float):
-                    found[key] = (low, high)
-        return found
+        return _list_intervals(self)
+
+    @property
+    def label_intervals(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """For each label the intervals of its metrics."""
+        found = _as_dict(self.get("per_class") or self.get("per_label"))
+        return {label: _list_intervals(_as_dict(values)) for label, values in found.items()}
+
+    def list_rows(self, name: str) -> list[Row]:
+        """The figures that say most, of a task of this name."""
+        metrics, baseline, intervals = self.metrics, self.baseline, self.intervals
+        return [
+            Row(name, self.n, metric, metrics[metric], baseline.get(metric), intervals.get(metric))
+            for metric in SHOWN
+            if metric in metrics
+        ]
+
+    def describe(self) -> str:
+        """The figures that say most, in a line; of few images, that they are too few."""
+        if not self.n:
+            return "no labels"
+        few = admit_few(self.n)
+        return ", ".join(map(str, self.list_rows(""))) + (f": {few}" if few else "")
 
     @property
     def calibration(self) -> dict[str, Plain] | None:
@@ -103,17 +144,12 @@ class SplitEvaluation(dict[str, object]):
     @property
     def joint(self) -> dict[str, float | None]:
         """Of all tasks together: `all_correct`, the fraction of the `n` images whose every answer is right;
-        `mean_accuracy` over all `labels`; None where a number does not exist."""
+        `mean_accuracy` over all `labels`; None where a number does not exist; and their `intervals`."""
         return self["joint"]
 
     def list_rows(self) -> list[Row]:
-        """The numbers that say most: task, n, metric, its value, and the baseline's."""
-        return [
-            (name, task.n, metric, task.metrics[metric], task.baseline.get(metric))
-            for name, task in self.tasks.items()
-            for metric in SHOWN
-            if metric in task.metrics
-        ]
+        """The figures that say most, of each task."""
+        return [row for name, task in self.tasks.items() for row in task.list_rows(name)]
 
     def __repr__(self) -> str:
         return "\n".join(map(_write_row, self.list_rows())) or "SplitEvaluation({})"
@@ -175,7 +211,10 @@ class Evaluation(dict[str, SplitEvaluation]):
         return [(split, row) for split, found in self.splits.items() for row in found.list_rows()]
 
     def list_cells(self) -> list[tuple[str, ...]]:
-        """The same as texts: split, task, n, metric, its value, and the baseline's, blank where it has none."""
+        """The same as texts: split, task, n, metric, value, interval and the baseline's value, blank if there is none.
+
+        Of few images the value is not told.
+        """
         return [(split, *_list_cells(row)) for split, row in self.list_rows()]
 
     def __repr__(self) -> str:
@@ -187,14 +226,14 @@ class Evaluation(dict[str, SplitEvaluation]):
 
 
 def _write_row(row: Row) -> str:
-    name, n, metric, value, baseline = row
-    words = f"{show_text(name)}: {metric} {value:.3f} of {n:,}"
-    return words if baseline is None else f"{words} (baseline {baseline:.3f})"
+    return f"{show_text(row.task)}: {row}" + (f": {admit_few(row.n)}" if row.n < FEW else f", of {row.n:,} images")
 
 
 def _list_cells(row: Row) -> tuple[str, ...]:
-    name, n, metric, value, baseline = row
-    return name, f"{n:,}", metric, f"{value:.3f}", "" if baseline is None else f"{baseline:.3f}"
+    value = "too few images" if row.n < FEW else f"{row.value:.3f}"
+    interval = f"{row.interval[0]:.3f} to {row.interval[1]:.3f}" if row.interval else ""
+    baseline = "" if row.baseline is None else f"{row.baseline:.3f}"
+    return row.task, f"{row.n:,}", row.metric, value, interval, baseline
 
 
 def draw_html(title: str, about: Iterable[str], heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -213,6 +252,17 @@ def draw_html(title: str, about: Iterable[str], heads: Iterable[str], rows: Iter
 
 def _as_dict(value: Plain) -> dict[str, Plain]:
     return value if isinstance(value, dict) else {}
+
+
+def _list_intervals(values: Mapping[str, Plain]) -> dict[str, tuple[float, float]]:
+    """What stands in `intervals`, as far as it is pairs of numbers."""
+    found: dict[str, tuple[float, float]] = {}
+    for key, value in _as_dict(values.get("intervals")).items():
+        if isinstance(value, list) and len(value) == 2:
+            low, high = value
+            if isinstance(low, int | float) and isinstance(high, int | float):
+                found[key] = (low, high)
+    return found
 
 
 def _list_numbers(values: Mapping[str, Plain], but: str = "") -> dict[str, float]:

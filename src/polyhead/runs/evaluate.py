@@ -15,6 +15,7 @@ from polyhead.data.splits import find_duplicates
 from polyhead.data.table import Dataset
 from polyhead.errors import PolyheadError, require
 from polyhead.evaluation.evaluate import answers_frame, combine, evaluate_split
+from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.results import Evaluation
 from polyhead.files import write_beside, write_text
 from polyhead.folders import claim_folder, restore_replaced
@@ -103,6 +104,8 @@ def evaluate_splits(
         frame = dataset.table.frame.iloc[rows].reset_index(drop=True)
         evaluated[split] = EvaluatedSplit(frame, predictor.run_all(pixels, len(rows)), pixels)
     found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in evaluated.items()}
+    for split, part in evaluated.items():
+        add_intervals(found[split], tasks, part.rows, part.outputs)
     return combine(found), evaluated
 
 

@@ -18,6 +18,7 @@ from polyhead.data.table import Dataset
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import answers_frame, evaluate_split
 from polyhead.evaluation.folds import summarize_folds
+from polyhead.evaluation.intervals import add_intervals
 from polyhead.files import write_beside, write_text
 from polyhead.model.card import Card
 from polyhead.model.predictor import Predictor
@@ -206,6 +207,7 @@ def _evaluate(whole: FoldsRun, outputs: Mapping[str, Array]) -> None:
     splits = [split for split in ("test", "unseen") if len(dataset.rows_of(split))]
     evaluation, evaluated = evaluate_splits(predictor, dataset, splits)
     evaluation[OUT_OF_FOLD] = evaluate_split(tasks, rows, outputs)
+    add_intervals(evaluation[OUT_OF_FOLD], tasks, rows, outputs)
     evaluated[OUT_OF_FOLD] = EvaluatedSplit(rows, outputs, lambda indices: dataset.pixels(train[indices]))
     evaluation["folds"] = summarize_folds([_read(run.fold(number)) for number in range(1, whole.count + 1)])
     with write_beside(run.out_of_fold) as beside:

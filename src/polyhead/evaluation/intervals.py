@@ -1,0 +1,230 @@
+"""The 95 % intervals of all figures of a split: what `intervals` holds in `evaluation.json`; see `bootstrap.py`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from polyhead.data.splits import find_groups
+from polyhead.evaluation.bootstrap import Cases, Draws, Interval, divide, find_error, find_fraction
+from polyhead.tasks import Array, Numbers, Task
+from polyhead.tasks.regression import Regression
+
+BINS = 50  # of scores, by which a ranking's deviation is found
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often each of k labels was answered rightly, is the truth, and was answered: (..., k)."""
+
+    right: Array
+    truth: Array
+    given: Array
+
+    def scores(self) -> dict[str, Array]:
+        """Precision, recall and F1 of each label; 0 without a case."""
+        found = {"precision": (self.right, self.given), "recall": (self.right, self.truth)}
+        found["f1"] = (2 * self.right, self.truth + self.given)
+        return {name: divide(*parts) for name, parts in found.items()}
+
+
+def add_intervals(
+    found: Numbers, tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array], seed: int = 0
+) -> None:
+    """Put beside the figures of a split, of its tasks' labels and ranges their intervals: `{METRIC: [from, to]}`.
+
+    A figure whose interval cannot be told, such as a mean error over a single row, has none.
+
+    Args:
+        found: what `evaluate_split` gave; `intervals` are put into it.
+        tasks: by name, as the training split taught them.
+        labels: n rows, a text column a task, blank where unknown; rows of equal `content` or `split.group` are a group.
+        outputs: (n, width) a task.
+        seed: of the draws.
+    """
+    draws = Draws(np.unique(find_groups(labels), return_inverse=True)[1].reshape(-1), seed)
+    right, known = np.zeros(len(labels)), np.zeros(len(labels))
+    whole = np.ones(len(labels), bool)
+    for name, task in tasks.items():
+        figures = found["tasks"][name]
+        texts = np.array(task.regroup(labels[name].tolist()), object)
+        if not figures["n"]:
+            continue
+        if task.several:
+            _add_to_labels(figures, task, texts.tolist(), outputs[name], draws)
+        elif task.numeric:
+            _add_to_numbers(figures, task, texts, outputs[name], draws)
+        else:
+            answers = np.array([answer.label for answer in task.decode(outputs[name])], object)
+            _add_to_classes(figures, task, texts, answers, draws)
+            if "average_precision" in figures:  # of the second label of two
+                yes = np.where(texts == "", np.nan, texts == task.names[-1])
+                ranking = _rank(yes, task.probabilities(outputs[name])[:, -1], draws)
+                figures["intervals"] |= _find_ranking(figures, ranking, yes, draws)
+            right, known = right + (texts == answers), known + (texts != "")
+            whole &= (texts == "") | (texts == answers)
+    joint, (cases,) = found["joint"], draws.cases((known > 0)[:, None])
+    all_known = whole & (known > 0)
+    drawn = draws.share(np.column_stack([right, all_known]), np.column_stack([known, known > 0]))
+    found["joint"]["intervals"] = _list_intervals(
+        {
+            "mean_accuracy": find_fraction(joint["mean_accuracy"], drawn[:, 0], (float(known.sum()), cases[1])),
+            "all_correct": find_fraction(joint["all_correct"], drawn[:, 1], cases),
+        }
+    )
+
+
+def _add_to_classes(figures: Numbers, task: Task, truth: Any, answers: Any, draws: Draws) -> None:
+    """Of a task with one label an image."""
+    known, labels = truth != "", list(figures["per_class"])
+    is_true = np.stack([truth == label for label in labels], axis=1)
+    is_given = np.stack([(answers == label) & known for label in labels], axis=1)
+    drawn, cases = _count(is_true, is_given, draws), _list_cases(is_true, is_given, draws)
+    (all_cases,) = draws.cases(known[:, np.newaxis])
+    right = draws.share(np.asarray((truth == answers) & known), np.asarray(known))
+    intervals = {"accuracy": find_fraction(figures["accuracy"], right[:, 0], all_cases)}
+    present, weights = drawn.truth + drawn.given > 0, divide(drawn.truth, drawn.truth.sum(axis=1, keepdims=True))
+    for score, values in drawn.scores().items():
+        macro = divide((values * present).sum(axis=1), present.sum(axis=1), none=np.nan)
+        intervals[f"macro_{score}"] = find_fraction(figures[f"macro_{score}"], macro, _even(cases[score]))
+        weighted = (values * weights).sum(axis=1)
+        intervals[f"weighted_{score}"] = find_fraction(figures[f"weighted_{score}"], weighted, all_cases)
+    if figures.get("mae") is not None:
+        at = {label: float(index) for index, label in enumerate(task.names)}
+        levels = [np.array([at.get(label, np.nan) for label in texts]) for texts in (truth, answers)]
+        intervals["mae"] = _find_mean(figures["mae"], np.abs(levels[0] - levels[1]), draws)
+    figures["intervals"] = _list_intervals(intervals)
+    _add_to_each(figures["per_class"], drawn, cases)
+
+
+def _find_ranking(figures: Numbers, drawn: tuple[Array, Array], yes: Array, draws: Draws) -> dict[str, Interval]:
+    """Of rows of yes, 1, that are ranked before those of no, 0."""
+    cases = draws.cases(np.column_stack([yes == 1, yes == 0]))
+    return _list_intervals(
+        {
+            "average_precision": find_fraction(figures["average_precision"], drawn[0], cases[0]),
+            "roc_auc": find_fraction(figures["roc_auc"], drawn[1], min(cases)),
+        }
+    )
+
+
+def _add_to_labels(figures: Numbers, task: Task, texts: Sequence[str], outputs: Array, draws: Draws) -> None:
+    """Of a task with several labels an image, each a yes or a no."""
+    truth, index = task.encode(texts), {name: i for i, name in enumerate(task.names)}
+    known = ~np.isnan(truth)
+    said = np.zeros(known.shape, bool)
+    for row, answer in enumerate(task.decode(outputs)):
+        said[row, [index[label] for label in answer.labels]] = True
+    right, whole, used = np.equal(truth, said), known.all(axis=1), known.any(axis=0)
+    is_true, is_given = truth == 1, said & known
+    drawn, cases = _count(is_true, is_given, draws), _list_cases(is_true, is_given, draws)
+    shares = draws.share(right & known, known)
+    both = np.column_stack([right.all(axis=1) & whole, whole])
+    exact = draws.share(both[:, :1], both[:, 1:])[:, 0]
+    some, all_labels = draws.cases(np.column_stack([known.any(axis=1), whole]))
+    f1, even = drawn.scores()["f1"][:, used].mean(axis=1), _even([cases["f1"][i] for i in np.flatnonzero(used)])
+    accuracy = divide(np.nan_to_num(shares).sum(axis=1), (~np.isnan(shares)).sum(axis=1), none=np.nan)
+    intervals = {
+        "accuracy": find_fraction(figures["accuracy"], accuracy, (float(known.sum()), some[1])),
+        "macro_f1": find_fraction(figures["macro_f1"], f1, even),
+        "exact_match": find_fraction(figures["exact_match"], exact, all_labels),
+    }
+    _add_to_each(figures["per_label"], drawn, cases)
+    scores, rankings = task.probabilities(outputs), {}
+    for i, (entry, known_cases) in enumerate(zip(figures["per_label"].values(), draws.cases(known), strict=True)):
+        found = {"accuracy": find_fraction(entry.get("accuracy"), shares[:, i], known_cases)}
+        entry["intervals"] |= _list_intervals(found)
+        if "average_precision" in entry:
+            rankings[i] = _rank(truth[:, i], scores[:, i], draws)
+            entry["intervals"] |= _find_ranking(entry, rankings[i], truth[:, i], draws)
+    if rankings:
+        mean, even = (
+            np.mean([found[0] for found in rankings.values()], axis=0),
+            _even([cases["recall"][i] for i in rankings]),
+        )
+        intervals["mean_average_precision"] = find_fraction(figures["mean_average_precision"], mean, even)
+    figures["intervals"] = _list_intervals(intervals)
+
+
+def _add_to_numbers(figures: Numbers, task: Task, texts: Any, outputs: Array, draws: Draws) -> None:
+    """Of a task whose answers are numbers."""
+    truth = task.encode(texts.tolist())[:, 0].astype(float)
+    errors = outputs[:, 0].astype(float) - truth
+    known = ~np.isnan(truth)
+    y, e = np.nan_to_num(truth - truth[known].mean()), np.nan_to_num(errors)
+    n, sum_y, squares, missed = draws.sum(np.column_stack([known, y, y**2, e**2])).T
+    groups = len(np.unique(draws.groups[known]))
+    unexplained = divide(missed, squares - divide(sum_y**2, n), none=np.nan)
+    intervals = {
+        "mae": _find_mean(figures["mae"], np.abs(errors), draws),
+        "rmse": find_error(figures["rmse"], np.sqrt(divide(missed, n, none=np.nan)), groups),
+    }
+    rest = find_error(None if figures["r2"] is None else 1 - figures["r2"], unexplained, groups)
+    intervals["r2"] = [1 - rest[1], 1 - rest[0]] if rest else None
+    figures["intervals"] = _list_intervals(intervals)
+    if isinstance(task, Regression):
+        ranges = np.digitize(truth, task.state.edges)
+        for number, entry in enumerate(figures["by_range"]):
+            within = np.where(ranges == number, np.abs(errors), np.nan)
+            entry["intervals"] = _list_intervals({"mae": _find_mean(entry["mae"], within, draws)})
+
+
+def _find_mean(value: float | None, errors: Array, draws: Draws) -> Interval | None:
+    """The interval of a mean of errors (n,), NaN where there is none."""
+    known = ~np.isnan(errors)
+    return find_error(value, draws.share(np.nan_to_num(errors), known)[:, 0], len(np.unique(draws.groups[known])))
+
+
+def _add_to_each(entries: Mapping[str, Numbers], drawn: Counts, cases: Mapping[str, Sequence[Cases]]) -> None:
+    """Beside precision, recall and F1 of each label, in the counts' order.
+
+    F1 is 2J / (1 + J) of Jaccard's J, the fraction of the rows where truth or answer is the label in which both are.
+    """
+    scores = drawn.scores()
+    for i, entry in enumerate(entries.values()):
+        found = {name: find_fraction(entry.get(name), scores[name][:, i], cases[name][i]) for name in scores}
+        if entry.get("f1") is not None:
+            inner = find_fraction(_jaccard(entry["f1"]), _jaccard(scores["f1"][:, i]), cases["f1"][i])
+            found["f1"] = [2 * bound / (1 + bound) for bound in inner] if inner else None
+        entry["intervals"] = _list_intervals(found)
+
+
+def _jaccard(f1: Any) -> Any:
+    return f1 / (2 - f1)
+
+
+def _count(truth: NDArray[np.bool_], given: NDArray[np.bool_], draws: Draws) -> Counts:
+    """In each draw."""
+    return Counts(*np.split(draws.sum(np.column_stack([truth & given, truth, given])), 3, axis=1))
+
+
+def _list_cases(truth: NDArray[np.bool_], given: NDArray[np.bool_], draws: Draws) -> dict[str, list[Cases]]:
+    """Over which rows each label's scores are."""
+    return {"precision": draws.cases(given), "recall": draws.cases(truth), "f1": draws.cases(truth | given)}
+
+
+def _rank(yes: Array, scores: Array, draws: Draws) -> tuple[Array, Array]:
+    """Average precision and ROC AUC in each draw, NaN where one has no yes or no; scores are put into `BINS` bins."""
+    edges = np.unique(np.quantile(scores, np.linspace(0, 1, BINS + 1)[1:-1]))
+    bins = np.searchsorted(-edges[::-1], -scores, side="left")  # the highest scores first
+    at = bins[:, None] == np.arange(len(edges) + 1)
+    hits, misses = np.split(draws.sum(np.column_stack([at & (yes == 1)[:, None], at & (yes == 0)[:, None]])), 2, axis=1)
+    above, below = hits.cumsum(axis=1), misses.cumsum(axis=1)
+    total, others = above[:, -1:], below[:, -1:]
+    precision = (hits * divide(above, above + below)).sum(axis=1, keepdims=True)
+    area = (misses * (above - hits / 2)).sum(axis=1, keepdims=True)
+    found = divide(precision, total, none=np.nan), divide(area, total * others, none=np.nan)
+    return found[0][:, 0], found[1][:, 0]
+
+
+def _even(cases: Sequence[Cases]) -> Cases:
+    """How many cases a mean over labels stands for, each of which weighs the same however few it has."""
+    counts = len(cases) ** 2 / (1 / np.maximum(cases, 1)).sum(axis=0)
+    return float(counts[0]), float(counts[1])
+
+
+def _list_intervals(found: Mapping[str, Interval | None]) -> dict[str, Interval]:
+    return {name: interval for name, interval in found.items() if interval}

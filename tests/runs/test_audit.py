@@ -12,6 +12,8 @@ from PIL import Image
 import polyhead
 from conftest import COLORS, call
 from pages import Page
+from polyhead.data.table import load_dataset, write_csv
+from polyhead.progress import SILENT
 from polyhead.recipe.loading import load_recipe
 from tiny_model import write_tiny_model
 
@@ -84,3 +86,58 @@ def test_what_a_person_has_judged_is_applied_told_and_no_suspect_again(colors: P
     assert found["tasks"]["brightness"]["known"] == 59
     polyhead.evaluate(colors / "model.onnx", data=recipe, out=colors / "figures", progress=False)
     assert "judged 3 labels (data.corrections); 2 were changed" in Page(colors / "figures/report/index.html").text
+
+
+@pytest.fixture
+def misleading(tmp_path: Path) -> Path:
+    """240 drawn patterns with given splits: test images nearly repeat training images, the format tells the label."""
+    rng = np.random.default_rng(0)
+    rows = ["image,color,brightness,split"]
+    for number in range(240):
+        color = list(COLORS)[number % 3]
+        split = "test" if number >= 200 else "train"
+        pixels = np.kron(rng.integers(0, 256, (4, 4, 3)), np.ones((4, 4, 1)))
+        if number in (200, 201):
+            pixels = np.asarray(Image.open(tmp_path / f"{number - 200:03}.png"), float) + 2
+        suffix = "bmp" if color == "red" and number < 200 else "png"
+        picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+        picture.save(tmp_path / f"{number:03}.{suffix}")
+        if number < 2 and suffix == "bmp":
+            picture.save(tmp_path / f"{number:03}.png")
+        rows.append(f"{number:03}.{suffix},{color},{pixels.mean() / 2.55:.2f},{split}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    split = "split: {column: split, valid: 0}"
+    text = RECIPE.replace("path: PLACE", f"path: {tmp_path}, {split}")
+    (tmp_path / "colors.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "run").mkdir()
+    recipe: dict[str, Any] = load_recipe(tmp_path / "colors.yaml").to_dict()
+    write_tiny_model(tmp_path / "run/model.onnx", {"recipe": recipe})
+    dataset = load_dataset(load_recipe(tmp_path / "colors.yaml"), tmp_path, SILENT)
+    write_csv(dataset.table, tmp_path / "run")
+    (tmp_path / "run/recipe.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_near_repeats_across_splits_and_shortcuts_are_told_and_shown(
+    misleading: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("audit", misleading / "run", "--out", misleading / "audit") == 0
+    screen = capsys.readouterr().out
+    assert "near repeats of training images: 2 of test" in screen
+    assert "shortcut? file format alone tells color of" in screen
+    found: dict[str, Any] = json.loads((misleading / "audit/audit.json").read_text(encoding="utf-8"))
+    near = found["near_repeats"]
+    assert {(one["image"], one["split"], one["of"]) for one in near["images"]} == {
+        ("200.png", "test", "000.bmp"),
+        ("201.png", "test", "001.png"),
+    }
+    assert (near["counts"], near["figures"]["test"]["n"], near["figures"]["test"]["without"]) == ({"test": 2}, 40, 38)
+    whole, without = near["figures"]["test"]["tasks"]["color"]["accuracy"]
+    assert round(whole * 40) - round(without * 38) in (0, 1, 2)
+    assert {one["attribute"] for one in found["shortcuts"] if one["task"] == "color"} <= {"file format", "file size"}
+    page = Page(misleading / "audit/index.html")
+    for path in ("200.png", "000.bmp"):
+        assert path in page.text
+    assert "38 of 40 test images nearly repeat no training image" in page.text
+    assert "file format alone tells color" in page.text
+    assert all((misleading / "audit" / file).exists() for file in page.values("src"))

@@ -1,7 +1,7 @@
 """The command that looks for wrong labels."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from polyhead.cli.terminal import Screen
 from polyhead.cli.train import Data
 
 TIES = 3  # that are printed
+SHORTCUTS = 3
+
+if TYPE_CHECKING:
+    from polyhead.runs.audit import Audit
 
 commands = typer.Typer()
 
@@ -21,9 +25,9 @@ def audit(
     data: Data = None,
     force: Force = False,
 ) -> None:
-    """Find labels that are likely wrong.
+    """Find labels that are likely wrong, and what else in the data misleads.
 
-    Also says which tasks are tied in the data, and how many images repeat.
+    Tied tasks, repeats across splits, images unlike all others, and attributes of the files that tell a label.
     """
     from polyhead.runs import audit as runs
 
@@ -47,5 +51,29 @@ def audit(
             f"{repeats['groups']:,} images are there more than once: {repeats['differ']:,} with different labels, "
             f"{repeats['across']:,} in more than one split"
         )
+    _print_images(found)
     if out:
         print(f"page  {out / 'index.html'}")
+
+
+def _print_images(found: "Audit") -> None:
+    """A line for each sort of finding about the images."""
+    near = {split: count for split, count in found["near_repeats"]["counts"].items() if count}
+    if near:
+        print("near repeats of training images: " + ", ".join(f"{count:,} of {split}" for split, count in near.items()))
+    for split, figures in found["near_repeats"]["figures"].items():
+        accuracies = [
+            f"{name} {both['accuracy'][0]:.3f} -> {both['accuracy'][1]:.3f}"
+            for name, both in figures["tasks"].items()
+            if None not in both.get("accuracy", [None])
+        ]
+        if accuracies:
+            print(f"{split} accuracy without them: " + ", ".join(accuracies))
+    if unlike := found["unlike"]:
+        print(
+            f"unlike all others: {len(unlike):,} {'image' if len(unlike) == 1 else 'images'}, {unlike[0]['image']} most"
+        )
+    for shortcut in found["shortcuts"][:SHORTCUTS]:
+        print(f"shortcut? {shortcut['words']}")
+    if len(found["shortcuts"]) > SHORTCUTS:
+        print(f"{len(found['shortcuts']) - SHORTCUTS} more attributes of the files tell a label")

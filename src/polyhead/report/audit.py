@@ -1,4 +1,4 @@
-"""The page of an audit: the labels that are likely wrong, with their images, and which tasks are tied."""
+"""The page of an audit: labels that are likely wrong and strange or repeated images, shown; ties and shortcuts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from polyhead.report.album import Album
 from polyhead.report.parts import Pixels
 from polyhead.report.rendering import write_page
 from polyhead.report.report import PAGE
-from polyhead.report.words import NOTHING, show_count, show_percent
+from polyhead.report.words import METRICS, NOTHING, show_count, show_metric, show_percent
 from polyhead.tasks import Task
 
 SHOWN = 48  # suspects of a task with their images
+PAIRS, UNLIKE = 24, 24  # near repeats and images unlike all others that are shown
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class AuditPage:
     Attributes:
         found: as `audit.json` has it.
         suspects: as in `suspects.csv`, each with its `row` of the table.
+        paths: of the table's rows.
         pixels: of the table's rows.
     """
 
@@ -29,6 +31,7 @@ class AuditPage:
     found: Mapping[str, Any]
     suspects: Sequence[Mapping[str, Any]]
     tasks: Mapping[str, Task]
+    paths: Sequence[str]
     pixels: Pixels
 
 
@@ -43,6 +46,9 @@ def write_page_of_audit(folder: Path, page: AuditPage) -> Path:
         "rows": rows,
         "repeats": page.found["repeats"],
         "ties": page.found["ties"],
+        "near": _describe_repeats(page, album),
+        "unlike": _describe_unlike(page, album),
+        "shortcuts": page.found["shortcuts"],
     }
     write_page(folder / PAGE, "audit.html", context)
     return folder / PAGE
@@ -68,4 +74,53 @@ def _describe_task(page: AuditPage, name: str, album: Album) -> dict[str, Any]:
         "tiles": tiles,
         "count": show_count(len(mine)),
         "more": max(len(mine) - SHOWN, 0),
+    }
+
+
+def _describe_repeats(page: AuditPage, album: Album) -> dict[str, Any]:
+    """Near repeats of training images: how many by split, pairs of images, and the figures without them."""
+    found = page.found["near_repeats"]
+    shown = found["images"][:PAIRS]
+    row_of = {path: row for row, path in enumerate(page.paths)} if shown else {}
+    sides = [
+        album.add("audit", page.pixels, [row_of[one[side]] for one in shown]) if shown else []
+        for side in ("image", "of")
+    ]
+    pairs = [
+        {**one, "pictures": pictures, "similarity": f"{one['similarity']:.3f}"}
+        for one, *pictures in zip(shown, *sides, strict=True)
+    ]
+    return {
+        "looked": found["thresholds"] is not None,
+        "counts": {split: show_count(count) for split, count in found["counts"].items() if count},
+        "pairs": pairs,
+        "more": show_count(len(found["images"]) - PAIRS) if len(found["images"]) > PAIRS else "",
+        "figures": [
+            {"split": split, "n": show_count(one["n"]), "without": show_count(one["without"]), "rows": rows}
+            for split, one in found["figures"].items()
+            if (rows := _list_figures(page.tasks, one["tasks"]))
+        ],
+    }
+
+
+def _list_figures(tasks: Mapping[str, Task], measured: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Each task's main metric, over all images and without near repeats."""
+    rows = []
+    for name, both in measured.items():
+        metric = next((key for key in METRICS if key in both), None)
+        if metric:
+            values = [show_metric(metric, {metric: value}, tasks[name].error_unit) for value in both[metric]]
+            rows.append((name, METRICS[metric], values[0], values[1]))
+    return rows
+
+
+def _describe_unlike(page: AuditPage, album: Album) -> dict[str, Any]:
+    found = page.found["unlike"]
+    shown = found[:UNLIKE]
+    row_of = {path: row for row, path in enumerate(page.paths)} if shown else {}
+    pictures = album.add("audit", page.pixels, [row_of[one["image"]] for one in shown]) if shown else []
+    return {
+        "count": show_count(len(found)),
+        "tiles": [{**one, "picture": picture} for one, picture in zip(shown, pictures, strict=True)],
+        "more": show_count(len(found) - UNLIKE) if len(found) > UNLIKE else "",
     }

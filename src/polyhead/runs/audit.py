@@ -1,4 +1,4 @@
-"""Audit the labels that a run was trained on: which are likely wrong, which tasks are tied, which images repeat."""
+"""Audit the data that a run was trained on: wrong labels, tied tasks, repeats, strange images, shortcuts."""
 
 import json
 import os
@@ -19,12 +19,13 @@ from polyhead.evaluation.cross_validation import FOLDS, cross_validate
 from polyhead.evaluation.label_errors import find_label_errors
 from polyhead.files import write_beside, write_text
 from polyhead.folders import claim_folder, restore_replaced
-from polyhead.model.predictor import Predictor
+from polyhead.model.predictor import Outputs, Predictor
 from polyhead.progress import Progress, show_progress
 from polyhead.recipe.loading import load_run_plugins
 from polyhead.report.audit import AuditPage, write_page_of_audit
 from polyhead.run_folder import RunFolder
 from polyhead.runs.folds import FoldsRun, answer_out_of_fold, read_fold_count
+from polyhead.runs.image_audit import ImageAudit, audit_images
 from polyhead.runs.labelled_data import find_labelled_data
 from polyhead.runs.tables import locate_data
 from polyhead.tasks import Array
@@ -74,7 +75,7 @@ class Suspect(TypedDict):
     split: str
 
 
-class Audit(TypedDict):
+class Audit(ImageAudit):
     """What an audit found, as in audit.json; and the suspects, as in suspects.csv."""
 
     answers: str
@@ -92,7 +93,7 @@ def audit(
     force: bool = False,
     progress: Progress | bool = True,
 ) -> Audit:
-    """Find the labels of a run that are likely wrong, its tied tasks, and its repeated images.
+    """Find the labels of a run that are likely wrong, its tied tasks, and what its images may mislead a model by.
 
     Args:
         run: a run folder, or a model file where `data` is given.
@@ -104,7 +105,9 @@ def audit(
     Returns:
         As in audit.json: `answers`, whose answers the labels were compared with; `tasks`, of each task the `known`
         labels, the estimated `share` of wrong ones (0 to 1, None where none is known), and how many `suspects`;
-        `ties`; `repeats`; and `suspects`, as in suspects.csv, each task's likeliest first.
+        `ties`; `repeats`, byte for byte; `suspects`, as in suspects.csv, each task's likeliest first; `near_repeats` of
+        training images in other splits, and the figures without them; images that are `unlike` all others; and
+        `shortcuts`, attributes of the files that tell a label.
 
     Raises:
         PolyheadError: something given is wrong, there are no such images, or the model is damaged.
@@ -118,20 +121,24 @@ def audit(
         dataset = find_labelled_data(predictor, place, None, shown)
         folder = held.enter_context(claim_folder(Path(out), AUDIT, force, shown)) if out else None
         shown.say("answering every image by models that have not seen its label")
-        outputs, words = _answer(predictor, dataset)
+        seen = predictor.run_all(dataset.pixels, len(dataset.table.frame))
+        outputs, words = _answer(predictor, dataset, seen)
         found, suspects = _judge(predictor, dataset, outputs)
-        found = {"answers": words, **found}
+        shown.say("comparing the images with one another")
+        found = {"answers": words, **found, **audit_images(predictor, dataset, seen)}
         if folder:
             _write(folder, predictor, dataset, found, suspects)
     return cast(Audit, {**found, "suspects": [{key: row[key] for key in COLUMNS} for row in suspects]})
 
 
-def _answer(predictor: Predictor, dataset: Dataset) -> tuple[dict[str, Array], str]:
-    """The outputs (n, width) of every row by what has not seen its label, and what that was in words."""
+def _answer(predictor: Predictor, dataset: Dataset, seen: Outputs) -> tuple[dict[str, Array], str]:
+    """The outputs (n, width) of every row by what has not seen its label, and what that was in words.
+
+    `seen` are the model's own.
+    """
     frame, tasks = dataset.table.frame, predictor.card.tasks
     run = RunFolder(predictor.path.parent)
     folds = read_fold_count(run) if FOLD in frame else 0
-    seen = predictor.run_all(dataset.pixels, len(frame))
     if folds:
         train = dataset.rows_of("train")
         outputs = {name: seen[name].astype(float) for name in tasks}
@@ -191,5 +198,6 @@ def _write(
     with write_beside(folder / SUSPECTS) as beside:
         pd.DataFrame(suspects, columns=COLUMNS).to_csv(beside, index=False)
     card = predictor.card
-    page = AuditPage(f"{card.name}: audit", found, suspects, card.tasks, dataset.pixels)
+    paths = dataset.table.frame["path"].tolist()
+    page = AuditPage(f"{card.name}: audit", found, suspects, card.tasks, paths, dataset.pixels)
     write_page_of_audit(folder, page)

@@ -161,6 +161,15 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: as in `decode`, except for faults in the pixels.
     """
+    return read_header(path)[:2]
+
+
+def read_header(path: Path) -> tuple[int, int, str]:
+    """The same, and the name of the file's format.
+
+    Raises:
+        ImageError: as in `read_size`.
+    """
     try:
         image = open_path(path)
     except ImageError:
@@ -168,7 +177,7 @@ def read_size(path: Path) -> tuple[int, int]:
     except Exception as error:  # see `describe_error`
         raise ImageError(describe_error(error)) from error
     width, height = image.size
-    return (width, height) if _read_orientation(image) >= 5 else (height, width)
+    return *((width, height) if _read_orientation(image) >= 5 else (height, width)), image.format or ""
 
 
 def to_array(image: Image.Image, size: tuple[int, int], resize: Resize) -> NDArray[np.uint8]:

@@ -45,7 +45,7 @@ LONG = "x" * 300
         (["train", ".", "--out", "o", "--data", "."], ".: is the data already; give a recipe, or take --data out"),
         (
             ["train", "demo", "--out", "o", "--quality", "fast"],
-            "--quality: is of a plan, and demo has a network already",
+            "--quality: is of a plan, and demo has a network, a size and its epochs already",
         ),
         (
             ["train", "demo", "--out", "o", "--quality", "fine"],

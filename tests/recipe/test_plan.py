@@ -19,6 +19,8 @@ from polyhead.recipe.plan import (
     plan_fine_tuning,
     plan_from_scratch,
     plan_heads,
+    plan_network,
+    plan_stack,
 )
 from polyhead.recipe.schema import Quality
 from polyhead.tasks import KINDS, Task
@@ -101,25 +103,33 @@ def test_epochs_fit_the_time_and_are_never_none() -> None:
     assert choose_epochs(1e6, 10, "good") == choose_epochs(1e7, 10, "good")
 
 
+NETWORK = {"network": plan_network(CANDIDATE, {}, "good")}
+FLIP = {"flip": "horizontal"}
+
+
 @pytest.mark.parametrize(
     "planned",
     [
-        plan_heads(CANDIDATE, 100, 0.1),
-        plan_fine_tuning(CANDIDATE, 100, 7, {"flip": "horizontal"}, "good"),
-        plan_fine_tuning(CANDIDATE, 100_000, 7, {}, "good"),
-        plan_fine_tuning(CANDIDATE, 1000, 20, {"flip": "horizontal"}, "best"),
-        plan_fine_tuning(CANDIDATE, 1000, 2, {}, "best"),
-        plan_from_scratch((64, 64), 1000, 7, {}),
+        NETWORK | plan_heads((96, 96), 100, 0.1),
+        NETWORK | plan_fine_tuning((96, 96), 100, 7, FLIP, "good"),
+        NETWORK | plan_fine_tuning((96, 96), 100_000, 40, {}, "good"),
+        {"network": plan_network(CANDIDATE, FLIP, "best")} | plan_fine_tuning((96, 96), 1000, 20, FLIP, "best"),
+        NETWORK | plan_fine_tuning((96, 96), 1000, 2, {}, "best"),
+        {"network": plan_stack((64, 64))} | plan_from_scratch((64, 64), 1000, 7, {}),
     ],
 )
-def test_what_has_network_is_a_recipe(planned: dict[str, Any]) -> None:
+def test_what_is_planned_is_a_complete_recipe(planned: dict[str, Any]) -> None:
     draft = {"name": "x", "data": SOURCE, "tasks": {"a": {"kind": "categorical"}}}
-    assert not check_recipe(draft, "x").has_network
-    assert check_recipe(merge(planned, draft), "x").has_network
+    assert not check_recipe(draft, "x").is_complete
+    assert check_recipe(merge(planned, draft), "x").is_complete
+    around = draft | {"network": planned["network"]}
+    assert check_recipe(around, "x").is_complete  # by the keys' defaults
+    assert not check_recipe(around | {"quality": "good"}, "x").is_complete
+    assert check_recipe(merge(planned, around | {"quality": "good"}), "x").is_complete
 
 
 def test_what_the_recipe_says_is_not_planned() -> None:
-    planned = plan_fine_tuning(CANDIDATE, 1000, 7, {"flip": "horizontal"}, "good")
+    planned = NETWORK | plan_fine_tuning((96, 96), 1000, 7, FLIP, "good")
     given = {"training": {"epochs": 2, "batch_size": 8, "augment": {"flip": "none"}}, "image": {"resize": "fit"}}
     merged = merge(planned, given)
     assert merged["training"]["stages"][-1]["epochs"] == 2

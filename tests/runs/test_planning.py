@@ -69,6 +69,21 @@ def test_features_of_a_network_at_hand_are_tried(shapes: Path, tmp_path: Path) -
     assert recipe.has_network
 
 
+def test_around_a_network_of_its_own_a_quality_plans_size_and_epochs(shapes: Path, tmp_path: Path) -> None:
+    trunk = {"blocks": [{"filters": 4}], "end": "average"}
+    overrides = {"network": {"trunk": trunk}, "training.batch_size": 8}
+    run = polyhead.train(shapes, tmp_path / "run", quality="good", minutes=0.01, overrides=overrides, progress=SILENT)
+    text = (tmp_path / "run/recipe.yaml").read_text()
+    assert text.startswith("# 1 epoch of about")
+    assert [block.filters for block in run.recipe.network.trunk.blocks] == [4]  # type: ignore[union-attr]
+    assert run.recipe.image.size == (96, 96)
+    assert run.recipe.training.batch_size == 8
+    assert (run.recipe.training.epochs, run.recipe.training.schedule) == (1, "cosine")
+    overrides["network"] = {"trunk": trunk}
+    with pytest.raises(PolyheadError, match=r"quality: `fast` is for a network with a backbone, and there is none"):
+        polyhead.train(shapes, tmp_path / "fast", quality="fast", overrides=overrides, progress=SILENT)
+
+
 def test_what_has_network_is_not_planned_again_when_resumed(shapes: Path, tmp_path: Path) -> None:
     class Stop(Exception):
         pass

@@ -144,10 +144,10 @@ def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
 def recipe_values(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, every key with its value, as `check_recipe` reads them.
 
-    Of a network that is still to be planned, and of what is planned with it, only what the recipe says itself.
+    Of what is still to be planned only what the recipe says itself.
     """
     values = recipe.model_dump(mode="json", exclude={"tasks": {"__all__": {"fitted"}}}, exclude_none=True)
-    if not recipe.has_network:
+    if not recipe.is_complete:
         for name in ("network", "image", "training"):
             values.pop(name)
             if name in recipe.model_fields_set:

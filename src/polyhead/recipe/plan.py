@@ -111,8 +111,19 @@ def choose_batch(images: int) -> int:
     return 16 if images < 500 else 32 if images < 8000 else 64
 
 
-def plan_heads(candidate: Candidate, images: int, weight_decay: float) -> Values:
-    """`image`, `network` and `training` of linear heads on a frozen network.
+def plan_network(candidate: Candidate, augment: Values, quality: Quality) -> Values:
+    """`network` of a pretrained one.
+
+    The best quality answers the mean over an image and its mirror image, where those have the same labels.
+    """
+    width = {"width": candidate.width} if candidate.width != 1 else {}
+    dropout = {"dropout": 0.2} if quality != "fast" else {}
+    flips = {"average_flips": True} if quality == "best" and "flip" in augment else {}
+    return {"backbone": {"name": candidate.name, **width, **dropout}, **flips}
+
+
+def plan_heads(size: tuple[int, int], images: int, weight_decay: float) -> Values:
+    """`image` and `training` of linear heads on a frozen network.
 
     Args:
         images: training images.
@@ -120,8 +131,7 @@ def plan_heads(candidate: Candidate, images: int, weight_decay: float) -> Values
     """
     stage = {"train": "heads", "augment": False, "epochs": _heads_epochs(images), "learning_rate": 3e-3}
     return {
-        "image": {"size": list(candidate.size)},
-        "network": {"backbone": _backbone(candidate)},
+        "image": {"size": list(size)},
         "training": {
             "batch_size": choose_batch(images),
             "optimizer": "adamw",
@@ -131,14 +141,12 @@ def plan_heads(candidate: Candidate, images: int, weight_decay: float) -> Values
     }
 
 
-def plan_fine_tuning(candidate: Candidate, images: int, epochs: int, augment: Values, quality: Quality) -> Values:
-    """`image`, `network` and `training` of a network that is trained whole, behind its heads.
+def plan_fine_tuning(size: tuple[int, int], images: int, epochs: int, augment: Values, quality: Quality) -> Values:
+    """`image` and `training` of a pretrained network that is trained whole, behind its heads.
 
-    The best quality begins at a smaller size (Tan, Le 2021), mixes images (Zhang et al. 2018), and answers the mean
-    over an image and its mirror image, where those have the same labels.
+    The best quality begins at a smaller size (Tan, Le 2021), and mixes images (Zhang et al. 2018).
     """
-    planned = plan_heads(candidate, images, weight_decay=0.05)
-    planned["network"]["backbone"]["dropout"] = 0.2
+    planned = plan_heads(size, images, weight_decay=0.05)
     training = planned["training"]
     rate = 5e-4 if images >= 8000 else 3e-4
     whole = {"train": "all", "epochs": epochs, "learning_rate": rate, "schedule": "cosine"}
@@ -147,24 +155,26 @@ def plan_fine_tuning(candidate: Candidate, images: int, epochs: int, augment: Va
         training["stages"] += [whole]
         return planned
     first = round(SMALL_PART * epochs)
-    smaller = [max(SMALLEST_SIDE, int(side * SMALL_SIDE / STEP) * STEP) for side in candidate.size]
+    smaller = [max(SMALLEST_SIDE, int(side * SMALL_SIDE / STEP) * STEP) for side in size]
     training["stages"] += [
         whole | {"epochs": first, "size": smaller},
         whole | {"epochs": epochs - first, "learning_rate": rate / 2},
     ]
     training["mix"] = {"mixup": 0.2}
-    if "flip" in augment:
-        planned["network"]["average_flips"] = True
     return planned
 
 
-def plan_from_scratch(size: tuple[int, int], images: int, epochs: int, augment: Values) -> Values:
-    """`image`, `network` and `training` where no pretrained weights are at hand."""
+def plan_stack(size: tuple[int, int]) -> Values:
+    """`network` where no pretrained weights are at hand."""
     blocks = [{"filters": 32}, {"filters": 64}, {"filters": 128, "dropout": 0.25}, {"filters": 128, "dropout": 0.25}]
     pools = int(math.log2(min(size)))
+    return {"trunk": {"blocks": blocks[:pools], "end": "average", "dense": [128], "dropout": 0.3}}
+
+
+def plan_from_scratch(size: tuple[int, int], images: int, epochs: int, augment: Values) -> Values:
+    """`image` and `training` of a network that has learnt nothing before."""
     return {
         "image": {"size": list(size)},
-        "network": {"trunk": {"blocks": blocks[:pools], "end": "average", "dense": [128], "dropout": 0.3}},
         "training": {
             "batch_size": choose_batch(images),
             "epochs": epochs,
@@ -186,11 +196,6 @@ def merge(planned: Values, given: Values) -> Values:
         training["stages"] = [*training["stages"][:-1], training["stages"][-1] | last]
     image = planned["image"] | given.get("image", {})
     return planned | given | {"image": image, "training": training | asked}
-
-
-def _backbone(candidate: Candidate) -> Values:
-    width = {"width": candidate.width} if candidate.width != 1 else {}
-    return {"name": candidate.name, **width}
 
 
 def _heads_epochs(images: int) -> int:

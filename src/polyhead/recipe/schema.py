@@ -95,14 +95,15 @@ class Recipe(EditableRecipe):
     network: NetworkRecipe = Field(
         default=FROM_SCRATCH,
         description="If absent, training plans it, and `image` and `training` where they are absent too: see "
-        "[your own images](guides/own-images.md).",
+        "[your own images](guides/own-images.md). With a network of yours, `quality` has the rest planned.",
     )
     training: TrainingRecipe = TrainingRecipe()
     quality: Quality | None = Field(
         default=None,
-        description="What is planned where there is no `network`: `fast`, linear heads on a pretrained network's "
-        "frozen features; `good`, the same network fine-tuned, in the size that promises most; `best`, longer and with "
-        "more variety. If absent, `good`.",
+        description="How what the recipe leaves out of `network`, `image` and `training` is planned: `fast`, linear "
+        "heads on a pretrained network's frozen features; `good`, the same network fine-tuned, in the size that "
+        "promises most; `best`, longer and with more variety. If absent, `good` where there is no network; where there "
+        "is one, nothing is planned, and the keys have their defaults.",
     )
     minutes: float | None = Field(
         default=None,
@@ -117,6 +118,12 @@ class Recipe(EditableRecipe):
     def has_network(self) -> bool:
         """Whether it says what its network is; if not, training plans that, and what else the recipe leaves out."""
         return "network" in self.model_fields_set
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to be planned: neither a network, nor, where there is a quality, size or epochs."""
+        said = "size" in self.image.model_fields_set and {"epochs", "stages"} & self.training.model_fields_set
+        return self.has_network and bool(self.quality is None or said)
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -143,6 +150,8 @@ class Recipe(EditableRecipe):
         combinations = [", ".join(map(": ".join, sorted(row.items()))) for row in self.data.split.hold_out]
         check_at("data.split.hold_out", check_different, combinations)
         if self.has_network:
+            if self.quality == "fast" and not (self.is_complete or self.network.backbone):
+                raise ValueError("quality: `fast` is for a network with a backbone, and there is none; take `good`")
             self._check_network()
             for index, stage in enumerate(self.training.stages):
                 check_at(f"training.stages.{index}.size", self._check_stage_size, stage)

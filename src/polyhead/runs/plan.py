@@ -143,31 +143,55 @@ class _Planner:
 
     def plan(self) -> Plan:
         """Try, choose, time, write."""
-        given = "size" in self.recipe.image.model_fields_set
+        backbone = self.recipe.network.backbone
+        given = "size" in self.recipe.image.model_fields_set or (backbone and backbone.model)  # which has one size
         sizes = rules.choose_sizes(self.median, self.quality, self.accelerator)
         sizes = [self.recipe.image.size] if given else sizes
+        if self.recipe.has_network:
+            if self.quality == "fast":
+                return self._finish(rules.plan_heads(sizes[0], self.images, DECAYS["good"][0]), [])
+            return self._plan_training({}, sizes, [])
         networks = rules.find_weights() or [rules.USUAL]
         candidates = rules.list_candidates(networks, sizes)
         missing = self._find_fault(candidates[0]) if min(sizes[-1]) >= rules.SMALLEST_SIDE else TOO_SMALL
         if missing:
-            return self._plan_from_scratch(sizes[-1], missing)
+            words = f"a network from scratch, which learns less from as many images: {missing}"
+            return self._plan_training({"network": rules.plan_stack(sizes[-1])}, sizes[-1:], [words])
         chosen, decay, words = self._choose(candidates)
+        network = {"network": rules.plan_network(chosen, self.augment, self.quality)}
         if self.quality == "fast":
-            return self._finish(rules.plan_heads(chosen, self.images, decay), [words])
-        epochs, seconds = self._fit_epochs(rules.plan_fine_tuning(chosen, self.images, 1, self.augment, self.quality))
-        planned = rules.plan_fine_tuning(chosen, self.images, epochs, self.augment, self.quality)
-        return self._finish(planned, [words, self._tell_epochs(epochs, seconds)])
+            return self._finish(network | rules.plan_heads(chosen.size, self.images, decay), [words])
+        return self._plan_training(network, [chosen.size], [words])
+
+    def _plan_training(self, network: Values, sizes: Sequence[tuple[int, int]], words: list[str]) -> Plan:
+        """What else a network needs: the largest of the sizes at which a few epochs fit, and as many as fit there.
+
+        Args:
+            network: `network`, where the recipe has none.
+        """
+        size, *smaller = sizes
+        epochs, seconds = self._fit_epochs(network | self._train_for(network, size, 1))
+        if epochs < rules.FEWEST_EPOCHS and smaller:
+            return self._plan_training(network, smaller, words)
+        planned = network | self._train_for(network, size, epochs)
+        return self._finish(planned, [*words, self._tell_epochs(epochs, seconds)])
+
+    def _train_for(self, network: Values, size: tuple[int, int], epochs: int) -> Values:
+        """`image` and `training`, for so many epochs of the whole network."""
+        own = self.recipe.network.backbone
+        if own.weights != "none" if own else "backbone" in network.get("network", {}):
+            return rules.plan_fine_tuning(size, self.images, epochs, self.augment, self.quality)
+        return rules.plan_from_scratch(size, self.images, epochs, self.augment)
 
     def _find_fault(self, candidate: Candidate) -> str:
         from polyhead.training.probe import can_load
 
-        return can_load(self._complete(rules.plan_heads(candidate, self.images, 0.0)))
+        return can_load(self._complete(self._freeze(candidate, self.images, 0.0)))
 
-    def _plan_from_scratch(self, size: tuple[int, int], missing: str) -> Plan:
-        epochs, seconds = self._fit_epochs(rules.plan_from_scratch(size, self.images, 1, self.augment))
-        planned = rules.plan_from_scratch(size, self.images, epochs, self.augment)
-        words = f"a network from scratch, which learns less from as many images: {missing}"
-        return self._finish(planned, [words, self._tell_epochs(epochs, seconds)])
+    def _freeze(self, candidate: Candidate, images: int, weight_decay: float) -> Values:
+        """Linear heads on its frozen features."""
+        network = rules.plan_network(candidate, self.augment, "fast")
+        return {"network": network} | rules.plan_heads(candidate.size, images, weight_decay)
 
     def _choose(self, candidates: Sequence[Candidate]) -> tuple[Candidate, float, str]:
         """The candidate whose features know most, the weight decay of its heads, and a line on it."""
@@ -200,7 +224,7 @@ class _Planner:
             sample = replace(sample, train=sample.train[:cut], valid=sample.train[cut:])
         sample = self._read_at(sample, candidate.size)
         decays = DECAYS[self.quality]
-        recipes = [self._complete(rules.plan_heads(candidate, len(sample.train), decay)) for decay in decays]
+        recipes = [self._complete(self._freeze(candidate, len(sample.train), decay)) for decay in decays]
         self.progress.say(f"trying {candidate.title}")
         probe, index = probe_features(recipes, self.tasks, sample, self.progress)
         return probe, decays[index]
@@ -260,10 +284,10 @@ def check_quality(recipe: Recipe, asked: str | None) -> None:
     """Refuse a quality where nothing is planned.
 
     Raises:
-        PolyheadError: the recipe has a network.
+        PolyheadError: the recipe has a network, a size and its epochs.
     """
-    if asked and recipe.has_network:
+    if asked and recipe.is_complete:
         raise PolyheadError(
-            f"`quality`: is of a plan, and {recipe.name} has a network already; leave `network`, `image` and "
-            "`training` out of the recipe to have them planned, or take `quality` out"
+            f"`quality`: is of a plan, and {recipe.name} has a network, a size and its epochs already; leave "
+            "`network`, `image` or `training` out of the recipe to have them planned, or take `quality` out"
         )

@@ -73,7 +73,8 @@ def train(
     Args:
         recipe: a built-in recipe's name, a YAML file, a dict of the same keys, or a `Recipe`; or a folder of labelled
             images or a file of labels: a recipe is then proposed for it. What it leaves out of `network`, `image` and
-            `training` is planned, where `network` is among that: by trying pretrained networks on some of the images.
+            `training` is planned, where `network` is among that or a quality is asked for: by trying pretrained
+            networks on some of the images, and by timing a step.
         out: the run folder to make.
         data: a folder, a file of labels; or a table that takes the place of one: a DataFrame with a column of paths,
             bytes, Pillow images or uint8 arrays, or a Hugging Face Dataset (of a DatasetDict the parts are the
@@ -194,7 +195,7 @@ def _check_devices(recipe: Recipe) -> None:
 
 def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> Dataset:
     """Read and split the data, and write down what came of it."""
-    load = load_dataset if recipe.has_network else load_unplanned
+    load = load_dataset if recipe.is_complete else load_unplanned
     dataset = load(recipe, recipe.data_root(), progress, folds=read_fold_count(run))
     remark_on_data(dataset, progress)
     write_csv(dataset.table, run.path)
@@ -223,7 +224,7 @@ def _finish(
     tasks, folds = read_tasks(run) or dataset.fit_tasks(), read_fold_count(run)
     if limit:
         limit.answers = sum(len(dataset.rows_of(split)) for split in ("valid", "valid", "test", "unseen"))
-    if not dataset.recipe.has_network:
+    if not dataset.recipe.is_complete:
         dataset = _plan(run, dataset, tasks, limit, progress)
     if folds:
         complete = replace(dataset, recipe=complete_network(run, select_fold(dataset, 1)))

@@ -219,7 +219,7 @@ def _begin(search: Search, recipe: Recipe, folder: Path, limit: TimeLimit, progr
 
     Args:
         folder: the recipe's.
-        limit: for which a trial is planned, where the recipe leaves its network out.
+        limit: for which a trial is planned, where the recipe leaves something to be planned.
     """
     write_text(search.given, write_recipe(recipe))
     if recipe.network.backbone and recipe.network.backbone.model:
@@ -232,7 +232,7 @@ def _begin(search: Search, recipe: Recipe, folder: Path, limit: TimeLimit, progr
         from polyhead.training.presets import keep_preset
 
         recipe = keep_preset(recipe, recipe.network.backbone, folder, search.path)
-    if recipe.has_network:
+    if recipe.is_complete:
         dataset = load_dataset(recipe, recipe.data_root(), progress)
     else:
         dataset = plan_dataset(load_unplanned(recipe, recipe.data_root(), progress), limit, progress)

@@ -90,7 +90,7 @@ def write_workbench(folder: Path, page: AuditPage, table: Judged, progress: Prog
     first = sorted(page.tasks, key=lambda name: name not in suspicion)  # it opens at the first
     gallery = Gallery(
         f"{page.title}, suspects",
-        [page.paths[row] for row in rows],
+        [page.paths[int(row)] for row in rows],
         {name: page.tasks[name] for name in first},
         {name: values[rows] for name, values in table.outputs.items()},
         lambda some: page.pixels(rows[some]),

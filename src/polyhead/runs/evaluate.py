@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from polyhead.recipe.schema import Recipe
 from polyhead.report.parts import DataPart, EvaluatedSplit, Report, ResultPart, TrainingPart
 from polyhead.report.report import write_report
 from polyhead.run_folder import RunFolder
+from polyhead.runs.image_audit import audit_files
 from polyhead.runs.labelled_data import find_labelled_data
 from polyhead.runs.tables import locate_data
 from polyhead.tasks import Task
@@ -184,10 +186,9 @@ def report_data(folder: Path, dataset: Dataset) -> Path:
             tasks[name] = task.fit(name, list(dataset.table.frame[name]))
         except PolyheadError:  # it cannot be trained on, and is shown all the same
             continue
-    report = Report(
-        title=recipe.name, description=recipe.description, note=recipe.note, data=_data_part(dataset, tasks)
-    )
-    return write_report(folder, report)
+    shortcuts = [found["words"] for found in audit_files(dataset, tasks)]
+    part = replace(_data_part(dataset, tasks), shortcuts=shortcuts)
+    return write_report(folder, Report(title=recipe.name, description=recipe.description, note=recipe.note, data=part))
 
 
 def _data_part(dataset: Dataset, tasks: Mapping[str, Task]) -> DataPart:

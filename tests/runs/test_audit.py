@@ -63,6 +63,10 @@ def test_a_wrong_label_is_found_shown_and_listed(colors: Path, capsys: pytest.Ca
     assert next(row for row in rows if row["task"] == "brightness")["image"] == "09.png"
     page = Page(colors / "audit/index.html")
     assert "07.png" in page.text
+    assert "suspects.html" in page.values("href")
+    data = (colors / "audit/gallery/data.js").read_text(encoding="utf-8")
+    assert json.loads(data.removeprefix("globalThis.polyheadGallery=").rstrip(";\n"))["names"][0] == "07.png"
+    assert data.count('"suspect":') == 2  # tasks
     assert all((colors / "audit" / file).exists() for file in page.values("src"))
 
 

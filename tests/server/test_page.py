@@ -159,6 +159,15 @@ def test_a_heat_map_lies_over_the_image_until_it_is_pressed_again(page: Browser,
     assert page.run(f"{label}.getAttribute('aria-pressed')") == "false"
 
 
+def test_a_heat_map_where_no_part_decides_says_so(page: Browser, tmp_path: Path) -> None:
+    page.choose("#files", paint(tmp_path / "red.png", "red"))  # of one colour: covered by its mean, it stays as it is
+    page.wait(ANSWERED.format(1))
+    page.run("document.querySelector('[aria-label=\"Heat map of color\"]').click()")
+    page.wait("document.querySelector('figcaption p')")
+    assert texts(page, "figcaption p")[0].startswith("No part of the image decides “red”: it stays at > 99.9%")
+    assert page.run("document.querySelectorAll('canvas, .scale').length") == 0
+
+
 def test_examples_of_the_run_can_be_tried_by_keyboard_alone(page: Browser) -> None:
     page.wait("document.querySelector('#examples button')")
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""The page of a clustering: the comparison, a map of all images, a section a group, and the gallery."""
+"""The page of a clustering: what each group is, a map of all images, the gallery, and how the groups were made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

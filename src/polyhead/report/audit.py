@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from polyhead.progress import Progress
 from polyhead.report.album import Album
+from polyhead.report.gallery.gallery import Gallery, write_gallery
 from polyhead.report.parts import Pixels
 from polyhead.report.rendering import write_page
 from polyhead.report.report import PAGE
 from polyhead.report.words import METRICS, NOTHING, show_count, show_metric, show_percent
-from polyhead.tasks import Task
+from polyhead.tasks import Array, Task
 
+WORKBENCH = "suspects.html"
+MARKED = 2000  # images at most, whose labels can be marked there
 SHOWN = 48  # suspects of a task with their images
 PAIRS, UNLIKE = 24, 24  # near repeats and images unlike all others that are shown
 
@@ -35,6 +42,16 @@ class AuditPage:
     pixels: Pixels
 
 
+@dataclass(frozen=True)
+class Judged:
+    """The table's rows: outputs (n, width) by task, of models that have not seen the label, and `features`; labels; the
+    folder that paths start from."""
+
+    outputs: Mapping[str, Array]
+    labels: pd.DataFrame
+    root: Path
+
+
 def write_page_of_audit(folder: Path, page: AuditPage) -> Path:
     """Write the page and its images into an empty folder; its path."""
     album = Album(folder)
@@ -44,6 +61,7 @@ def write_page_of_audit(folder: Path, page: AuditPage) -> Path:
         "page": page,
         "sections": [one for one in sections if one["tiles"]],
         "rows": rows,
+        "workbench": WORKBENCH,
         "repeats": page.found["repeats"],
         "ties": page.found["ties"],
         "near": _describe_repeats(page, album),
@@ -52,6 +70,35 @@ def write_page_of_audit(folder: Path, page: AuditPage) -> Path:
     }
     write_page(folder / PAGE, "audit.html", context)
     return folder / PAGE
+
+
+def write_workbench(folder: Path, page: AuditPage, table: Judged, progress: Progress) -> Path:
+    """Write the gallery in which the suspects can be marked, the likeliest of each task first; its page.
+
+    There must be a suspect.
+    """
+    best: dict[int, int] = {}
+    for suspect in page.suspects:
+        best[suspect["row"]] = min(suspect["rank"], best.get(suspect["row"], suspect["rank"]))
+    rows = np.array(sorted(best, key=lambda row: (best[row], row))[:MARKED], np.intp)
+    place = {row: at for at, row in enumerate(rows.tolist())}
+    suspicion: dict[str, Array] = {}
+    for suspect in page.suspects:
+        if suspect["row"] in place:
+            found = suspicion.setdefault(suspect["task"], np.zeros(len(rows)))
+            found[place[suspect["row"]]] = 1 / suspect["rank"]
+    first = sorted(page.tasks, key=lambda name: name not in suspicion)  # it opens at the first
+    gallery = Gallery(
+        f"{page.title}, suspects",
+        [page.paths[int(row)] for row in rows],
+        {name: page.tasks[name] for name in first},
+        {name: values[rows] for name, values in table.outputs.items()},
+        lambda some: page.pixels(rows[some]),
+        table.root,
+        table.labels.iloc[rows].reset_index(drop=True),
+        suspicion=suspicion,
+    )
+    return write_gallery(folder / WORKBENCH, gallery, progress)
 
 
 def _describe_task(page: AuditPage, name: str, album: Album) -> dict[str, Any]:

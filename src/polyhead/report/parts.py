@@ -21,7 +21,8 @@ class DataPart:
 
     `table` has the text columns `path`, `split` (blank where there is none) and one a task, blank where unknown;
     `rejected` has `path`, `task`, `value`, `reason`; `repeats` are groups of rows of the table, as indices, whose
-    images are byte-identical.
+    images are byte-identical. `shortcuts` are sentences on what tells a label without the picture; None where it was
+    not looked for.
     """
 
     table: pd.DataFrame
@@ -29,6 +30,7 @@ class DataPart:
     tasks: Mapping[str, Task]
     repeats: Sequence[Sequence[int]]
     pixels: Pixels
+    shortcuts: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)

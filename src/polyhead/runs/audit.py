@@ -22,13 +22,13 @@ from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.predictor import Outputs, Predictor
 from polyhead.progress import Progress, show_progress
 from polyhead.recipe.loading import load_run_plugins
-from polyhead.report.audit import AuditPage, write_page_of_audit
+from polyhead.report.audit import AuditPage, Judged, write_page_of_audit, write_workbench
 from polyhead.run_folder import RunFolder
 from polyhead.runs.folds import FoldsRun, answer_out_of_fold, read_fold_count
 from polyhead.runs.image_audit import ImageAudit, audit_images
 from polyhead.runs.labelled_data import find_labelled_data
 from polyhead.runs.tables import locate_data
-from polyhead.tasks import Array
+from polyhead.tasks import Array, Task
 
 if TYPE_CHECKING:
     from polyhead.data.sources.given import DataLike
@@ -127,7 +127,10 @@ def audit(
         shown.say("comparing the images with one another")
         found = {"answers": words, **found, **audit_images(predictor, dataset, seen)}
         if folder:
-            _write(folder, predictor, dataset, found, suspects)
+            frame, title = dataset.table.frame, f"{predictor.card.name}: audit"
+            page = AuditPage(title, found, suspects, _plain(predictor), frame["path"].tolist(), dataset.pixels)
+            judged = Judged(outputs | {"features": seen["features"]}, frame, dataset.table.root)
+            _write(folder, page, judged, shown)
     return cast(Audit, {**found, "suspects": [{key: row[key] for key in COLUMNS} for row in suspects]})
 
 
@@ -149,16 +152,22 @@ def _answer(predictor: Predictor, dataset: Dataset, seen: Outputs) -> tuple[dict
     return cross_validate(tasks, frame, features, frame["content"].tolist(), dataset.recipe.seed), BY_FEATURES
 
 
+def _plain(predictor: Predictor) -> dict[str, Task]:
+    """The tasks without calibration, which is that of the model's own outputs."""
+    return {
+        name: task.uncalibrated() if task.has_probabilities else task for name, task in predictor.card.tasks.items()
+    }
+
+
 def _judge(
     predictor: Predictor, dataset: Dataset, outputs: dict[str, Array]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    frame, tasks = dataset.table.frame, predictor.card.tasks
+    frame, tasks = dataset.table.frame, _plain(predictor)
     figures: dict[str, Any] = {}
     suspects: list[dict[str, Any]] = []
     judged = read_judged(frame.get(CORRECTED, pd.Series([""] * len(frame))).tolist())
     for name, task in tasks.items():
-        plain = task.uncalibrated() if task.has_probabilities else task
-        errors = find_label_errors(plain, frame[name].tolist(), outputs[name])
+        errors = find_label_errors(task, frame[name].tolist(), outputs[name])
         left = [one for one in errors.suspects if name not in judged[one.row]]  # a person has looked at the others
         figures[name] = {"known": errors.known, "share": errors.share, "suspects": len(left)}
         for rank, one in enumerate(left, 1):
@@ -191,13 +200,10 @@ def _count_repeats(frame: pd.DataFrame, names: list[str]) -> dict[str, int]:
     }
 
 
-def _write(
-    folder: Path, predictor: Predictor, dataset: Dataset, found: dict[str, Any], suspects: list[dict[str, Any]]
-) -> None:
-    write_text(folder / AUDIT, json.dumps(found, indent=1, ensure_ascii=False))
+def _write(folder: Path, page: AuditPage, judged: Judged, progress: Progress) -> None:
+    write_text(folder / AUDIT, json.dumps(page.found, indent=1, ensure_ascii=False))
     with write_beside(folder / SUSPECTS) as beside:
-        pd.DataFrame(suspects, columns=COLUMNS).to_csv(beside, index=False)
-    card = predictor.card
-    paths = dataset.table.frame["path"].tolist()
-    page = AuditPage(f"{card.name}: audit", found, suspects, card.tasks, paths, dataset.pixels)
+        pd.DataFrame(page.suspects, columns=COLUMNS).to_csv(beside, index=False)
+    if page.suspects:
+        write_workbench(folder, page, judged, progress)
     write_page_of_audit(folder, page)

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,9 @@ from polyhead.recipe.schema import Recipe
 from polyhead.report.parts import DataPart, EvaluatedSplit, Report, ResultPart, TrainingPart
 from polyhead.report.report import write_report
 from polyhead.run_folder import RunFolder
+from polyhead.runs.image_audit import audit_files
 from polyhead.runs.labelled_data import find_labelled_data
+from polyhead.runs.robustness import measure_worse
 from polyhead.runs.tables import locate_data
 from polyhead.tasks import Task
 from polyhead.training.history import (
@@ -50,6 +53,7 @@ def evaluate(
     data: "DataLike | None" = None,
     split: str | None = None,
     overrides: Changes = (),
+    worse: bool = False,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Progress | bool = True,
@@ -65,6 +69,8 @@ def evaluate(
             all of other images.
         overrides: changes to the recipe by which the labels of other images are read, such as
             `["data.source.kind=csv"]` or `{"data.source.kind": "csv"}`.
+        worse: whether to ask about blurred, compressed, dark, small and turned images as well; see
+            `evaluation.robustness`.
         out: a folder to make, for evaluation.json, predictions.csv and the report.
         force: whether to replace what such a call wrote there before.
         progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
@@ -84,6 +90,8 @@ def evaluate(
             raise PolyheadError(f"split: there are no {split} images to evaluate")
         folder = held.enter_context(claim_folder(Path(out), "evaluation.json", force, shown)) if out else None
         evaluation, outputs = evaluate_splits(predictor, dataset, [split])
+        if worse:
+            evaluation[split]["worse"] = measure_worse(predictor, outputs[split], shown)
         if folder:
             report_run(RunFolder(folder), predictor, dataset, evaluation, outputs)
     return Evaluation(evaluation)
@@ -187,10 +195,9 @@ def report_data(folder: Path, dataset: Dataset) -> Path:
             tasks[name] = task.fit(name, list(dataset.table.frame[name]))
         except PolyheadError:  # it cannot be trained on, and is shown all the same
             continue
-    report = Report(
-        title=recipe.name, description=recipe.description, note=recipe.note, data=_data_part(dataset, tasks)
-    )
-    return write_report(folder, report)
+    shortcuts = [found["words"] for found in audit_files(dataset, tasks)]
+    part = replace(_data_part(dataset, tasks), shortcuts=shortcuts)
+    return write_report(folder, Report(title=recipe.name, description=recipe.description, note=recipe.note, data=part))
 
 
 def _data_part(dataset: Dataset, tasks: Mapping[str, Task]) -> DataPart:

@@ -34,6 +34,7 @@ from polyhead.runs.folds import (
     select_fold,
 )
 from polyhead.runs.plan import check_quality, load_unplanned, plan_recipe
+from polyhead.runs.remarks import remark_on_data
 from polyhead.runs.run import Run
 from polyhead.runs.tables import load_recipe_for
 from polyhead.runs.teaching import ask_teacher, check_teacher
@@ -196,6 +197,7 @@ def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> Dataset:
     """Read and split the data, and write down what came of it."""
     load = load_dataset if recipe.is_complete else load_unplanned
     dataset = load(recipe, recipe.data_root(), progress, folds=read_fold_count(run))
+    remark_on_data(dataset, progress)
     write_csv(dataset.table, run.path)
     write_text(run.table_digest, run.digest_table())
     return dataset

@@ -76,7 +76,7 @@ class RegressionAnswer:
         answer: the number.
         unit: its unit, such as `years`; may be empty.
         unsure: never, as yet.
-        interval: of a task with `bins`, between which two numbers the truth lies in four of five cases.
+        interval: where the task promises one, between which two numbers the truth lies as often as it says.
     """
 
     answer: float
@@ -129,12 +129,15 @@ class LabelAnswer:
         probability: of it, 0 to 1.
         unsure: whether the probability is below the one that the recipe's accuracy needs.
         top: the likeliest labels, five at most, likeliest first, each with its probability.
+        possible: where the task promises one, the set of labels, the answer among them, that holds the truth as often
+            as it says; in the task's order.
     """
 
     answer: str
     probability: float
     unsure: bool
     top: Mapping[str, float]
+    possible: tuple[str, ...] | None = None
 
     @property
     def label(self) -> str:
@@ -149,20 +152,18 @@ class LabelAnswer:
         return self.answer
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "answer": self.answer,
-            "probability": self.probability,
-            "unsure": self.unsure,
-            "top": [[label, probability] for label, probability in self.top.items()],
-        }
+        found: dict[str, Any] = {"answer": self.answer, "probability": self.probability, "unsure": self.unsure}
+        found["top"] = [[label, probability] for label, probability in self.top.items()]
+        return found if self.possible is None else found | {"set": list(self.possible)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        return cls(values["answer"], values["probability"], values["unsure"], dict(values["top"]))
+        possible = tuple(values["set"]) if "set" in values else None
+        return cls(values["answer"], values["probability"], values["unsure"], dict(values["top"]), possible)
 
     def to_columns(self) -> dict[str, Any]:
         found = self.to_dict()
-        return found | {"top": json.dumps(found["top"])}
+        return found | {key: json.dumps(found[key]) for key in ("top", "set") if key in found}
 
     def differences(self, label: str) -> list[tuple[str, float]]:
         return []

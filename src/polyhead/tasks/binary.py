@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError, list_words
-from polyhead.tasks import yes_no
+from polyhead.tasks import conformal, yes_no
 from polyhead.tasks.answers import LabelAnswer
 from polyhead.tasks.fitted import LabelList, check_thresholds, located
-from polyhead.tasks.label_task import UNCALIBRATED, FittedLabels, OneLabel
+from polyhead.tasks.label_task import UNCALIBRATED, FittedOneLabel, OneLabel
 from polyhead.tasks.label_text import TextList
 from polyhead.tasks.metrics import Array, Labels, Numbers, measure_ranking
 
@@ -23,7 +23,7 @@ class BinaryAnswer(LabelAnswer):
     __slots__ = ()
 
 
-class FittedBinary(FittedLabels):
+class FittedBinary(FittedOneLabel):
     """What training found: the labels, negative first; and validation, from which probability the second is said."""
 
     labels: LabelList
@@ -98,6 +98,9 @@ class Binary(OneLabel, frozen=True):
         """The second label from its threshold on."""
         (threshold,) = yes_no.list_thresholds(self.names[1:], self.state.thresholds)
         return np.asarray(self._yes(outputs)[:, 0] >= threshold, np.intp)
+
+    def plausibilities(self, outputs: Array) -> Array:
+        return conformal.place_answers_first(self.probabilities(outputs), self.choose(outputs))
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return yes_no.known_alternatives(self.encode(labels), outputs)

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from polyhead.tasks import conformal
 from polyhead.tasks.answers import LabelAnswer
 from polyhead.tasks.calibration import temper
 from polyhead.tasks.fitted import Counts, LabelList
-from polyhead.tasks.label_task import FittedLabels, OneLabel
+from polyhead.tasks.label_task import FittedOneLabel, OneLabel
 from polyhead.tasks.label_text import TextList, natural_key
 from polyhead.tasks.metrics import Array, Labels, Numbers
 from polyhead.tasks.rare_labels import OTHER, MinCount, Rare, RareLabels
@@ -24,7 +25,7 @@ class CategoricalAnswer(LabelAnswer):
     __slots__ = ()
 
 
-class FittedCategorical(FittedLabels):
+class FittedCategorical(FittedOneLabel):
     """What training found: the classes that the outputs stand for, in order, and the training rows of rare ones."""
 
     classes: LabelList
@@ -98,6 +99,9 @@ class Categorical(OneLabel, frozen=True):
     def choose(self, outputs: Array) -> NDArray[np.intp]:
         """The likeliest class."""
         return np.asarray(self.probabilities(outputs).argmax(axis=1))
+
+    def plausibilities(self, outputs: Array) -> Array:
+        return conformal.place_answers_first(self.probabilities(outputs), self.choose(outputs))
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return self._known_rows(labels, _normalize(outputs))

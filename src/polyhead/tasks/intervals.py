@@ -67,10 +67,7 @@ class LearntBins(BaseModel):
         plain = self.uncalibrated()
         if len(truth) < FEWEST or not np.isfinite(outputs).all():
             return plain
-        errors = truth - outputs[:, 0].astype(float)
-        widths = np.maximum(_widths(outputs), TINY)
-        needed = np.where(errors < 0, -errors / widths[:, 0], errors / widths[:, 1])
-        stretch = min(float(np.quantile(needed, WITHIN)), WIDEST)
+        stretch = min(float(np.quantile(reach(truth, outputs), WITHIN)), WIDEST)
         return plain.model_copy(update={"stretch": stretch, "calibrated_on": len(truth)})
 
     def uncalibrated(self) -> Self:
@@ -91,3 +88,14 @@ def _widths(outputs: Array) -> NDArray[np.float64]:
     """How far intervals reach below and above their numbers (n, 2)."""
     below, above = outputs[:, 0] - outputs[:, 1], outputs[:, 2] - outputs[:, 0]
     return np.asarray(np.maximum(np.stack([below, above], axis=1).astype(float), 0))
+
+
+def widths(outputs: Array) -> NDArray[np.float64]:
+    """The same, and never 0."""
+    return np.maximum(_widths(outputs), TINY)
+
+
+def reach(truth: NDArray[np.float64], outputs: Array) -> NDArray[np.float64]:
+    """How many times its width an interval has to reach to hold the truth (n,), by outputs (n, 3)."""
+    errors, sizes = truth - outputs[:, 0].astype(float), widths(outputs)
+    return np.asarray(np.where(errors < 0, -errors / sizes[:, 0], errors / sizes[:, 1]))

@@ -1,22 +1,25 @@
 """What the kinds have in common whose answers are labels: how they are learnt, and how far to trust an answer.
 
 The model's outputs are probabilities as training left them. An answer comes about in this order: a temperature, which
-changes how sure an answer is and never the answer; then thresholds, where labels are each a yes or a no; and then the
-probability below which an answer is unsure. All three are found on the validation split.
+changes how sure an answer is and never the answer; then thresholds, where labels are each a yes or a no; then the
+probability below which an answer is unsure; and the set of labels that it promises. All are found on the validation
+split.
 """
 
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from polyhead.tasks import calibration, metrics
+from polyhead.tasks import calibration, conformal, metrics
 from polyhead.tasks.answers import LabelAnswer, answer_labels
 from polyhead.tasks.calibration import log_odds
+from polyhead.tasks.conformal import LabelPromise, Promise
 from polyhead.tasks.fitted import CalibratedOn, Counts, Fitted, Temperature, UnsureBelow
 from polyhead.tasks.label_text import check_label, match_labels, read_cell, values_from_column
 from polyhead.tasks.metrics import Array, Labels, Numbers
@@ -34,6 +37,12 @@ class FittedLabels(Fitted):
     calibrated_on: CalibratedOn = 0
     temperature: Temperature = 1.0
     unsure_below: UnsureBelow = 0.0
+
+
+class FittedOneLabel(FittedLabels):
+    """Of a task whose answer is one label."""
+
+    promise: LabelPromise | None = None
 
 
 class LabelTask(Task, ABC, frozen=True):
@@ -56,6 +65,7 @@ class LabelTask(Task, ABC, frozen=True):
         description="The accuracy wanted of what is answered, such as .95: answers below the probability that gives it "
         "on the validation images are marked unsure, and all of them where none gives it. If absent, none is unsure.",
     )
+    coverage: conformal.Coverage = None
     focusing: float = Field(default=2.0, ge=0, description="With `loss: focal`, its gamma; 0 makes it cross-entropy.")
     label_smoothing: float = Field(
         default=0.0,
@@ -114,11 +124,20 @@ class LabelTask(Task, ABC, frozen=True):
         """A copy with the thresholds that known labels ask for, once the temperature is found."""
 
     @abstractmethod
+    def find_promise(self, labels: Labels, outputs: Array, coverage: float) -> Promise | None:
+        """What answers to known labels show, once all else is found; None where they are too few."""
+
+    @abstractmethod
+    def _measure_promise(self, labels: Labels, outputs: Array) -> Numbers:
+        """Over known labels, how often sets hold the truth and how large they are; empty where none are promised."""
+
+    @abstractmethod
     def decisions(self, labels: Labels, outputs: Array) -> tuple[Array, Array]: ...
 
     @property
     def needs_validation(self) -> tuple[str, ...]:
-        return (*(() if self.answer_accuracy is None else ("answer_accuracy",)), *self.chosen_thresholds)
+        asked = ("answer_accuracy",) if self.answer_accuracy is not None else ()
+        return (*asked, *conformal.needs_validation(self.coverage), *self.chosen_thresholds)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -135,13 +154,15 @@ class LabelTask(Task, ABC, frozen=True):
         if self.calibration == "temperature":
             found = found.refitted(temperature=calibration.fit_temperature(probabilities, truth))
         found = found.choose_thresholds(known, seen)
-        if self.answer_accuracy is None:
-            return found
-        images = calibration.known_images(*found.decisions(known, seen))
-        return found.refitted(unsure_below=calibration.choose_unsure(*images, wanted=self.answer_accuracy))
+        if self.answer_accuracy is not None:
+            images = calibration.known_images(*found.decisions(known, seen))
+            found = found.refitted(unsure_below=calibration.choose_unsure(*images, wanted=self.answer_accuracy))
+        return (
+            found if self.coverage is None else found.refitted(promise=found.find_promise(known, seen, self.coverage))
+        )
 
     def uncalibrated(self) -> Self:
-        return self.refitted(**self.UNCALIBRATED)
+        return self.refitted(**self.UNCALIBRATED, promise=None)
 
     def mistakes(self, labels: Labels, outputs: Array) -> Array:
         """0 for a right answer, or the probability of its surest mistake."""
@@ -155,7 +176,8 @@ class LabelTask(Task, ABC, frozen=True):
         Returns:
             `calibration`: what validation found, and of the temperature alone, before and after, the expected
             calibration error and the reliability diagram. Where the recipe asks for an accuracy, the fraction
-            `answered` and its `answered_accuracy`, None where nothing is answered.
+            `answered` and its `answered_accuracy`, None where nothing is answered. Where sets of labels are promised,
+            `promised`, the `coverage` that they have, and `set_size`, how many labels they hold on average.
         """
         certainty, hits, known = calibration.known_images(*self.decisions(labels, outputs))
         if not self.state.calibrated_on or not len(known):
@@ -168,11 +190,12 @@ class LabelTask(Task, ABC, frozen=True):
             pair = calibration.known_labels(*task.decisions(labels, outputs))
             found[f"ece_{word}"] = calibration.expected_calibration_error(*pair)
             found[f"reliability_{word}"] = calibration.measure_reliability(*pair)
+        certain = {"calibration": found} | self._measure_promise(labels, outputs)
         if self.answer_accuracy is None:
-            return {"calibration": found}
+            return certain
         sure = certainty >= self.state.unsure_below
         accuracy = float(hits[sure].sum() / known[sure].sum()) if sure.any() else None
-        return {"calibration": found, "answered": float(sure.mean()), "answered_accuracy": accuracy}
+        return certain | {"answered": float(sure.mean()), "answered_accuracy": accuracy}
 
 
 class OneLabel(LabelTask, ABC, frozen=True):
@@ -184,9 +207,17 @@ class OneLabel(LabelTask, ABC, frozen=True):
     @abstractmethod
     def answer_type(self) -> type[LabelAnswer]: ...
 
+    @property
+    @abstractmethod
+    def state(self) -> FittedOneLabel: ...
+
     @abstractmethod
     def choose(self, outputs: Array) -> NDArray[np.intp]:
         """The index among `names` of each answer (n,)."""
+
+    @abstractmethod
+    def plausibilities(self, outputs: Array) -> Array:
+        """How plausible each label is beside the answer, whose own is 1 (n, names): what a set is made by."""
 
     @property
     def published_labels(self) -> tuple[str, ...]:
@@ -227,7 +258,27 @@ class OneLabel(LabelTask, ABC, frozen=True):
 
     def decode(self, outputs: Array) -> list[LabelAnswer]:
         chosen, below = self.choose(outputs), self.state.unsure_below
-        return answer_labels(self.answer_type, self.names, self.probabilities(outputs), chosen, below)
+        answers = answer_labels(self.answer_type, self.names, self.probabilities(outputs), chosen, below)
+        if self.state.promise is None:
+            return answers
+        sets = conformal.names_of(self._sets(outputs, self.state.promise), self.names)
+        return [replace(answer, possible=labels) for answer, labels in zip(answers, sets, strict=True)]
+
+    def find_promise(self, labels: Labels, outputs: Array, coverage: float) -> LabelPromise | None:
+        plausible = conformal.look_up(self.plausibilities(outputs), self.encode(labels)[:, 0])
+        least = conformal.find_least(plausible, coverage)
+        return None if least is None else LabelPromise(coverage=coverage, calibrated_on=len(labels), at_least=least)
+
+    def _measure_promise(self, labels: Labels, outputs: Array) -> Numbers:
+        promise = self.state.promise
+        if promise is None:
+            return conformal.describe(self.coverage, None)
+        covered = conformal.look_up(self.plausibilities(outputs), self.encode(labels)[:, 0]) >= promise.at_least
+        size = self._sets(outputs, promise).sum(axis=1).mean()
+        return conformal.describe(self.coverage, promise) | {"coverage": float(covered.mean()), "set_size": float(size)}
+
+    def _sets(self, outputs: Array, promise: LabelPromise) -> NDArray[np.bool_]:
+        return np.asarray(self.plausibilities(outputs) >= promise.at_least)
 
     def decisions(self, labels: Labels, outputs: Array) -> tuple[Array, Array]:
         """One for each image: its answer."""

@@ -1,8 +1,9 @@
 """Any number of labels at once."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -12,8 +13,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError
 from polyhead.fields import DottedPath
-from polyhead.tasks import label_sets, yes_no
+from polyhead.tasks import conformal, label_sets, yes_no
 from polyhead.tasks.answers import describe_probability
+from polyhead.tasks.conformal import LabelsPromise
 from polyhead.tasks.fitted import Counts, LabelList, check_among, check_thresholds, located
 from polyhead.tasks.label_task import UNCALIBRATED, USED_WITH, FittedLabels, LabelTask
 from polyhead.tasks.label_text import TextList, fraction_of_rows, natural_key
@@ -31,12 +33,16 @@ class MultiLabelAnswer:
         probability: that of the least certain yes or no among all labels, 0 to 1.
         unsure: whether that is below the one that the recipe's accuracy needs.
         probabilities: of a yes for each of the task's labels.
+        possible: where the task promises something, those that the image may have: the answer, and `not_sure`.
+        not_sure: the labels of which neither yes nor no can be left out.
     """
 
     answer: tuple[str, ...]
     probability: float
     unsure: bool
     probabilities: Mapping[str, float]
+    possible: tuple[str, ...] | None = None
+    not_sure: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -53,15 +59,22 @@ class MultiLabelAnswer:
 
     def to_dict(self) -> dict[str, Any]:
         found = {"answer": list(self.answer), "probability": self.probability, "unsure": self.unsure}
-        return found | {"probabilities": dict(self.probabilities)}
+        found["probabilities"] = dict(self.probabilities)
+        return found if self.possible is None else found | {"set": list(self.possible), "not_sure": list(self.not_sure)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        return cls(tuple(values["answer"]), values["probability"], values["unsure"], values["probabilities"])
+        found = cls(tuple(values["answer"]), values["probability"], values["unsure"], values["probabilities"])
+        if "set" not in values:
+            return found
+        return replace(found, possible=tuple(values["set"]), not_sure=tuple(values["not_sure"]))
 
     def to_columns(self) -> dict[str, Any]:
         found = {"answer": self.label, "probability": self.probability, "unsure": self.unsure}
-        return found | {f"probabilities.{label}": number for label, number in self.probabilities.items()}
+        found |= {f"probabilities.{label}": number for label, number in self.probabilities.items()}
+        if self.possible is None:
+            return found
+        return found | {"set": json.dumps(self.possible), "not_sure": json.dumps(self.not_sure)}
 
     def differences(self, label: str) -> list[tuple[str, float]]:
         wrong = label_sets.differences(label, self.answer, self.probabilities)
@@ -85,6 +98,7 @@ class FittedMultiLabel(FittedLabels):
     known: Counts = Field(default={})
     rare_counts: Counts = Field(default={})
     thresholds: dict[str, float] = Field(default={})
+    promise: LabelsPromise | None = None
 
     @model_validator(mode="after")
     def _of_its_labels(self) -> Self:
@@ -93,6 +107,8 @@ class FittedMultiLabel(FittedLabels):
                 check_among(counts, self.labels)
         with located("thresholds"):
             check_thresholds(self.thresholds, self.labels)
+        with located("promise"):
+            check_among(self.promise.at_least if self.promise else (), self.labels)
         return self
 
 
@@ -276,7 +292,7 @@ class MultiLabel(LabelTask, frozen=True):
         yes, names, below = self.probabilities(outputs), self.names, self.state.unsure_below
         said, sure = yes_no.say(yes, self._thresholds)
         rows = zip(said.tolist(), sure.min(axis=1).tolist(), yes.tolist(), strict=True)
-        return [
+        answers = [
             MultiLabelAnswer(
                 tuple([name for name, is_yes in zip(names, answered, strict=True) if is_yes]),
                 least,
@@ -285,6 +301,49 @@ class MultiLabel(LabelTask, frozen=True):
             )
             for answered, least, numbers in rows
         ]
+        if self.state.promise is None:
+            return answers
+        open_ = self._open(outputs, self.state.promise)
+        parts = zip(answers, conformal.names_of(said | open_, names), conformal.names_of(open_, names), strict=True)
+        return [replace(answer, possible=possible, not_sure=unsure) for answer, possible, unsure in parts]
+
+    def find_promise(self, labels: Labels, outputs: Array, coverage: float) -> LabelsPromise | None:
+        """A promise for each label that is known of enough images."""
+        truth, least = self.encode(labels), {}
+        plausible = self._plausible(outputs, truth)
+        for index, name in enumerate(self.names):
+            known = ~np.isnan(truth[:, index])
+            found = conformal.find_least(plausible[known, index], coverage)
+            if found is not None:
+                least[name] = found
+        return LabelsPromise(coverage=coverage, calibrated_on=len(labels), at_least=least) if least else None
+
+    def _plausible(self, outputs: Array, truth: Array) -> Array:
+        """How plausible a yes or no (n, labels) is beside what is answered: 1 where it is that; NaN is taken as no."""
+        said, sure = yes_no.say(self.probabilities(outputs), self._thresholds)
+        return np.where(said == (truth == 1), 1.0, 1 - sure)
+
+    def _open(self, outputs: Array, promise: LabelsPromise) -> NDArray[np.bool_]:
+        """Whether a label's other answer cannot be left out (n, labels); so of one of which nothing is promised."""
+        _, sure = yes_no.say(self.probabilities(outputs), self._thresholds)
+        return np.asarray(1 - sure >= [promise.at_least.get(name, 0.0) for name in self.names])
+
+    def _measure_promise(self, labels: Labels, outputs: Array) -> Numbers:
+        """`coverage` and `not_sure`, means over the labels of which something is promised; both by label, too."""
+        promise, truth = self.state.promise, self.encode(labels)
+        if promise is None:
+            return conformal.describe(self.coverage, None)
+        covered = self._plausible(outputs, truth) >= [promise.at_least.get(name, 0.0) for name in self.names]
+        open_, known, by_label = self._open(outputs, promise), ~np.isnan(truth), {}
+        for index, name in enumerate(self.names):
+            rows = known[:, index]
+            if name in promise.at_least and rows.any():
+                numbers = {"coverage": float(covered[rows, index].mean()), "not_sure": float(open_[rows, index].mean())}
+                by_label[name] = numbers
+        if not by_label:
+            return conformal.describe(self.coverage, promise)
+        means = {key: float(np.mean([row[key] for row in by_label.values()])) for key in ("coverage", "not_sure")}
+        return conformal.describe(self.coverage, promise) | means | {"promised_labels": by_label}
 
     def evidence(self, outputs: Array, label: str | None) -> Array:
         return yes_no.yes_log_odds(self.probabilities(outputs)[:, self.names.index(label or "")], True)

@@ -8,10 +8,11 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError, list_words
+from polyhead.tasks import conformal
 from polyhead.tasks.answers import LabelAnswer
 from polyhead.tasks.calibration import temper
 from polyhead.tasks.fitted import LabelList
-from polyhead.tasks.label_task import FittedLabels, OneLabel
+from polyhead.tasks.label_task import FittedOneLabel, OneLabel
 from polyhead.tasks.label_text import TextList, natural_key
 from polyhead.tasks.metrics import Array, Labels, Numbers
 
@@ -28,7 +29,7 @@ def _check_levels(levels: list[str]) -> list[str]:
     return levels
 
 
-class FittedOrdinal(FittedLabels):
+class FittedOrdinal(FittedOneLabel):
     """What training found: the levels, lowest first."""
 
     levels: Annotated[LabelList, AfterValidator(_check_levels)]
@@ -90,6 +91,11 @@ class Ordinal(OneLabel, frozen=True):
         """
         passed = 1 - np.cumsum(outputs.astype(float), axis=1)[:, :-1]
         return np.asarray(np.sum(passed > 0.5, axis=1))
+
+    def plausibilities(self, outputs: Array) -> Array:
+        """So that a set holds every level between two of its own."""
+        chosen = self.choose(outputs)
+        return conformal.fill_between(conformal.place_answers_first(self.probabilities(outputs), chosen), chosen)
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return self._known_rows(labels, outputs)

@@ -14,10 +14,11 @@ from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError, list_words, shorten
 from polyhead.fields import DottedPath
-from polyhead.tasks import metrics
+from polyhead.tasks import conformal, metrics
 from polyhead.tasks.answers import RegressionAnswer
+from polyhead.tasks.conformal import NumberPromise
 from polyhead.tasks.fitted import Counts, Fitted
-from polyhead.tasks.intervals import LearntBins, measure_intervals
+from polyhead.tasks.intervals import LearntBins, measure_intervals, reach, widths
 from polyhead.tasks.label_text import fraction_of_rows, read_cell, values_from_column
 from polyhead.tasks.metrics import Array, Labels, Numbers
 from polyhead.tasks.task import Task
@@ -49,6 +50,7 @@ class FittedRegression(Fitted):
     median: float = 0.0
     edges: Annotated[list[float], AfterValidator(_check_edges)] = Field(default=[])
     learnt_bins: LearntBins | None = None
+    promise: NumberPromise | None = None
 
 
 class Regression(Task, frozen=True):
@@ -89,6 +91,7 @@ class Regression(Task, frozen=True):
         max_length=1000,
         description="Edges between the ranges to report apart, such as [10, 20, 40]; quintiles if absent.",
     )
+    coverage: conformal.Coverage = None
     fitted: SkipJsonSchema[FittedRegression | None] = None
 
     @model_validator(mode="after")
@@ -133,7 +136,7 @@ class Regression(Task, frozen=True):
 
     @property
     def needs_validation(self) -> tuple[str, ...]:
-        return ()
+        return conformal.needs_validation(self.coverage)
 
     @property
     def published_labels(self) -> tuple[str, ...]:
@@ -196,16 +199,26 @@ class Regression(Task, frozen=True):
         return FittedRegression(**found, counts=counts, learnt_bins=LearntBins.of(values) if self.bins else None)
 
     def calibrate(self, labels: Labels, outputs: Array) -> Self:
-        """See `Task.calibrate`: of a number with bins, how wide its intervals must be."""
-        if self.state.learnt_bins is None:
-            return self
-        truth = self.encode(labels)[:, 0].astype(float)
-        known = ~np.isnan(truth)
-        return self.refitted(learnt_bins=self.state.learnt_bins.calibrate(truth[known], outputs[known]))
+        """See `Task.calibrate`: how wide its intervals must be."""
+        plain, truth = self.uncalibrated(), self.encode(labels)[:, 0].astype(float)
+        truth, seen = truth[~np.isnan(truth)], outputs[~np.isnan(truth)]
+        bins = plain.state.learnt_bins
+        if self.coverage is not None and np.isfinite(seen).all():
+            plain = plain.refitted(promise=self._find_promise(truth, seen, self.coverage))
+        return plain if bins is None else plain.refitted(learnt_bins=bins.calibrate(truth, seen))
+
+    def _find_promise(self, truth: NDArray[np.float64], outputs: Array, coverage: float) -> NumberPromise | None:
+        if not self.bins:
+            return NumberPromise.find(outputs[:, 0].astype(float), truth, coverage)
+        factor = conformal.find_quantile(reach(truth, outputs), coverage)
+        if factor is None:
+            return None
+        return NumberPromise(coverage=coverage, calibrated_on=len(truth), factor=min(factor, conformal.LARGEST))
 
     def uncalibrated(self) -> Self:
         bins = self.state.learnt_bins
-        return self if bins is None else self.refitted(learnt_bins=bins.uncalibrated())
+        plain = self if self.state.promise is None else self.refitted(promise=None)
+        return plain if bins is None else plain.refitted(learnt_bins=bins.uncalibrated())
 
     def regroup(self, labels: Labels) -> list[str]:
         return list(labels)
@@ -226,7 +239,7 @@ class Regression(Task, frozen=True):
     def decode(self, outputs: Array) -> list[RegressionAnswer]:
         """The number, in the label's unit; with bins, its interval too."""
         numbers = outputs[:, 0].astype(float).tolist()
-        if self.state.learnt_bins is None:
+        if self.state.learnt_bins is None and self.state.promise is None:
             return [RegressionAnswer(number, self.unit) for number in numbers]
         ends = self.intervals(outputs).tolist()
         return [
@@ -235,12 +248,14 @@ class Regression(Task, frozen=True):
         ]
 
     def intervals(self, outputs: Array) -> NDArray[np.float64]:
-        """The intervals (n, 2) of a number with bins, within its minimum and maximum: empty (n, 0) without them."""
-        if self.state.learnt_bins is None:
-            return outputs[:, :0].astype(float)
+        """The intervals (n, 2), promised or of bins, within its minimum and maximum: empty (n, 0) without either."""
+        promise, bins, numbers = self.state.promise, self.state.learnt_bins, outputs[:, :1].astype(float)
         low = -LARGEST if self.minimum is None else self.minimum
         high = LARGEST if self.maximum is None else self.maximum
-        return np.clip(self.state.learnt_bins.intervals(outputs), low, high)
+        if promise is not None:
+            scale = promise.scale(numbers) if bins is None else widths(outputs)
+            return np.clip(numbers + promise.factor * scale * [-1, 1], low, high)
+        return numbers[:, :0] if bins is None else np.clip(bins.intervals(outputs), low, high)
 
     def positions(self, values: Array) -> Array:
         """The number, from 0 at these numbers' 5th percentile (and below) to 1 at their 95th (and above)."""
@@ -270,7 +285,12 @@ class Regression(Task, frozen=True):
         return found | {"unit": self.unit, "by_range": metrics.measure_ranges(truth, answers, self.state.edges)}
 
     def _measure_certainty(self, labels: Labels, outputs: Array) -> Numbers:
-        return {}
+        """Where `coverage` is asked for: what is `promised`, and the `coverage` and mean `interval_width` found."""
+        if self.state.promise is None:
+            return conformal.describe(self.coverage, None)
+        found = measure_intervals(self.encode(labels)[:, 0].astype(float), self.intervals(outputs))
+        described = conformal.describe(self.coverage, self.state.promise)
+        return described | {"coverage": found["interval_coverage"], "interval_width": found["interval_width"]}
 
     def decisions(self, labels: Labels, outputs: Array) -> None:
         return None

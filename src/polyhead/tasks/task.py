@@ -11,6 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError
 from polyhead.tasks.answers import Answer
+from polyhead.tasks.conformal import Promise
 from polyhead.tasks.fitted import Fitted
 from polyhead.tasks.label_text import TextList, TextValues
 from polyhead.tasks.metrics import Array, Labels, Numbers
@@ -164,6 +165,11 @@ class Task(BaseModel, ABC, extra="forbid", frozen=True, allow_inf_nan=False):
     @abstractmethod
     def _fit(self, name: str, known: Labels) -> Fitted:
         """What the known labels of the training split, one or more, teach."""
+
+    @property
+    def promise(self) -> Promise | None:
+        """What its answers promise, as the validation split has shown; None where they promise nothing."""
+        return getattr(self.state, "promise", None)  # a kind of another package may know of none
 
     def refitted(self, **found: Any) -> Self:
         """A copy of which other values were found."""

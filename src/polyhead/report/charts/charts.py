@@ -4,6 +4,7 @@ The palette is Okabe and Ito's (https://jfly.uni-koeln.de/color/, 2008), which c
 vision; lines of one chart differ in more than colour.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -63,16 +64,24 @@ def draw_donut(slices: Sequence[Slice], middle: str) -> Drawing:
     """A donut with a text in the middle; the page shows the legend beside it."""
     parts, start = [], 0.0
     for part in slices:
-        size = 100 * part.fraction
-        gap = min(0.6, size / 3) if len(slices) > 1 else 0
         told = title(f"{part.label}: {show_count(part.rows)} images, {show_percent(part.fraction)}")
-        looks: dict[str, str | float] = {"stroke": part.colour, "stroke_width": 34, "pathLength": 100, "fill": "none"}
-        looks |= {"stroke_dasharray": f"{size - gap:.2f} {100 - size + gap:.2f}", "stroke_dashoffset": -start}
-        parts.append(tag("circle", told, cx=100, cy=100, r=80, transform="rotate(-90 100 100)", **looks))
-        start += size
+        looks: dict[str, str | float] = {"stroke": part.colour, "stroke_width": 34, "fill": "none"}
+        if part.fraction > 0.999:  # an arc from a point to itself would not be seen
+            parts.append(tag("circle", told, cx=100, cy=100, r=80, **looks))
+        elif part.rows:
+            gap = min(0.003, part.fraction / 6)
+            parts.append(tag("path", told, d=_draw_arc(start + gap, start + part.fraction - gap), **looks))
+        start += part.fraction
     text = tag("text", middle, x=100, y=100, dy="0.34em", text_anchor="middle", class_="middle")
     words = ", ".join(f"{part.label} {show_percent(part.fraction)}" for part in slices)
     return Drawing(tag("svg", *parts, text, viewBox="0 0 200 200", class_="donut"), words)
+
+
+def _draw_arc(start: float, end: float) -> str:
+    """An arc of a circle around (100, 100), from and to fractions of it, clockwise from its top."""
+    ends = [(100 + 80 * math.sin(math.tau * at), 100 - 80 * math.cos(math.tau * at)) for at in (start, end)]
+    (x, y), (to_x, to_y) = ends
+    return f"M{x:.2f} {y:.2f}A80 80 0 {int(end - start > 0.5)} 1 {to_x:.2f} {to_y:.2f}"
 
 
 def draw_histogram(numbers: Array, unit: str) -> Drawing:

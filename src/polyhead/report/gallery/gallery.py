@@ -56,6 +56,8 @@ class Gallery:
         truth: the labels, if known: a text column for each task, blank where unknown.
         groups: the groups of the images, if any.
         chosen_for: the task for which each image was chosen to be labelled, if they were.
+        suspicion: by task, how likely each image's label is wrong, (n,), more is likelier, 0 where nothing speaks
+            against it; it opens at the first of these tasks.
     """
 
     title: str
@@ -67,6 +69,7 @@ class Gallery:
     truth: pd.DataFrame | None = None
     groups: GroupPart | None = None
     chosen_for: Sequence[str] = ()
+    suspicion: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def order(self) -> NDArray[np.intp]:
@@ -148,6 +151,8 @@ def _pack_labels(name: str, task: Task, gallery: Gallery, order: NDArray[np.intp
     """What marking its labels needs, and the labels that there are."""
     several = task.several or task.width > 1  # a yes/no task has no third label
     packed: Packed = {"open": several and not task.numeric and not any(task.declared_labels.values())}
+    if name in gallery.suspicion:
+        packed["suspect"] = _pack(gallery.suspicion[name][order], "<f4")
     return packed if gallery.truth is None else packed | _pack_truth(task, gallery.truth[name], gallery, order)
 
 

@@ -40,6 +40,7 @@ def describe_data(part: DataPart, album: Album) -> Context:
         "first_rows": _list_rows(table[["path", "split", *part.tasks]].head(FIRST_ROWS)),
         "tasks": [_describe_task(name, task, table[name].tolist()) for name, task in part.tasks.items()],
         "ties": _describe_ties(part),
+        "shortcuts": part.shortcuts,
         "missing": _count_missing(part),
         "samples": _show_rows(part, album, samples),
         "rejected": _describe_rejected(part.rejected),

@@ -27,6 +27,7 @@ class ImageSet {
       unsure: unpack(task.unsure, Uint8Array),
       truth: task.truth && unpack(task.truth, Uint32Array),
       wrong: task.wrong && unpack(task.wrong, Uint8Array),
+      suspect: task.suspect && unpack(task.suspect, Float32Array),
       bytes: Math.ceil(task.labels.length / 8),
     }));
     this.hasTruth = this.tasks.some((task) => task.truth);

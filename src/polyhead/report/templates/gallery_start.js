@@ -3,6 +3,8 @@ document.addEventListener("DOMContentLoaded", () => {
   const box = document.querySelector("#gallery");
   const gallery = new Gallery(box, new ImageSet(globalThis.polyheadGallery));
   globalThis.gallery = gallery;
+  const suspected = gallery.imageSet.tasks.find(({ suspect }) => suspect);
+  if (suspected) gallery.show(`${suspected.name} suspect, by ${suspected.name} suspicion`, false);
   const map = document.querySelector("#map");
   if (map) gallery.map = new ImageMap(map, gallery);
   const near = new IntersectionObserver((entries) => {

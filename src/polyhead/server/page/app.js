@@ -1,6 +1,6 @@
 // The page: sends images to its server, and shows the answers.
 
-import { bars, element, heatCanvas, heatWords, number, percent, words } from "./elements.js";
+import { bars, element, heatCanvas, heatWords, isDecided, number, percent, words } from "./elements.js";
 
 const AT_ONCE = 4; // requests at a time
 const TRIES = 20; // while the server is busy
@@ -158,13 +158,16 @@ async function toggleHeat(card, file, question, button) {
 
 function showHeat(card, map, about) {
   card.picture.querySelector("canvas")?.remove();
-  card.picture.append(heatCanvas(map.changes, about.image));
-  card.picture.classList.add("heated");
+  const decided = isDecided(map);
+  if (decided) {
+    card.picture.append(heatCanvas(map.changes, about.image));
+    card.picture.classList.add("heated");
+  }
   card.picture.scrollIntoView({ block: "nearest" });
   const sentence = heatWords(map, about.tasks[map.task].unit ?? "");
   const ends = map.label === null ? ["smaller", "larger"] : ["against", "for"];
   const scale = element("div", { class: "scale", "aria-hidden": "true" }, ends[0], element("i"), ends[1]);
-  card.caption.replaceChildren(element("p", {}, sentence), scale);
+  card.caption.replaceChildren(element("p", {}, sentence), ...(decided ? [scale] : []));
   say(sentence);
 }
 

@@ -86,18 +86,26 @@ export function heatCanvas(changes, view) {
   return canvas;
 }
 
+// Whether some part decides: a label's log-odds fall by a tenth or more, or a number as shown is another one.
+export function isDecided(map) {
+  const all = map.changes.flat();
+  if (map.label !== null) return Math.min(...all) <= -0.1;
+  return number(map.value + Math.min(...all)) !== number(map.value + Math.max(...all));
+}
+
 // A heat map in a sentence.
 export function heatWords(map, unit) {
   const all = map.changes.flat();
   const lowest = Math.min(...all);
   const highest = Math.max(...all);
+  const decided = isDecided(map);
   if (map.label === null) {
+    if (!decided) return `No part of the image decides ${map.task}: it stays the same whichever is covered. There is nothing to show.`;
     const [low, high] = [map.value + lowest, map.value + highest].map(number);
-    if (low === high) return `No single area changes ${map.task}.`;
     return `Orange areas increase ${map.task}, blue areas decrease it: with one area covered, it ranges from ${low} to ${high} ${unit}`.trim() + ".";
   }
   const [from, to] = [map.value, map.value + lowest].map((odds) => probability(sigmoid(odds)));
-  if (lowest > -0.1) return `No single area matters for “${map.label}”: it stays at ${from} whichever is covered.`;
+  if (!decided) return `No part of the image decides “${map.label}”: it stays at ${from} whichever is covered. There is nothing to show.`;
   const strongest = from === to ? `Even with the strongest area covered, it is ${to}` : `With the strongest area covered, it falls from ${from} to ${to}`;
   return `Orange areas support “${map.label}”, blue areas contradict it. ${strongest}.`;
 }

@@ -81,3 +81,17 @@ def format_comparison(task: Mapping[str, Any]) -> str:
         for name, (was, now) in task["figures"].items()
     ]
     return ", ".join(words)
+
+
+def print_worse(evaluation: Mapping[str, Any]) -> None:
+    """A line a task: its main metric, and what is left of it where images are worse, of the middle strength."""
+    for split in evaluation.values():
+        for name, followed in split.get("worse", {}).get("tasks", {}).items():
+            kinds = {kind: values for kind, values in followed.items() if kind != "metric"}
+            first = next(iter(kinds.values()))[0]
+            left = ", ".join(f"{kind} {_show(values[3])}" for kind, values in kinds.items())
+            print(f"{name} {followed['metric']} {_show(first)}; of worse images (3 of 5): {left}")
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from polyhead.cli.arguments import Force, Model, path_option, read_path, read_text
-from polyhead.cli.printing import print_evaluation, print_run
+from polyhead.cli.printing import print_evaluation, print_run, print_worse
 from polyhead.cli.terminal import Screen
 from polyhead.run_folder import RunFolder
 
@@ -173,6 +173,9 @@ def evaluate(
         typer.Option("--split", help="train, valid, test, unseen, or all; always all for other images."),
     ] = None,
     overrides: Settings = None,
+    worse: Annotated[
+        bool, typer.Option("--worse", help="Also for blurred, compressed, dark, small and turned images.")
+    ] = False,
     out: Annotated[
         Path | None,
         path_option("--out", "The folder for evaluation.json, predictions.csv and report/."),
@@ -184,9 +187,10 @@ def evaluate(
 
     with Screen() as screen:
         found = runs.evaluate(
-            model, data=data, split=split, overrides=overrides or (), out=out, force=force, progress=screen
+            model, data=data, split=split, overrides=overrides or (), worse=worse, out=out, force=force, progress=screen
         )
     print_evaluation(found)
+    print_worse(found)
 
 
 @commands.command()

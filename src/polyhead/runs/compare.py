@@ -1,4 +1,4 @@
-"""Compare models on the same labelled images: which is better at what, which images changed, what the recipes change."""
+"""Compare models on the same labelled images: which is better at what, which answers changed, how recipes differ."""
 
 import csv
 import io

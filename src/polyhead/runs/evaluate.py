@@ -30,6 +30,7 @@ from polyhead.report.report import write_report
 from polyhead.run_folder import RunFolder
 from polyhead.runs.image_audit import audit_files
 from polyhead.runs.labelled_data import find_labelled_data
+from polyhead.runs.robustness import measure_worse
 from polyhead.runs.tables import locate_data
 from polyhead.tasks import Task
 from polyhead.training.history import (
@@ -51,6 +52,7 @@ def evaluate(
     data: "DataLike | None" = None,
     split: str | None = None,
     overrides: Changes = (),
+    worse: bool = False,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Progress | bool = True,
@@ -66,6 +68,8 @@ def evaluate(
             all of other images.
         overrides: changes to the recipe by which the labels of other images are read, such as
             `["data.source.kind=csv"]` or `{"data.source.kind": "csv"}`.
+        worse: whether to ask about blurred, compressed, dark, small and turned images as well; see
+            `evaluation.robustness`.
         out: a folder to make, for evaluation.json, predictions.csv and the report.
         force: whether to replace what such a call wrote there before.
         progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
@@ -85,6 +89,8 @@ def evaluate(
             raise PolyheadError(f"split: there are no {split} images to evaluate")
         folder = held.enter_context(claim_folder(Path(out), "evaluation.json", force, shown)) if out else None
         evaluation, outputs = evaluate_splits(predictor, dataset, [split])
+        if worse:
+            evaluation[split]["worse"] = measure_worse(predictor, outputs[split], shown)
         if folder:
             report_run(RunFolder(folder), predictor, dataset, evaluation, outputs)
     return Evaluation(evaluation)

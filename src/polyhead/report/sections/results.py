@@ -4,7 +4,7 @@ What is shown of a task follows from what its metrics and answers hold, never fr
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from polyhead.evaluation.evaluate import measure_joint
 from polyhead.report.album import Album
 from polyhead.report.charts.charts import CLASSES, POINTS, draw_confusion, draw_ranges, draw_scatter
+from polyhead.report.charts.worse import draw_worse
 from polyhead.report.parts import EvaluatedSplit, Report, ResultPart
 from polyhead.report.sections.certainty import describe_certainty
 from polyhead.report.sections.examples import show_examples, show_mistakes
@@ -165,11 +166,21 @@ def _describe_split(part: ResultPart, split: str, album: Album) -> Context:
         "tasks": [
             _describe_task(task, evaluated, name, found["tasks"][name])
             | {"mistakes": show_mistakes(name, task, evaluated, (album, split))}
+            | {"worse": _draw_worse(found.get("worse", {}), name)}
             for name, task in part.tasks.items()
         ],
         "examples": show_examples(part.tasks, evaluated, (album, split)),
         "unsure": any("answered" in metrics for metrics in found["tasks"].values()),
     }
+
+
+def _draw_worse(worse: Mapping[str, Any], name: str) -> Context | None:
+    """How a task's metric falls as images get worse; None where that was not asked for, or nothing is known."""
+    followed = worse.get("tasks", {}).get(name)
+    if not followed or followed["blur"][0] is None:
+        return None
+    kinds = {kind: values for kind, values in followed.items() if kind != "metric"}
+    return {"chart": draw_worse(kinds), "metric": METRICS[followed["metric"]], "n": show_count(worse["n"])}
 
 
 def _describe_task(task: Task, evaluated: EvaluatedSplit, name: str, metrics: Numbers) -> Context:

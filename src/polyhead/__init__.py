@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from polyhead.clustering.cluster import cluster
     from polyhead.clustering.grouping import Grouping
     from polyhead.errors import PolyheadError
+    from polyhead.evaluation.comparison import Difference
     from polyhead.evaluation.results import Evaluation, SplitEvaluation, TaskEvaluation
     from polyhead.model.records import Prediction
     from polyhead.progress import Progress
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from polyhead.recipe.plugins import load_plugins
     from polyhead.recipe.schema import Recipe
     from polyhead.runs.audit import audit
+    from polyhead.runs.compare import ChangedAnswer, Comparison, compare
     from polyhead.runs.evaluate import evaluate
     from polyhead.runs.explore import explore
     from polyhead.runs.export import export
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from polyhead.runs.tune import Tuning, tune
 
 _MODULES = {
+    "ChangedAnswer": "runs.compare",
+    "Comparison": "runs.compare",
+    "Difference": "evaluation.comparison",
     "Evaluation": "evaluation.results",
     "Grouping": "clustering.grouping",
     "Model": "runs.model",
@@ -49,6 +54,7 @@ _MODULES = {
     "Tuning": "runs.tune",
     "audit": "runs.audit",
     "cluster": "clustering.cluster",
+    "compare": "runs.compare",
     "evaluate": "runs.evaluate",
     "explore": "runs.explore",
     "export": "runs.export",
@@ -63,6 +69,9 @@ _MODULES = {
 }
 
 __all__ = [
+    "ChangedAnswer",
+    "Comparison",
+    "Difference",
     "Evaluation",
     "Grouping",
     "Model",
@@ -78,6 +87,7 @@ __all__ = [
     "Tuning",
     "audit",
     "cluster",
+    "compare",
     "evaluate",
     "explore",
     "export",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.errors import PolyheadError
-from polyhead.evaluation.results import SHOWN, Row, TaskEvaluation, admit_few
+from polyhead.evaluation.results import FEW, SHOWN, Row, TaskEvaluation, admit_few
 
 
 def print_run(run: os.PathLike[str]) -> None:
@@ -38,6 +38,8 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
             print(f"{split}  " + _describe_joint(joint, "all_correct", f"{joint['n']:,} images"))
         if joint.get("labels") and len(found["tasks"]) > 1:
             print(f"{split}  " + _describe_joint(joint, "mean_accuracy", f"{joint['labels']:,} labels"))
+        for line in _describe_groups(found.get("groups", {})):
+            print(f"{split}  {line}")
     for line in _describe_folds(evaluation.get("folds", {})):
         print(line)
     # If only one split was evaluated, the other half is not known.
@@ -46,6 +48,33 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
     ]
     if combinations:
         print(f"combinations  {', '.join(combinations)}")
+
+
+def _describe_groups(groups: Mapping[str, Any]) -> Iterator[str]:
+    """Of each task, as far as there are images enough to tell, the group that is farthest behind the best one."""
+    for by, found in groups.items():
+        unclear, few = [], []
+        for task in next(iter(found.values()), {"tasks": {}})["tasks"]:
+            told = {group: figures["tasks"][task] for group, figures in found.items()}
+            behind = [group for group in told if "gap" in told[group] and told[group]["n"] >= FEW]
+            if not behind:
+                few.append(task)
+                continue
+            worst = max(behind, key=lambda group: float(told[group]["gap"]["behind"]))
+            figures, gap = told[worst], told[worst]["gap"]
+            metric, (low, high) = gap["metric"], gap["interval"]
+            if low <= 0:
+                unclear.append(task)
+                continue
+            values = f"{figures[metric]:.3f} of {worst} ({figures['n']:,} images), {told[gap['best']][metric]:.3f}"
+            yield (
+                f"{task} by {by}: {metric} {values} of {gap['best']}; behind by {gap['behind']:.3f} "
+                f"({low:.3f} to {high:.3f})"
+            )
+        if unclear:
+            yield f"by {by}: no clear difference in {', '.join(unclear)}"
+        if few:
+            yield f"by {by}: fewer than two groups of {FEW} images to compare in {', '.join(few)}"
 
 
 def _describe_folds(folds: Mapping[str, Any]) -> Iterator[str]:

@@ -173,6 +173,12 @@ def evaluate(
         typer.Option("--split", help="train, valid, test, unseen, or all; always all for other images."),
     ] = None,
     overrides: Settings = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by", metavar="TASK", help="Figures of groups apart: a task, a label, or two, as `gender*race`."
+        ),
+    ] = None,
     worse: Annotated[
         bool, typer.Option("--worse", help="Also for blurred, compressed, dark, small and turned images.")
     ] = False,
@@ -187,7 +193,15 @@ def evaluate(
 
     with Screen() as screen:
         found = runs.evaluate(
-            model, data=data, split=split, overrides=overrides or (), worse=worse, out=out, force=force, progress=screen
+            model,
+            data=data,
+            split=split,
+            overrides=overrides or (),
+            by=by or (),
+            worse=worse,
+            out=out,
+            force=force,
+            progress=screen,
         )
     print_evaluation(found)
     print_worse(found)

@@ -6,7 +6,7 @@ The reference in `docs/recipe.md` and the JSON schema for editors are made from 
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -98,6 +98,12 @@ class Recipe(EditableRecipe):
         "[your own images](guides/own-images.md). With a network of yours, `quality` has the rest planned.",
     )
     training: TrainingRecipe = TrainingRecipe()
+    groups: Annotated[list[str], Field(max_length=20)] = Field(
+        default=[],
+        description="Evaluation also tells the figures of groups of images apart, the worst first: by a task's labels "
+        "(a number's `ranges`), by a label of a task with several, such as `Male`, or by two of these, as "
+        "`gender*race`.",
+    )
     quality: Quality | None = Field(
         default=None,
         description="How what the recipe leaves out of `network`, `image` and `training` is planned: `fast`, linear "

@@ -16,6 +16,7 @@ from polyhead.data.splits import find_duplicates
 from polyhead.data.table import Dataset
 from polyhead.errors import PolyheadError, require
 from polyhead.evaluation.evaluate import answers_frame, combine, evaluate_split
+from polyhead.evaluation.groups import check_groups, measure_groups
 from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.results import Evaluation
 from polyhead.files import write_beside, write_text
@@ -53,6 +54,7 @@ def evaluate(
     data: "DataLike | None" = None,
     split: str | None = None,
     overrides: Changes = (),
+    by: Sequence[str] = (),
     worse: bool = False,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
@@ -69,6 +71,7 @@ def evaluate(
             all of other images.
         overrides: changes to the recipe by which the labels of other images are read, such as
             `["data.source.kind=csv"]` or `{"data.source.kind": "csv"}`.
+        by: groups of images to tell the figures of apart; see the recipe's key `groups`, which it is added to.
         worse: whether to ask about blurred, compressed, dark, small and turned images as well; see
             `evaluation.robustness`.
         out: a folder to make, for evaluation.json, predictions.csv and the report.
@@ -89,7 +92,10 @@ def evaluate(
         if not len(dataset.rows_of(split)):
             raise PolyheadError(f"split: there are no {split} images to evaluate")
         folder = held.enter_context(claim_folder(Path(out), "evaluation.json", force, shown)) if out else None
-        evaluation, outputs = evaluate_splits(predictor, dataset, [split])
+        recipe = check_recipe(predictor.card.recipe, str(model))
+        groups = list(dict.fromkeys([*recipe.groups, *by]))
+        check_groups(groups, predictor.card.tasks)
+        evaluation, outputs = evaluate_splits(predictor, dataset, [split], groups)
         if worse:
             evaluation[split]["worse"] = measure_worse(predictor, outputs[split], shown)
         if folder:
@@ -98,9 +104,9 @@ def evaluate(
 
 
 def evaluate_splits(
-    predictor: Predictor, dataset: Dataset, splits: Sequence[str]
+    predictor: Predictor, dataset: Dataset, splits: Sequence[str], groups: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, EvaluatedSplit]]:
-    """The figures of `evaluation.json`, and the outputs behind them, for splits that have images."""
+    """The figures of `evaluation.json`, of groups of images too, and the outputs behind them, for splits of images."""
     tasks = predictor.card.tasks
     evaluated = {}
     for split in splits:
@@ -114,6 +120,8 @@ def evaluate_splits(
     found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in evaluated.items()}
     for split, part in evaluated.items():
         add_intervals(found[split], tasks, part.rows, part.outputs)
+        if groups and split != "valid":
+            found[split]["groups"] = measure_groups(groups, tasks, part.rows, part.outputs)
     return combine(found), evaluated
 
 

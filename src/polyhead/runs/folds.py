@@ -205,7 +205,7 @@ def _evaluate(whole: FoldsRun, outputs: Mapping[str, Array]) -> None:
     predictor, train = Predictor(run.model), dataset.rows_of("train")
     tasks, rows = predictor.card.tasks, dataset.table.frame.iloc[train].reset_index(drop=True)
     splits = [split for split in ("test", "unseen") if len(dataset.rows_of(split))]
-    evaluation, evaluated = evaluate_splits(predictor, dataset, splits)
+    evaluation, evaluated = evaluate_splits(predictor, dataset, splits, dataset.recipe.groups)
     evaluation[OUT_OF_FOLD] = evaluate_split(tasks, rows, outputs)
     add_intervals(evaluation[OUT_OF_FOLD], tasks, rows, outputs)
     evaluated[OUT_OF_FOLD] = EvaluatedSplit(rows, outputs, lambda indices: dataset.pixels(train[indices]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from polyhead.data.table import Dataset, load_dataset, read_csv, reopen_dataset, write_csv
 from polyhead.errors import PolyheadError
+from polyhead.evaluation.groups import check_groups
 from polyhead.files import write_text
 from polyhead.folders import clear_beside
 from polyhead.model.predictor import Predictor
@@ -222,6 +223,7 @@ def _finish(
 ) -> None:
     """Plan, train until it is done, export, calibrate, evaluate the file, report; what is there already stays."""
     tasks, folds = read_tasks(run) or dataset.fit_tasks(), read_fold_count(run)
+    check_groups(dataset.recipe.groups, tasks)
     if limit:
         limit.answers = sum(len(dataset.rows_of(split)) for split in ("valid", "valid", "test", "unseen"))
     if not dataset.recipe.is_complete:
@@ -239,7 +241,7 @@ def _finish(
     progress.say("evaluating the model file")
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
-    evaluation, outputs = evaluate_splits(predictor, dataset, splits)
+    evaluation, outputs = evaluate_splits(predictor, dataset, splits, dataset.recipe.groups)
     for warning in warn_of_overfitting(run, evaluation):
         warn(warning)
     record_metrics(run.model, evaluation)

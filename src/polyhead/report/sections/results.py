@@ -17,6 +17,7 @@ from polyhead.report.parts import EvaluatedSplit, Report, ResultPart
 from polyhead.report.sections.certainty import describe_certainty
 from polyhead.report.sections.examples import show_examples, show_mistakes
 from polyhead.report.sections.folds import describe_folds
+from polyhead.report.sections.groups import describe_groups
 from polyhead.report.sections.label_table import list_labels
 from polyhead.report.sections.verdict import FEW, list_steps, show_interval, write_verdict
 from polyhead.report.words import (
@@ -34,7 +35,7 @@ from polyhead.tasks.metrics import Numbers
 
 Context = dict[str, Any]
 PLACES = frozenset({"top", "content", "overview", "images", "data", "network", "training", "labels", "samples"})
-PLACES |= {"left-out", "repeats"}
+PLACES |= {"left-out", "repeats", "groups"}
 SCORES = ("precision", "recall", "f1")
 
 
@@ -56,6 +57,7 @@ def describe_results(report: Report, album: Album) -> Context:
         "joint": _describe_joint(part, main),
         "accuracies": _list_accuracies(part, main),
         "combinations": _describe_combinations(part),
+        "groups": describe_groups(part.evaluation[main].get("groups", {}), part.tasks),
         "folds": describe_folds(part.evaluation.get("folds"), part.tasks),
         "table": _compare_splits(part, splits, main),
         "splits": [

@@ -1,0 +1,135 @@
+"""How good a model is for each group of images apart: by a task's label, one of several labels, or two at once."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from polyhead.errors import PolyheadError, list_words, nearest
+from polyhead.evaluation.bootstrap import Interval
+from polyhead.evaluation.evaluate import evaluate_split
+from polyhead.evaluation.intervals import add_intervals
+from polyhead.evaluation.results import FEW, SHOWN
+from polyhead.tasks import Array, Numbers, Task
+from polyhead.tasks.metrics import range_names
+from polyhead.tasks.regression import Regression
+
+CROSSED = "*"
+ERRORS = frozenset({"mae"})  # of which less is better
+
+
+def check_groups(by: Sequence[str], tasks: Mapping[str, Task]) -> None:
+    """See that images can be grouped so.
+
+    Args:
+        by: each a task's name, a label of a task with several, or two of these as `gender*race`.
+        tasks: by name, as the training split taught them.
+
+    Raises:
+        PolyheadError: one is neither.
+    """
+    labels = [label for task in tasks.values() if task.several for label in task.names]
+    known = [*tasks, *labels]
+    for name in (part.strip() for given in by for part in given.split(CROSSED)):
+        if name not in known:
+            raise PolyheadError(
+                f"groups: {name!r} is neither a task ({list_words(tasks)}) nor a label of one with several"
+                f"{nearest(name, known)}"
+            )
+
+
+def measure_groups(
+    by: Sequence[str], tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array]
+) -> Numbers:
+    """The main figures of each group, the worst group first; what is unknown of an image puts it into none.
+
+    Args:
+        by: as `check_groups` takes them.
+        tasks, labels, outputs: as `evaluate_split` takes them.
+
+    Returns:
+        By name of `by`, by group: `n`; `tasks`, each with `n`, its main metrics with `intervals`, `ece` and the
+        fraction `unsure` where there are such; `joint`; and in each task the `gap` to its best group of 30 images and
+        more: `best`, the `metric`, by how much it is `behind` in it, and the `interval` (Newcombe 1998, method 10).
+    """
+    return {name: _measure(_group_rows(name, tasks, labels), tasks, labels, outputs) for name in by}
+
+
+def _group_rows(by: str, tasks: Mapping[str, Task], labels: pd.DataFrame) -> list[str]:
+    """The group of each of n rows; blank where a label of it is unknown."""
+    parts = [_list_values(part.strip(), tasks, labels) for part in by.split(CROSSED)]
+    return [", ".join(values) if all(values) else "" for values in zip(*parts, strict=True)]
+
+
+def _list_values(name: str, tasks: Mapping[str, Task], labels: pd.DataFrame) -> list[str]:
+    if name not in tasks:
+        owner = next(task for task in tasks if tasks[task].several and name in tasks[task].names)
+        column = tasks[owner].encode(tasks[owner].regroup(labels[owner].tolist()))[:, tasks[owner].names.index(name)]
+        return ["" if math.isnan(value) else name if value else f"not {name}" for value in column]
+    task = tasks[name]
+    texts = task.regroup(labels[name].tolist())
+    if isinstance(task, Regression):
+        names = range_names(task.state.edges)
+        return [names[int(np.digitize(float(text), task.state.edges))] if text else "" for text in texts]
+    return texts
+
+
+def _measure(
+    groups: Sequence[str], tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array]
+) -> Numbers:
+    found: Numbers = {}
+    for group in sorted(set(groups) - {""}):
+        rows = np.flatnonzero(np.array(groups, object) == group)
+        part, answers = labels.iloc[rows].reset_index(drop=True), {name: outputs[name][rows] for name in tasks}
+        figures = evaluate_split(tasks, part, answers)
+        add_intervals(figures, tasks, part, answers)
+        measured = {name: _shorten(figures["tasks"][name]) for name in tasks}
+        found[group] = {"n": len(rows), "tasks": measured, "joint": figures["joint"]}
+    for name in tasks:
+        _add_gaps({group: figures["tasks"][name] for group, figures in found.items()})
+    return dict(sorted(found.items(), key=lambda item: (item[1]["n"] < FEW, -_mean_gap(item[1]["tasks"]))))
+
+
+def _shorten(figures: Numbers) -> Numbers:
+    """The figures that say most of a task."""
+    kept = {key: figures[key] for key in ("n", *SHOWN) if figures.get(key) is not None}
+    kept["intervals"] = {key: value for key, value in figures.get("intervals", {}).items() if key in kept}
+    if figures.get("calibration"):
+        kept["ece"] = figures["calibration"].get("ece_after")
+    if "answered" in figures:
+        kept["unsure"] = 1 - figures["answered"]
+    return kept
+
+
+def _add_gaps(by_group: Mapping[str, Numbers]) -> None:
+    """Put into each group's figures of a task how far it is behind the best group's."""
+    metric = next((key for key in ("accuracy", "mae") if any(key in figures for figures in by_group.values())), "")
+    told = {group: figures for group, figures in by_group.items() if metric in figures.get("intervals", {})}
+    enough = [group for group in told if told[group]["n"] >= FEW]
+    if not enough:
+        return
+    sign = 1 if metric in ERRORS else -1
+    best = min(enough, key=lambda group: float(sign * told[group][metric]))
+    for group, figures in told.items():
+        if group != best:
+            more, less = (figures, told[best]) if metric in ERRORS else (told[best], figures)
+            difference, interval = _find_difference(more, less, metric)
+            figures["gap"] = {"metric": metric, "best": best, "behind": difference, "interval": interval}
+
+
+def _find_difference(first: Numbers, second: Numbers, metric: str) -> tuple[float, Interval]:
+    """The first less the second, which share no image, and its interval, from the interval of either."""
+    (low, high), (other_low, other_high) = first["intervals"][metric], second["intervals"][metric]
+    value, other = first[metric], second[metric]
+    below, above = math.hypot(value - low, other_high - other), math.hypot(high - value, other - other_low)
+    return value - other, [value - other - below, value - other + above]
+
+
+def _mean_gap(tasks: Mapping[str, Numbers]) -> float:
+    """How far a group is behind, over its tasks: of an error, relative to its own."""
+    gaps = [
+        figures["gap"] | {"value": figures[figures["gap"]["metric"]]} for figures in tasks.values() if "gap" in figures
+    ]
+    behind = [gap["behind"] / (gap["value"] if gap["metric"] in ERRORS else 1) for gap in gaps]
+    return float(np.mean(behind)) if behind else 0.0

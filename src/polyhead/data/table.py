@@ -265,7 +265,10 @@ def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = T
     rows = rows[(splits["reason"] == "").to_numpy(bool)]
     table = replace(table, frame=frame).leave_out(list(splits["reason"]))
     whole = _whole_rows(table)
-    progress.say(f"{len(table.frame):,} images; {whole:,} left out, {len(table.rejected) - whole:,} labels blanked")
+    images_word = "image" if len(table.frame) == 1 else "images"
+    progress.say(
+        f"{len(table.frame):,} {images_word}; {whole:,} left out, {len(table.rejected) - whole:,} labels blanked"
+    )
     return Dataset(recipe, table, images, rows)
 
 

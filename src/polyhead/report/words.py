@@ -26,7 +26,13 @@ METRICS = {
 PERCENTAGES = frozenset({"accuracy", "exact_match", "answered", "answered_accuracy", "interval_coverage"})
 ERRORS = frozenset({"mae", "rmse", "interval_width"})  # in the label's own unit; lower is better
 SPLITS = {"train": "Training", "valid": "Validation", "test": "Test", "unseen": "Unseen combinations"}
-SPLITS |= {"out_of_fold": "Out of fold"}  # each image answered by the network that was trained without it
+SPLITS |= {"all": "All", "out_of_fold": "Out of fold"}  # each image answered by the network that was trained without it
+
+
+def count_images(count: int, split: str) -> str:
+    """`1 image`, `480 test images`."""
+    words = "" if split == "all" else f"{split_name(split).lower()} "
+    return f"{show_count(count)} {words}image{'' if count == 1 else 's'}"
 
 
 def show_percent(fraction: float | None) -> str:

@@ -24,6 +24,7 @@ from polyhead.report.words import (
     METRICS,
     NOTHING,
     PERCENTAGES,
+    count_images,
     present_metrics,
     show_count,
     show_metric,
@@ -92,7 +93,8 @@ def _describe_card(task: Task, name: str, metrics: Numbers) -> Context:
 
 def _list_metrics(task: Task, metrics: Numbers) -> list[Context]:
     """Each metric by its name, beside the baseline's."""
-    pair = {"value": metrics, "baseline": metrics.get("baseline", {})}
+    few = metrics["n"] < FEW and "intervals" in metrics
+    pair = {"value": {} if few else metrics, "baseline": metrics.get("baseline", {})}
     return [
         {"name": METRICS[key], "interval": show_interval(metrics, key, task)}
         | {word: show_metric(key, found, task.error_unit) for word, found in pair.items()}
@@ -106,7 +108,7 @@ def _describe_joint(part: ResultPart, split: str) -> Context | None:
     if len(names) < 2 or joint["all_correct"] is None:
         return None
     found = {"names": names, "n": show_count(joint["n"])}
-    found |= {"interval": show_interval(joint, "all_correct")}
+    found |= {"interval": show_interval(joint, "all_correct"), "few": joint["n"] < FEW}
     return found | {"accuracy": joint["all_correct"], "baseline": _joint_baseline(part, split)}
 
 
@@ -164,7 +166,7 @@ def _describe_split(part: ResultPart, split: str, album: Album) -> Context:
     evaluated, found = part.splits[split], part.evaluation[split]
     return {
         "name": split_name(split),
-        "images": show_count(len(evaluated.rows)),
+        "images": count_images(len(evaluated.rows), split),
         "tasks": [
             _describe_task(task, evaluated, name, found["tasks"][name])
             | {"mistakes": show_mistakes(name, task, evaluated, (album, split))}
@@ -187,7 +189,7 @@ def _draw_worse(worse: Mapping[str, Any], name: str) -> Context | None:
 
 def _describe_task(task: Task, evaluated: EvaluatedSplit, name: str, metrics: Numbers) -> Context:
     shown: Context = dict.fromkeys(("per_class", "confusion", "per_label", "ranges", "scatter"))
-    shown |= {"name": name, "kind": task.kind, "n": show_count(metrics["n"])}
+    shown |= {"name": name, "kind": task.kind, "n": show_count(metrics["n"]), "few": metrics["n"] < FEW}
     if not metrics["n"]:
         return shown
     shown |= {"rows": _list_metrics(task, metrics), "answer": task.show_label(task.baseline().label)}
@@ -212,16 +214,26 @@ def _describe_task(task: Task, evaluated: EvaluatedSplit, name: str, metrics: Nu
     return shown
 
 
+def _show_score(row: Numbers, score: str) -> str:
+    """A class's score; of few images its interval alone, where there is one."""
+    if row["support"] >= FEW or not row.get("intervals"):
+        return f"{row[score]:.3f}"
+    low, high = row["intervals"].get(score, (None, None))
+    return NOTHING if low is None else f"{low:.2f} to {high:.2f}"
+
+
 def _list_classes(metrics: Numbers) -> Context:
     """A classification report: a row for each class, then accuracy and the two averages."""
+    few = metrics["n"] < FEW and "intervals" in metrics
     return {
         "classes": [
-            (label, *(f"{row[score]:.3f}" for score in SCORES), show_count(row["support"]))
+            (label, *(_show_score(row, score) for score in SCORES), show_count(row["support"]))
             for label, row in metrics["per_class"].items()
         ],
-        "accuracy": f"{metrics['accuracy']:.3f}",
+        "few": any(row["support"] < FEW and row.get("intervals") for row in metrics["per_class"].values()),
+        "accuracy": NOTHING if few else f"{metrics['accuracy']:.3f}",
         "averages": [
-            (average, *(f"{metrics[f'{average}_{score}']:.3f}" for score in SCORES))
+            (average, *(NOTHING if few else f"{metrics[f'{average}_{score}']:.3f}" for score in SCORES))
             for average in ("macro", "weighted")
         ],
         "n": show_count(metrics["n"]),

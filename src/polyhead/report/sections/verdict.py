@@ -7,7 +7,15 @@ import numpy as np
 
 from polyhead.data.inspect.ties import Tie, describe_tie, find_ties
 from polyhead.report.parts import DataPart, EvaluatedSplit, Report, ResultPart
-from polyhead.report.words import METRICS, present_metrics, show_count, show_metric, show_percent, split_name
+from polyhead.report.words import (
+    METRICS,
+    PERCENTAGES,
+    present_metrics,
+    show_count,
+    show_metric,
+    show_percent,
+    split_name,
+)
 from polyhead.tasks import Task
 from polyhead.tasks.metrics import Numbers
 
@@ -63,22 +71,30 @@ def write_verdict(report: Report, main: str) -> list[str]:
 
 
 def _say_how_good(part: ResultPart, main: str) -> str:
-    found, words = part.evaluation[main], split_name(main).lower()
+    found, words = part.evaluation[main], f"{split_name(main).lower()} images" if main != "all" else "images"
     joint, together = found["joint"], sum(task.has_one_label for task in part.tasks.values()) > 1
     images = max([metrics["n"] for metrics in found["tasks"].values()], default=0)
     if not images:
-        return f"None of the {words} images has a label, so nothing can be said of how good it is."
+        return f"None of the {words} has a label, so nothing can be said of how good it is."
     if together and joint["all_correct"] is not None:
         images = joint["n"]
+        if images < FEW:
+            between = show_interval(joint, "all_correct")
+            all_right = f"Right on everything for {round(joint['all_correct'] * images)} of {images} {words}"
+            return f"{all_right}: too few to say how good it is{f' ({between} %)' if between else ''}."
         say = f"Right on everything for {_with_interval(show_percent(joint['all_correct']), joint, 'all_correct')} of "
-        text = f"{say}{show_count(images)} {words} images."
-    else:
-        name = next(name for name, metrics in found["tasks"].items() if metrics["n"])
-        task, metrics = part.tasks[name], found["tasks"][name]
-        key, images = present_metrics(metrics)[0], metrics["n"]
-        shown = _with_interval(show_metric(key, metrics, task.error_unit), metrics, key, task)
-        text = f"{name}: {METRICS[key]} {shown} on {show_count(images)} {words} images."
-    return f"{text} That is too few images to rely on." if images < FEW else text
+        return f"{say}{show_count(images)} {words}."
+    name = next(name for name, metrics in found["tasks"].items() if metrics["n"])
+    task, metrics = part.tasks[name], found["tasks"][name]
+    key, images = present_metrics(metrics)[0], metrics["n"]
+    if images < FEW:
+        between = show_interval(metrics, key, task)
+        unit = f" {'%' if key in PERCENTAGES else task.error_unit}".rstrip()
+        told = f"{METRICS[key]} between {between.replace(' to ', ' and ')}{unit}" if between else "nothing known"
+        few = f"1 {words.removesuffix('s')} is" if images == 1 else f"{images} {words} are"
+        return f"{name}: {told}; {few} too few to say more."
+    shown = _with_interval(show_metric(key, metrics, task.error_unit), metrics, key, task)
+    return f"{name}: {METRICS[key]} {shown} on {show_count(images)} {words}."
 
 
 def _with_interval(text: str, metrics: Numbers, key: str, task: Task | None = None) -> str:

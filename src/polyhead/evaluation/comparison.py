@@ -1,9 +1,9 @@
 """Whether one model is better than another, on the same images: the difference of a figure, with its interval.
 
-The pairs of one group (the same picture, stored twice) count together. The interval is the mean difference and its
-standard error over groups, by Student's t; a difference of fractions is first drawn to zero by half a pair in each cell
-of the table of right and wrong (Agresti, Min 2005, "Simple improved confidence intervals for comparing matched
-proportions"), so that it has a width where few pairs differ.
+The pairs of one group (an image's repeats, and what `data.split.group` holds together) count together. The interval is
+the mean difference and its standard error over groups, by Student's t; a difference of fractions is first drawn to zero
+by half a pair in each cell of the table of right and wrong (Agresti, Min 2005, "Simple improved confidence intervals
+for comparing matched proportions"), so that it has a width where few pairs differ.
 """
 
 from collections.abc import Sequence

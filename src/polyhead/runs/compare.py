@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from polyhead.data.splits import find_duplicates
+from polyhead.data.splits import find_groups
 from polyhead.errors import PolyheadError, list_words, require, show_text
 from polyhead.evaluation.comparison import Difference, compare_answers
 from polyhead.files import write_text
@@ -155,9 +155,7 @@ def _compare_two(names: tuple[str, str], first: _Answered, second: _Answered) ->
     if not shared:
         raise PolyheadError(f"{names[1]}: has none of the tasks of {names[0]} ({list_words(list(ours))})")
     differences, changed = [], []
-    groups = np.arange(len(first.rows))
-    for repeats in find_duplicates(first.rows):
-        groups[repeats] = repeats[0]
+    groups = find_groups(first.rows)
     for name in shared:
         task, other = ours[name], theirs[name]
         if not _is_same(task, other):

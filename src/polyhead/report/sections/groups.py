@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from polyhead.report.sections.verdict import FEW, show_interval
-from polyhead.report.words import METRICS, NOTHING, show_count, show_metric
+from polyhead.report.words import METRICS, NOTHING, PERCENTAGES, show_count, show_metric
 from polyhead.tasks import Task
 from polyhead.tasks.metrics import Numbers
 
@@ -39,5 +39,7 @@ def _describe_cell(figures: Numbers, metric: str, task: Task) -> dict[str, Any]:
     cell = {"value": value, "interval": show_interval(figures, metric, task), "behind": ""}
     gap = figures.get("gap")
     if gap and not few and gap["interval"][0] > 0:
-        cell["behind"] = f"{show_metric(metric, {metric: gap['behind']}, task.error_unit)} behind {gap['best']}"
+        points = f"{100 * gap['behind']:.1f} points"
+        behind = points if metric in PERCENTAGES else show_metric(metric, {metric: gap["behind"]}, task.error_unit)
+        cell["behind"] = f"{behind} behind {gap['best']}"
     return cell

@@ -1,11 +1,12 @@
 """Recipes, arguments and label files that nobody should write: each is one line and exit code 2, or it works.
 
-Nothing is trained. A case is one of four kinds in turn, drawn by Hypothesis from the case's number: a recipe with a
-wrong value at one of its keys, a YAML text, a CSV file of labels, a command line.
+Nothing is trained. A case is one of five kinds in turn, drawn by Hypothesis from the case's number: a recipe with a
+wrong value at one of its keys, a YAML text, a CSV file of labels, a command line, a file of corrections.
 """
 
 import contextlib
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -22,11 +23,13 @@ from typer.main import get_command
 
 from attack.campaign import Campaign
 from polyhead.cli.app import app, main
+from polyhead.data.corrections import apply_corrections
 from polyhead.data.sources.reading import complete_recipe
 from polyhead.errors import PolyheadError
 from polyhead.recipe.builtin import built_in_names
 from polyhead.recipe.loading import check_recipe, load_recipe, recipe_values, write_recipe
 from polyhead.recipe.size import check_size
+from polyhead.tasks import KINDS
 from tables import read_complete
 
 LONGEST = 1100  # characters of a message
@@ -81,6 +84,7 @@ CELLS = st.sampled_from(
 )
 PATTERNS = ["{color}", "{color}_{}", "{color", "{}{color}{}", "}{", "{color}/{}"]
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+CORRECTED_TASKS = {"color": "categorical", "size": "regression", "label": "multilabel"}
 FORMS = st.sampled_from(["files", "folders", "csv", "long", "fashionai", "celeba"])
 
 
@@ -89,7 +93,7 @@ def attack(numbers: range, folder: Path) -> Iterator[str]:
     for place in ("a.png", "images/b.png"):
         (folder / place).parent.mkdir(exist_ok=True)
         Image.new("RGB", (8, 8)).save(folder / place)
-    kinds: list[Callable[..., None]] = [try_value, try_text, try_labels, try_arguments]
+    kinds: list[Callable[..., None]] = [try_value, try_text, try_labels, try_arguments, try_corrections]
     for number in numbers:
         try:
             # `.`, `..` and `~` are folders of the campaign's own, not whatever lies around it.
@@ -207,6 +211,30 @@ def try_labels(data: st.DataObject, folder: Path) -> None:
             "file": data.draw(st.sampled_from([name, name, "a.png", "images", "no", "\0", "y" * 300]))
         }
     expect_line((form, text[:200]), lambda: read_complete(check_recipe(values, "recipe"), folder))
+
+
+def try_corrections(data: st.DataObject, folder: Path) -> None:
+    """A file of corrections, or of Label Studio's export, applied to the labels of a table."""
+    cell = CELLS | ODD_TEXT | st.sampled_from(["color", "size", "right", "wrong", "unknown", "label", "12"])
+    if data.draw(st.booleans()):
+        file = folder / "corrections.csv"
+        header = data.draw(st.sampled_from(["image,task,label", "image,task,verdict,label", "image,task", "a,b", ""]))
+        rows = data.draw(st.lists(st.lists(cell, min_size=1, max_size=5).map(",".join), max_size=6))
+        file.write_bytes("\n".join([header, *rows]).encode("utf-8", "replace"))
+    else:
+        file = folder / "export.json"
+        odd = cell | ODD_VALUE.filter(lambda value: not isinstance(value, dict))
+        value = st.fixed_dictionaries({}, optional={"choices": st.lists(odd, max_size=3) | odd, "number": odd})
+        result = st.fixed_dictionaries({"from_name": odd, "value": value | odd}) | odd
+        part = st.fixed_dictionaries({"result": st.lists(result, max_size=3) | odd}, optional={"was_cancelled": odd})
+        name = st.fixed_dictionaries({}, optional={"name": odd, "image": odd}) | odd
+        task = st.fixed_dictionaries({"data": name, "annotations": st.lists(part | odd, max_size=2) | odd})
+        text = json.dumps(data.draw(st.lists(task | odd, max_size=3) | odd))
+        file.write_text(data.draw(st.sampled_from([text, text, text, text[: len(text) // 2], "[" * 100_000])))
+    tasks = {name: KINDS[kind].model_validate({"kind": kind}) for name, kind in CORRECTED_TASKS.items()}
+    fitted = {name: task.fit(name, ["1", "2"]) for name, task in tasks.items()}
+    labels = {name: ["1", ""] for name in tasks}
+    expect_line(file.read_bytes()[:200], lambda: apply_corrections(file, fitted, ["a.png", "images/b.png"], labels))
 
 
 def try_arguments(data: st.DataObject, folder: Path) -> None:

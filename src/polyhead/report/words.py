@@ -20,10 +20,14 @@ METRICS = {
     "r2": "R²",
     "interval_coverage": "within the 80 % interval",
     "interval_width": "mean width of the interval",
+    "coverage": "truth within what is promised",
+    "set_size": "labels in a promised set",
+    "not_sure": "labels that are not sure",
     "answered": "answered",
     "answered_accuracy": "accuracy if answered",
 }
 PERCENTAGES = frozenset({"accuracy", "exact_match", "answered", "answered_accuracy", "interval_coverage"})
+PERCENTAGES |= {"coverage", "not_sure"}
 ERRORS = frozenset({"mae", "rmse", "interval_width"})  # in the label's own unit; lower is better
 SPLITS = {"train": "Training", "valid": "Validation", "test": "Test", "unseen": "Unseen combinations"}
 SPLITS |= {"all": "All", "out_of_fold": "Out of fold"}  # each image answered by the network that was trained without it

@@ -151,7 +151,7 @@ def test_what_a_run_needs_and_has_not_is_one_line(
     def flip(run: Path, *names: str) -> None:
         for name in names:
             content = (run / name).read_bytes()
-            (run / name).write_bytes(content[: len(content) // 2])
+            (run / name).write_bytes(content[: len(content) // 2] + b"\xff")
 
     kept, before = "state/kept.weights.h5", "state/before.npz"
     for number, (names, words) in enumerate(
@@ -198,7 +198,7 @@ def test_two_do_not_train_one_run(whole: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [2_000, 20_000, 60_000, 150_000, 4_000_000])
+@pytest.mark.parametrize("size", [2_000, 20_000, 60_000, 150_000])
 def test_a_full_disk_is_one_line_and_the_run_can_be_resumed(whole: Path, tmp_path: Path, size: int) -> None:
     """No file may be larger than `size` bytes: the state, the weights, the model, the page fail one after another."""
     run = tmp_path / "run"

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, shorten
 from polyhead.files import write_beside
 from polyhead.progress import warn
 from polyhead.training import backend
@@ -80,7 +80,9 @@ def load(path: Path, model: MultiTaskModel, with_optimizer: bool) -> Position:
         if not position.step:
             model.reset_metrics()  # between two epochs they hold what validation left
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PolyheadError(f"{path}: cannot be resumed from: {error}; train again with `force`") from None
+        raise PolyheadError(
+            f"{path}: cannot be resumed from: {shorten(str(error), 200)}; train again with `force`"
+        ) from None
     return position
 
 

@@ -31,22 +31,22 @@ class Draws:
         """Take the group of each of n rows, numbered from 0 on."""
         rng, count = np.random.default_rng(seed), int(groups.max(initial=-1)) + 1
         self.groups = groups
+        self._order = np.argsort(groups, kind="stable")
+        self._starts = np.searchsorted(groups[self._order], np.arange(count))
         self._times = np.empty((DRAWS, count), np.uint16)  # that a group is in a draw
         for draw in self._times:
             draw[:] = np.bincount(rng.integers(0, count, count), minlength=count)
 
     def sum(self, columns: NDArray[Any]) -> Array:
         """The sums of columns (n, k) over the rows of each draw: (DRAWS, k)."""
-        by_group = np.zeros((self._times.shape[1], columns.shape[1]), np.float32)
-        np.add.at(by_group, self.groups, columns)
+        by_group = np.add.reduceat(columns[self._order].astype(np.float32), self._starts)
         step = max(1, BLOCK // max(1, len(by_group)))
         blocks = [self._times[i : i + step].astype(np.float32) @ by_group for i in range(0, DRAWS, step)]
         return np.concatenate(blocks).astype(float)
 
     def cases(self, rows: NDArray[np.bool_]) -> list[Cases]:
         """How many of the n rows are meant, in how many groups: of each of the columns (n, k)."""
-        in_group = np.zeros((self._times.shape[1], rows.shape[1]), bool)
-        np.logical_or.at(in_group, self.groups, rows)
+        in_group = np.logical_or.reduceat(rows[self._order], self._starts)
         return list(zip(rows.sum(axis=0).tolist(), in_group.sum(axis=0).tolist(), strict=True))
 
     def share(self, part: NDArray[Any], whole: NDArray[Any]) -> Array:

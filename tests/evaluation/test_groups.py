@@ -71,6 +71,10 @@ def test_few_images_are_no_best_group_and_come_last() -> None:
 def test_what_is_no_group_is_refused_by_its_name() -> None:
     with pytest.raises(PolyheadError, match=r"groups: 'dots' is neither a task .* \(did you mean 'dot'\?\)"):
         check_groups(["shape*dots"], make(40)[0])
+    with pytest.raises(
+        PolyheadError, match=r"groups: expected a task, a label or two of them, as `a\*b`; got 'a\*b\*c'"
+    ):
+        check_groups(["a*b*c"], make(40)[0])
 
 
 def test_groups_are_on_the_screen_and_in_the_report(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from polyhead.errors import PolyheadError, list_words, nearest
+from polyhead.errors import PolyheadError, list_words, nearest, shorten
 from polyhead.evaluation.bootstrap import Interval
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.intervals import add_intervals
@@ -31,10 +31,15 @@ def check_groups(by: Sequence[str], tasks: Mapping[str, Task]) -> None:
     """
     labels = [label for task in tasks.values() if task.several for label in task.names]
     known = [*tasks, *labels]
+    for given in by:
+        if given.count(CROSSED) > 1:
+            raise PolyheadError(
+                f"groups: expected a task, a label or two of them, as `a*b`; got {shorten(given, 60)!r}"
+            )
     for name in (part.strip() for given in by for part in given.split(CROSSED)):
         if name not in known:
             raise PolyheadError(
-                f"groups: {name!r} is neither a task ({list_words(tasks)}) nor a label of one with several"
+                f"groups: {shorten(name, 60)!r} is neither a task ({list_words(tasks)}) nor a label of one with several"
                 f"{nearest(name, known)}"
             )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from polyhead.model.card import Diagram
 from polyhead.tasks import Array, Task
+from polyhead.tasks.agreement import Agreed
 
 # Indices (n,) of rows in a table -> their images (n, height, width, 3), RGB, 0 to 255.
 Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8]]
@@ -46,11 +47,15 @@ class TrainingPart:
 
 @dataclass(frozen=True)
 class EvaluatedSplit:
-    """A split that was evaluated: rows with `path` and a column a task, the outputs (n, width) a task, the images."""
+    """A split that was evaluated: rows with `path` and a column a task, the outputs (n, width) a task, the images.
+
+    `agreed` holds the outputs as the model gave them, too, where answers keep rules.
+    """
 
     rows: pd.DataFrame
     outputs: Mapping[str, Array]
     pixels: Pixels
+    agreed: Agreed | None = None
 
 
 @dataclass(frozen=True)

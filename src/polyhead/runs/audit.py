@@ -125,7 +125,7 @@ def audit(
         outputs, words = _answer(predictor, dataset, seen)
         found, suspects = _judge(predictor, dataset, outputs)
         shown.say("comparing the images with one another")
-        found = {"answers": words, **found, **audit_images(predictor, dataset, seen)}
+        found = {"answers": words, **found, **audit_images(predictor, dataset, predictor.obey(seen).outputs)}
         if folder:
             frame, title = dataset.table.frame, f"{predictor.card.name}: audit"
             page = AuditPage(title, found, suspects, _plain(predictor), frame["path"].tolist(), dataset.pixels)

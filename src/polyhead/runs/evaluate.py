@@ -19,6 +19,7 @@ from polyhead.evaluation.evaluate import answers_frame, combine, evaluate_split
 from polyhead.evaluation.groups import check_groups, measure_groups
 from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.results import Evaluation
+from polyhead.evaluation.rules import measure_rules
 from polyhead.files import write_beside, write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.file import read_model_card, write_card
@@ -116,12 +117,16 @@ def evaluate_splits(
             return dataset.pixels(rows[indices])
 
         frame = dataset.table.frame.iloc[rows].reset_index(drop=True)
-        evaluated[split] = EvaluatedSplit(frame, predictor.run_all(pixels, len(rows)), pixels)
+        agreed = predictor.obey(predictor.run_all(pixels, len(rows)))
+        evaluated[split] = EvaluatedSplit(frame, agreed.outputs, pixels, agreed)
+    rules = predictor.card.resolved_rules
     found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in evaluated.items()}
     for split, part in evaluated.items():
         add_intervals(found[split], tasks, part.rows, part.outputs)
         if groups and split != "valid":
             found[split]["groups"] = measure_groups(groups, tasks, part.rows, part.outputs)
+        if rules and part.agreed:
+            found[split]["rules"] = measure_rules(rules, tasks, part.rows, part.agreed)
     return combine(found), evaluated
 
 
@@ -168,7 +173,7 @@ def report_run(
     shown = outputs.get("test") or next(iter(outputs.values()), None)
     if shown:
         with write_beside(run.predictions) as beside:
-            answers_frame(list(shown.rows["path"]), tasks, shown.outputs).to_csv(beside, index=False)
+            answers_frame(list(shown.rows["path"]), tasks, shown.agreed or shown.outputs).to_csv(beside, index=False)
     facts = [
         ("images", ", ".join(f"{count:,} {split}" for split, count in card.rows.items())),
         ("image size", f"{recipe.image.size[0]} x {recipe.image.size[1]}"),

@@ -51,6 +51,9 @@ class AnswerSchema(BaseModel):
     interval: tuple[float, float] | None = Field(
         default=None, description="Of a number whose task has bins: the truth lies in it in four of five cases."
     )
+    before_rules: str | list[str] | None = Field(
+        default=None, description="What it would have been, where the model's rules changed it."
+    )
 
 
 class RecordSchema(BaseModel):

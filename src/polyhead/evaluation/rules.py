@@ -69,13 +69,14 @@ def measure_rules(rules: Sequence[Rule], tasks: Mapping[str, Task], labels: pd.D
 
 
 def describe_broken(found: Numbers, of: str) -> str:
-    """A line: `No_Beard excludes Goatee: broken by 12 of 3,400 labelled images, such as 000123.jpg`.
+    """A line: `No_Beard excludes Goatee: broken by 12 of the 3,400 labelled images it is about, such as 000123.jpg`.
 
     Args:
         found: what `count_broken` gives of a rule.
         of: such as `labelled images`.
     """
     if not found["n"]:
-        return f"{found['rule']}: no {of} to tell by"
+        return f"{found['rule']}: is about none of the {of}"
     such = f", such as {found['examples'][0]}" if found["examples"] else ""
-    return f"{found['rule']}: broken by {found['broken'] or 'none'} of {found['n']:,} {of}{such}"
+    count = f"{found['broken']:,}" if found["broken"] else "none"
+    return f"{found['rule']}: broken by {count} of the {found['n']:,} {of} it is about{such}"

@@ -1,6 +1,7 @@
 """Predictions of a model for image files, as records or into files."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -82,9 +83,19 @@ class PredictionJob:
     def _count(self, records: Iterator[Record], done: int) -> Iterator[Record]:
         advance = self._progress.track("PredictionJob", len(self.files.paths))
         advance(done)
+        card = self.predictor.card
+        rules, broken, changed = card.resolved_rules, Counter[str](), 0
         for record in records:
             advance(1)
+            broken.update(rule.text for rule in rules if record.answers and rule.is_broken_by(record.answers))
+            changed += any(
+                "before_rules" in record.answers[name].to_columns() for name in card.changeable if record.answers
+            )
             yield name_openly(record)
+        for text, count in broken.items():
+            self._progress.say(f"{text}: broken by the answers to {count:,} {'image' if count == 1 else 'images'}")
+        if changed:
+            self._progress.say(f"rules changed the answers to {changed:,} {'image' if changed == 1 else 'images'}")
 
 
 def answer_questions(

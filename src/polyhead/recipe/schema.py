@@ -4,7 +4,7 @@ The reference in `docs/recipe.md` and the JSON schema for editors are made from 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -35,7 +35,7 @@ from polyhead.recipe.sources import (
 from polyhead.recipe.training import Stage, TrainingRecipe
 from polyhead.tasks import KINDS, AnyTask, Task
 from polyhead.tasks.agreement import check_rules
-from polyhead.tasks.rules import MOST_RULES
+from polyhead.tasks.rules import MOST_RULES, Rule
 
 RESERVED = frozenset({"features", "path", "split", "content", "image", "error", "joint", "loss", "epoch", "seconds"})
 SPLITS = ("train", "valid", "test", "unseen")
@@ -165,7 +165,7 @@ class Recipe(EditableRecipe):
         if self.training.sampler_task:
             _check_known("training.sampler_task", self.training.sampler_task, self.tasks, "the tasks")
         check_at("rules", check_different, self.rules)
-        check_rules(self.rules, self.obey_rules, self.tasks)
+        self.check_rules(self.tasks)
         for row in self.data.split.hold_out:
             self._check_combination(row)
         combinations = [", ".join(map(": ".join, sorted(row.items()))) for row in self.data.split.hold_out]
@@ -189,6 +189,21 @@ class Recipe(EditableRecipe):
                     "or set a fraction for validation"
                 )
         return self
+
+    def check_rules(self, tasks: Mapping[str, Task]) -> list[Rule]:
+        """Its rules, as far as they are about labels that the source keeps and that are known.
+
+        Args:
+            tasks: its own; with what they have learnt, if they have.
+
+        Raises:
+            ValueError: a rule is wrong, or they contradict each other; it begins with the key.
+        """
+        source = self.data.source
+        left_out: Container[str] = ()
+        if isinstance(source, CelebaSource):
+            left_out = _Anything() if source.keep else source.drop
+        return check_rules(self.rules, self.obey_rules, tasks, left_out)
 
     def _check_compared(self, name: str) -> None:
         task, source = self.tasks[name], self.data.source
@@ -308,6 +323,13 @@ class Recipe(EditableRecipe):
     def kept_epoch(self) -> Literal["best", "last", "soup"]:
         """Which epoch's weights are kept; or an average of the best ones' weights."""
         return self.training.keep or ("best" if self.has_validation else "last")
+
+
+class _Anything:
+    """All labels: those that a source leaves out which names only what it keeps."""
+
+    def __contains__(self, label: object) -> bool:
+        return True
 
 
 def _check_known(key: str, word: str, words: Iterable[str], kind: str) -> None:

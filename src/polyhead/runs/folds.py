@@ -193,8 +193,8 @@ def _write_average(whole: FoldsRun, outputs: Mapping[str, Array]) -> None:
         rows={split: len(rows) for split in ("train", "test", "unseen") if len(rows := dataset.rows_of(split))},
         parameters=0,
         fingerprint="0" * 16,
-        rules=recipe.rules,
-        obey_rules=recipe.obey_rules,
+        rules=[rule.text for rule in recipe.check_rules(tasks)],
+        obey_rules=recipe.obey_rules and bool(recipe.check_rules(tasks)),
     )
     made = run.state / "model.onnx"
     models = [run.fold(number).model for number in range(1, whole.count + 1)]

@@ -9,7 +9,6 @@ from polyhead.errors import PolyheadError
 from polyhead.evaluation.rules import count_in_labels, describe_broken
 from polyhead.progress import Progress
 from polyhead.tasks import Task
-from polyhead.tasks.agreement import check_rules
 
 
 def remark_on_data(dataset: Dataset, progress: Progress) -> None:
@@ -45,7 +44,7 @@ def remark_on_rules(dataset: Dataset, tasks: Mapping[str, Task], progress: Progr
     if not recipe.rules:
         return
     try:
-        rules = check_rules(recipe.rules, recipe.obey_rules, tasks)
+        rules = recipe.check_rules(tasks)
     except ValueError as error:
         raise PolyheadError(str(error)) from None
     for found in count_in_labels(rules, tasks, dataset.table.frame):

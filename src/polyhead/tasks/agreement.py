@@ -6,7 +6,7 @@ more general way, a graphical model over labels, is that of HEX graphs, Deng et 
 labels then become those that they have given that the rules hold. Images whose answers keep the rules stay as they are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, cast
@@ -169,18 +169,21 @@ def _check_possible(tied: TiedLabels) -> None:
             raise ValueError(f"rules: contradict each other: no image could have {term.label}; see {list_words(about)}")
 
 
-def check_rules(texts: Sequence[str], obey: bool, tasks: Mapping[str, Task]) -> list[Rule]:
+def check_rules(
+    texts: Sequence[str], obey: bool, tasks: Mapping[str, Task], left_out: Container[str] = ()
+) -> list[Rule]:
     """The rules, as far as they are about tasks whose labels are known.
 
     Args:
         obey: whether answers are to keep them.
+        left_out: see `resolve_rules`.
 
     Raises:
         ValueError: a rule is wrong, they contradict each other, or answers cannot be made to keep them.
     """
     if obey and not texts:
         raise ValueError("obey_rules: there are no `rules` to obey; add some, or remove it")
-    rules = resolve_rules(texts, tasks)
+    rules = resolve_rules(texts, tasks, left_out)
     if obey:
         Agreement(rules, tasks)
     else:

@@ -11,7 +11,7 @@ behind a task's name, in double quotes. Capitals count, as they do in labels.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyhead.errors import list_words, nearest, shorten
+from polyhead.tasks.answers import Answer
 from polyhead.tasks.metrics import Array
 from polyhead.tasks.task import Task
 
@@ -66,25 +67,31 @@ class Rule:
         applies = (np.asarray(values[self.first], float) == 1) & (some | ~unknown)
         return applies, applies & (some if self.word == "excludes" else ~some)
 
+    def is_broken_by(self, answers: Mapping[str, Answer]) -> bool:
+        """Whether answers to an image, by task, break it."""
+        has = [term.label in answers[term.task].labels for term in self.terms]
+        return has[0] and any(has[1:]) == (self.word == "excludes")
 
-def resolve_rules(texts: Sequence[str], tasks: Mapping[str, Task]) -> list[Rule]:
+
+def resolve_rules(texts: Sequence[str], tasks: Mapping[str, Task], left_out: Container[str] = ()) -> list[Rule]:
     """The rules about tasks whose labels are known.
 
     Args:
         tasks: by name; a rule about one whose labels are not known as yet is left out, unless it is wrong already.
+        left_out: labels that the source has and the tasks have not; a rule about one is left out.
 
     Raises:
         ValueError: with the rule, and what is wrong with it.
     """
-    found = [_resolve(text, tasks) for text in texts]
+    found = [_resolve(text, tasks, left_out) for text in texts]
     return [rule for rule in found if rule]
 
 
-def _resolve(text: str, tasks: Mapping[str, Task]) -> Rule | None:
+def _resolve(text: str, tasks: Mapping[str, Task], left_out: Container[str]) -> Rule | None:
     shown = f"rules: `{shorten(text, 200)}`"
     try:
         first, word, others = _parse(text)
-        terms = [_find(side, tasks) for side in (first, *others)]
+        terms = [_find(side, tasks, left_out) for side in (first, *others)]
         known = [term for term in terms if term]
         if len(known) < len(terms):
             return None
@@ -117,8 +124,8 @@ def _parse(text: str) -> tuple[str, str, list[str]]:
     return sides[0], word[1], sides[1:]
 
 
-def _find(side: str, tasks: Mapping[str, Task]) -> Term | None:
-    """The label that a text means; None where tasks that may have it do not know their labels yet."""
+def _find(side: str, tasks: Mapping[str, Task], left_out: Container[str]) -> Term | None:
+    """The label that a text means; None where it is left out, or tasks that may have it do not know theirs yet."""
     quoted = SIDE.fullmatch(side)
     if '"' in side and not quoted:
         raise ValueError(f'expected a label, `"a label"` or `task."a label"`; got `{shorten(side, 60)}`')
@@ -136,7 +143,7 @@ def _find(side: str, tasks: Mapping[str, Task]) -> Term | None:
         raise ValueError(f"{label!r} is a label of {list_words(owners)}; write {either}")
     if owners and (named is not None or all(task.names for task in asked.values())):
         return Term(owners[0], label)
-    if any(not task.names for task in asked.values()):
+    if label in left_out or any(not task.names for task in asked.values()):
         return None
     raise ValueError(_say_unknown(label, named, asked, tasks))
 

@@ -132,7 +132,9 @@ function showLabels(answer, form, explain) {
   const text = form === "labels" ? answer.answer.join(", ") || "none" : answer.answer;
   const line = element("p", { class: "answer" }, text);
   if (answer.unsure) line.append(element("span", { class: "chip" }, "unsure"));
-  return [line, ...bars(answer, form, explain)];
+  const before = answer.before_rules === undefined ? [] : [[answer.before_rules].flat().join(", ") || "none"];
+  const notes = before.map((label) => element("p", { class: "small" }, `By the model's rules, instead of ${label}.`));
+  return [line, ...notes, ...bars(answer, form, explain)];
 }
 
 // Show the heat map of a task's answer, or of one label, over the image, or remove it.

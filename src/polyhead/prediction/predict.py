@@ -83,14 +83,13 @@ class PredictionJob:
     def _count(self, records: Iterator[Record], done: int) -> Iterator[Record]:
         advance = self._progress.track("PredictionJob", len(self.files.paths))
         advance(done)
-        card = self.predictor.card
-        rules, broken, changed = card.resolved_rules, Counter[str](), 0
+        rules, changeable = self.predictor.card.resolved_rules, self.predictor.card.changeable
+        broken, changed = Counter[str](), 0
         for record in records:
             advance(1)
             broken.update(rule.text for rule in rules if record.answers and rule.is_broken_by(record.answers))
-            changed += any(
-                "before_rules" in record.answers[name].to_columns() for name in card.changeable if record.answers
-            )
+            said = [record.answers[name].to_dict() for name in changeable if record.answers]
+            changed += any("before_rules" in answer for answer in said)
             yield name_openly(record)
         for text, count in broken.items():
             self._progress.say(f"{text}: broken by the answers to {count:,} {'image' if count == 1 else 'images'}")

@@ -116,7 +116,8 @@ def audit(
     Returns:
         As in audit.json: `answers`, whose answers the labels were compared with; `tasks`, of each task the `known`
         labels, the estimated `share` of wrong ones (0 to 1, None where none is known), and how many `suspects`;
-        `ties`; `repeats`, byte for byte; `rules` of the recipe, and the labels that break them; `suspects`, as in suspects.csv, each task's likeliest first; `near_repeats` of
+        `ties`; `repeats`, byte for byte; `rules` of the recipe, and the labels that break them;
+        `suspects`, as in suspects.csv, each task's likeliest first; `near_repeats` of
         training images in other splits, and the figures without them; images that are `unlike` all others; and
         `shortcuts`, attributes of the files that tell a label.
 

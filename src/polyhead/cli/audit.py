@@ -29,7 +29,7 @@ def audit(
 
     Tied tasks, repeats across splits, images unlike all others, and attributes of the files that tell a label.
     """
-    from polyhead.evaluation.rules import describe_broken
+    from polyhead.evaluation.results import describe_broken
     from polyhead.runs import audit as runs
 
     with Screen() as screen:

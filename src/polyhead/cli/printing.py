@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.errors import PolyheadError
-from polyhead.evaluation.results import FEW, SHOWN, Row, TaskEvaluation, admit_few
-from polyhead.evaluation.rules import describe_broken
+from polyhead.evaluation.results import FEW, SHOWN, Row, TaskEvaluation, admit_few, describe_broken
 
 
 def print_run(run: os.PathLike[str]) -> None:

@@ -66,17 +66,3 @@ def measure_rules(rules: Sequence[Rule], tasks: Mapping[str, Task], labels: pd.D
     found["without"] = {"answers": broken, "tasks": main, "joint": figures["joint"]}
     found["changed"] = {name: int(rows.sum()) for name, rows in agreed.changed.items()}
     return found
-
-
-def describe_broken(found: Numbers, of: str) -> str:
-    """A line: `No_Beard excludes Goatee: broken by 12 of the 3,400 labelled images it is about, such as 000123.jpg`.
-
-    Args:
-        found: what `count_broken` gives of a rule.
-        of: such as `labelled images`.
-    """
-    if not found["n"]:
-        return f"{found['rule']}: is about none of the {of}"
-    such = f", such as {found['examples'][0]}" if found["examples"] else ""
-    count = f"{found['broken']:,}" if found["broken"] else "none"
-    return f"{found['rule']}: broken by {count} of the {found['n']:,} {of} it is about{such}"

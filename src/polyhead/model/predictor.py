@@ -17,6 +17,7 @@ from polyhead.model.file import find_model, open_model
 from polyhead.model.inputs import ImageLike, ImagesLike, name_image, read_pixels, split_images
 from polyhead.model.records import Prediction, Record, flat_columns, flatten_record
 from polyhead.progress import warn
+from polyhead.tasks import Array
 from polyhead.tasks.agreement import Agreed, Agreement, decode_answers
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Predictor:
         """The same for `count` images, fetched in batches by their numbers, by several threads."""
         return self._join(pixels, count)
 
-    def obey(self, outputs: Mapping[str, NDArray[Any]]) -> Agreed:
+    def obey(self, outputs: Mapping[str, Array]) -> Agreed:
         """The graph's outputs (n, width) of every task, and those by which answers keep the card's rules, if they do.
 
         Without `obey_rules` they are the same.

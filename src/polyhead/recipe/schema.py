@@ -4,7 +4,7 @@ The reference in `docs/recipe.md` and the JSON schema for editors are made from 
 """
 
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,6 +23,7 @@ from polyhead.recipe.data import DataRecipe, SplitRecipe
 from polyhead.recipe.editing import EditableRecipe
 from polyhead.recipe.network import Block, NetworkRecipe, Stack
 from polyhead.recipe.sources import (
+    CELEBA_ATTRIBUTES,
     CelebaSource,
     CsvSource,
     FashionaiSource,
@@ -200,9 +201,7 @@ class Recipe(EditableRecipe):
             ValueError: a rule is wrong, or they contradict each other; it begins with the key.
         """
         source = self.data.source
-        left_out: Container[str] = ()
-        if isinstance(source, CelebaSource):
-            left_out = _Anything() if source.keep else source.drop
+        left_out = (*CELEBA_ATTRIBUTES, *source.drop) if isinstance(source, CelebaSource) else ()
         return check_rules(self.rules, self.obey_rules, tasks, left_out)
 
     def _check_compared(self, name: str) -> None:
@@ -323,13 +322,6 @@ class Recipe(EditableRecipe):
     def kept_epoch(self) -> Literal["best", "last", "soup"]:
         """Which epoch's weights are kept; or an average of the best ones' weights."""
         return self.training.keep or ("best" if self.has_validation else "last")
-
-
-class _Anything:
-    """All labels: those that a source leaves out which names only what it keeps."""
-
-    def __contains__(self, label: object) -> bool:
-        return True
 
 
 def _check_known(key: str, word: str, words: Iterable[str], kind: str) -> None:

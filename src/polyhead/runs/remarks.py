@@ -6,7 +6,8 @@ from polyhead.data.inspect.ties import describe_tie, find_ties
 from polyhead.data.splits import find_duplicates
 from polyhead.data.table import Dataset
 from polyhead.errors import PolyheadError
-from polyhead.evaluation.rules import count_in_labels, describe_broken
+from polyhead.evaluation.results import describe_broken
+from polyhead.evaluation.rules import count_in_labels
 from polyhead.progress import Progress
 from polyhead.tasks import Task
 

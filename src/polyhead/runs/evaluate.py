@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from polyhead.data.columns import keep_columns
 from polyhead.data.corrections import CORRECTED, read_judged
+from polyhead.data.sources.columns import find_columns, list_columns, list_kept, split_groups
 from polyhead.data.splits import find_duplicates
 from polyhead.data.table import Dataset
 from polyhead.errors import PolyheadError, require
 from polyhead.evaluation.evaluate import answers_frame, combine, evaluate_split
-from polyhead.evaluation.groups import check_groups, measure_groups
+from polyhead.evaluation.groups import check_groups, measure_groups, name_groups
 from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.results import Evaluation
 from polyhead.evaluation.rules import count_in_labels, measure_rules
@@ -24,7 +26,7 @@ from polyhead.files import write_beside, write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.file import read_model_card, write_card
 from polyhead.model.predictor import Predictor
-from polyhead.progress import Progress, show_progress
+from polyhead.progress import Progress, show_progress, warn
 from polyhead.recipe.loading import check_recipe, load_run_plugins
 from polyhead.recipe.overrides import Changes
 from polyhead.recipe.schema import Recipe
@@ -88,15 +90,15 @@ def evaluate(
         restore_replaced(Path(model), shown)
         load_run_plugins(model)
         predictor = Predictor(model)
-        place = held.enter_context(locate_data(data, predictor.card))
+        place = held.enter_context(locate_data(data, predictor.card, split_groups(by)))
         dataset = find_labelled_data(predictor, place, split, shown, overrides)
         split = split or ("all" if "all" in set(dataset.table.frame["split"]) else "test")
         if not len(dataset.rows_of(split)):
             raise PolyheadError(f"split: there are no {split} images to evaluate")
         folder = held.enter_context(claim_folder(Path(out), "evaluation.json", force, shown)) if out else None
         recipe = check_recipe(predictor.card.recipe, str(model))
-        groups = list(dict.fromkeys([*recipe.groups, *by]))
-        check_groups(groups, predictor.card.tasks)
+        groups = _choose_groups(dataset, recipe, by, predictor.card.tasks)
+        dataset = keep_groups(dataset, groups, predictor.card.tasks)
         evaluation, outputs = evaluate_splits(predictor, dataset, [split], groups)
         if worse:
             evaluation[split]["worse"] = measure_worse(predictor, outputs[split], shown)
@@ -105,19 +107,52 @@ def evaluate(
     return Evaluation(evaluation)
 
 
+def keep_groups(dataset: Dataset, groups: Sequence[str], tasks: Mapping[str, Task]) -> Dataset:
+    """A data set with the columns of its source that groups are by.
+
+    Args:
+        tasks: by name, as the training split taught them.
+
+    Raises:
+        PolyheadError: one of the groups is no task, no label of one with several and no column.
+    """
+    columns = _list_columns(dataset) if groups else []
+    check_groups(groups, tasks, columns)
+    return keep_columns(dataset, find_columns(groups, tasks, columns))
+
+
+def _list_columns(dataset: Dataset) -> list[str]:
+    """The columns of its source, those that are kept first."""
+    found = list_kept(dataset.table.frame)
+    found += list_columns(dataset.recipe, dataset.recipe.data_root()) if dataset.recipe.data.path else []
+    return list(dict.fromkeys(found))
+
+
+def _choose_groups(dataset: Dataset, recipe: Recipe, by: Sequence[str], tasks: Mapping[str, Task]) -> list[str]:
+    """The recipe's groups, but for those by a column that these images lack; and the ones that are asked for."""
+    there, columns = [], _list_columns(dataset) if recipe.groups else []
+    for group in recipe.groups:
+        try:
+            check_groups([group], tasks, columns)
+            there.append(group)
+        except PolyheadError as error:
+            warn(str(error))
+    return list(dict.fromkeys([*there, *by]))
+
+
 def evaluate_splits(
     predictor: Predictor, dataset: Dataset, splits: Sequence[str], groups: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, EvaluatedSplit]]:
     """The figures of `evaluation.json`, of groups of images too, and the outputs behind them, for splits of images."""
     tasks = predictor.card.tasks
-    evaluated = {}
+    evaluated, named = {}, name_groups(dataset.table.frame, groups, tasks)
     for split in splits:
         rows = dataset.rows_of(split)
 
         def pixels(indices: Any, rows: Any = rows) -> Any:
             return dataset.pixels(rows[indices])
 
-        frame = dataset.table.frame.iloc[rows].reset_index(drop=True)
+        frame = named.iloc[rows].reset_index(drop=True)
         agreed = predictor.obey(predictor.run_all(pixels, len(rows)))
         evaluated[split] = EvaluatedSplit(frame, agreed.outputs, pixels, agreed)
     rules = predictor.card.resolved_rules

@@ -100,13 +100,7 @@ def test_values_of_a_column_are_groups_numbers_by_range_and_rare_ones_together()
     found = name_groups(frame, ["maker*year", "doors"], tasks)
     assert found["column.maker"].nunique() == 51
     assert (found["column.maker"] == "(others)").sum() == 10
-    assert set(found["column.year"]) == {
-        "<1.68e+03",
-        "1.68e+03-1.76e+03",
-        "1.76e+03-1.84e+03",
-        "1.84e+03-1.92e+03",
-        "1.92e+03+",
-    }
+    assert set(found["column.year"]) == {"<1680", "1680-1760", "1760-1839", "1839-1919", "1919+"}
     assert found["column.doors"].value_counts().to_dict() == {"5": 200, "3": 100, "": 100}
     assert found["shape"].equals(frame["shape"])
 
@@ -148,10 +142,8 @@ def test_columns_that_are_no_tasks_tell_groups_apart(
     assert call("evaluate", run, *both, "--out", out) == 0
     groups = json.loads((out / "evaluation.json").read_text())["train"]["groups"]
     assert set(groups) == {"camera", "year*camera"}
-    assert (
-        sum(group["n"] for group in groups["year*camera"].values())
-        == groups["camera"]["Canon"]["n"] + groups["camera"]["Nikon"]["n"]
-    )
+    sizes = [sum(group["n"] for group in groups[by].values()) for by in ("camera", "year*camera")]
+    assert sizes[0] == sizes[1] > 0
     assert all(group.endswith((", Canon", ", Nikon")) for group in groups["year*camera"])
     capsys.readouterr()
     (shapes / "labels.csv").rename(shapes / "gone.csv")
@@ -161,10 +153,10 @@ def test_columns_that_are_no_tasks_tell_groups_apart(
     (shapes / "gone.csv").rename(shapes / "labels.csv")
     frame = pd.read_csv(shapes / "labels.csv", dtype=str, keep_default_na=False)
     frame["image"] = [str(shapes / path) for path in frame["image"]]
-    tables = polyhead.evaluate(run, data=frame, by=["year"], progress=False)
-    assert len(tables["all"]["groups"]["year"]) == 5  # type: ignore[arg-type, index, call-overload]
-    frame = frame.drop(columns="camera")
-    assert set(polyhead.evaluate(run, data=frame, progress=False)["all"].get("groups", {})) == set()  # type: ignore[call-overload]
+    given_table: Any = polyhead.evaluate(run, data=frame, by=["year"], progress=False)["all"]
+    assert len(given_table["groups"]["year"]) == 5
+    without: Any = polyhead.evaluate(run, data=frame.drop(columns="camera"), progress=False)["all"]
+    assert "groups" not in without
 
 
 def test_a_table_in_memory_keeps_the_columns_of_groups(shapes: Path, tmp_path: Path) -> None:
@@ -173,4 +165,5 @@ def test_a_table_in_memory_keeps_the_columns_of_groups(shapes: Path, tmp_path: P
     frame["image"] = [str(shapes / path) for path in frame["image"]]
     changes = {"training.epochs": 1, "groups": ["camera"]}
     run = polyhead.train(shapes.parent / "tiny.yaml", tmp_path / "run", data=frame, overrides=changes, progress=False)
-    assert set(run.evaluation["test"]["groups"]["camera"]) == {"Canon", "Nikon"}  # type: ignore[index, call-overload]
+    found: Any = run.evaluation["test"]
+    assert set(found["groups"]["camera"]) == {"Canon", "Nikon"}

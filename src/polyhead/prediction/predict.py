@@ -65,7 +65,7 @@ class PredictionJob:
 
     def to_parquet(self, path: Path) -> int:
         """Write the answers as Parquet; returns how many images have no answer."""
-        return write_parquet(self.records(), self.predictor.card.tasks, path)
+        return write_parquet(self.records(), self.predictor.card, path)
 
     def _answer(self, paths: Sequence[Path]) -> Iterator[Record]:
         done = len(self.files.paths) - len(paths)

@@ -15,6 +15,7 @@ An image is unfamiliar above a threshold, which 99 of 100 validation images stay
 import base64
 import binascii
 import math
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Self
 
@@ -31,8 +32,16 @@ MOST_DIRECTIONS = 128
 MOST_NUMBERS = 2**18  # of all directions: half a megabyte
 MOST_WIDTH = 2**16
 OFF = 0.02  # by which a direction's length may differ from 1
-DIGITS = 4  # of an unfamiliarity; more would tell in which batch an image was
+DIGITS = 4  # of an unfamiliarity
 Bytes = Annotated[str, Field(max_length=2**21)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Arrays:
+    """What the texts of a `Familiarity` hold: (width,) and (directions, width)."""
+
+    mean: Floats
+    directions: NDArray[np.float32]
 
 
 class Familiarity(BaseModel):
@@ -69,28 +78,24 @@ class Familiarity(BaseModel):
     @property
     def width(self) -> int:
         """Of the features that it is of; where there are more, the first ones."""
-        return len(self._mean)
+        return len(self._arrays.mean)
 
     @cached_property
-    def _mean(self) -> Floats:
-        return _unpack(self.mean, "mean", "<f4")
-
-    @cached_property
-    def _directions(self) -> Floats:
-        return _unpack(self.directions, "directions", "<f2").reshape(-1, len(self._mean))
-
-    def locate(self, features: NDArray[Any]) -> Floats:
-        """Where features (n, width or more) lie along the directions, from the training images' mean:
-        (n, directions)."""
-        return np.asarray((features[:, : self.width].astype(float) - self._mean) @ self._directions.T)
+    def _arrays(self) -> "_Arrays":
+        mean = _unpack(self.mean, "mean", "<f4")
+        directions = _unpack(self.directions, "directions", "<f2").reshape(-1, len(mean))
+        return _Arrays(mean, directions.astype(np.float32))
 
     def rate(self, features: NDArray[Any]) -> Floats:
         """The unfamiliarity of features (n, width or more): (n,), from 0, like the training images, to 1."""
-        away = features[:, : self.width].astype(float) - self._mean
-        whole = (away**2).sum(axis=1)
-        inside = ((away @ self._directions.T) ** 2).sum(axis=1)
-        shares = np.divide(inside, whole, out=np.ones_like(whole), where=whole > 0)
-        return np.asarray((1 - shares).clip(0, 1).round(DIGITS))
+        away = features[:, : self.width].astype(float) - self._arrays.mean
+        largest = np.abs(away).max(axis=1, keepdims=True)
+        away = np.divide(away, largest, out=np.zeros_like(away), where=largest > 0).astype(np.float32)
+        # einsum works a row out alike in batches of any size; and BLAS would start threads in each of the predictor's.
+        inside = np.einsum("ij,kj->ik", away, self._arrays.directions)
+        whole, found = np.einsum("ij,ij->i", away, away), np.einsum("ik,ik->i", inside, inside)
+        shares = np.divide(found, whole, out=np.ones_like(whole), where=whole > 0)
+        return np.asarray((1 - shares.astype(float)).clip(0, 1).round(DIGITS))
 
     @classmethod
     def find(cls, train: NDArray[Any], valid: NDArray[Any]) -> Self | None:

@@ -155,7 +155,7 @@ def _answer_all(
             return dataset.pixels(rows[indices])
 
         frame = dataset.table.frame.iloc[rows].reset_index(drop=True)
-        found.append(_Answered(predictor, frame, predictor.run_all(pixels, len(rows))))
+        found.append(_Answered(predictor, frame, predictor.obey(predictor.run_all(pixels, len(rows))).outputs))
     return found
 
 

@@ -30,8 +30,8 @@ TASKS: dict[str, Task] = {
 }
 
 
-def write_model(path: Path) -> Path:
-    """Write it.
+def write_model(path: Path, tasks: dict[str, Task] = TASKS) -> Path:
+    """Write it, with its tasks as they are, or with more found of them.
 
     Of the mean red, green and blue, each from 0 to 1: `color` is softmax(10 x them), `light` 100 x their mean, `marks`
     bright above a mean of a half, or else dark.
@@ -68,7 +68,7 @@ def write_model(path: Path) -> Path:
         name="drawn",
         description="Colours and light",
         image=ImageRecipe(size=(SIZE, SIZE)),
-        tasks=TASKS,
+        tasks=tasks,
         recipe={},
         rows={"train": 6},
         parameters=0,

@@ -61,7 +61,7 @@ def _ask(path: Path) -> Iterator[str]:
         records = list(predictor.answer(IMAGES))
         if len(records) != len(IMAGES):
             yield f"{len(records)} records"
-        columns = flat_columns(predictor.card.tasks, bool(predictor.card.familiarity))
+        columns = flat_columns(predictor.card.tasks, rated=bool(predictor.card.familiarity))
         for record in records:
             json.dumps(record.to_dict(), allow_nan=False)
             if tell_record(record) != show_text(tell_record(record)):

@@ -4,6 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from browser import CHROMIUM, Browser
 from polyhead.report.gallery.gallery import Gallery, write_gallery
 from polyhead.tasks import Array, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
+from polyhead.tasks.conformal import LabelPromise, LabelsPromise, NumberPromise
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 HOSTILE = '</script><b>&amp; "x", `y`'
@@ -221,6 +223,28 @@ def test_names_and_labels_stay_text(page: Browser) -> None:
     look(page, "onerror", "marks")
     assert page.run("document.querySelectorAll('#gallery b, #gallery img').length") == 0
     assert HOSTILE in page.run("document.querySelector('.panel').textContent")
+
+
+@needs_browser
+def test_an_image_shows_what_its_answers_promise(browser: Browser, tmp_path: Path) -> None:
+    gallery = make_gallery()
+    promises = {
+        "color": LabelPromise(coverage=0.9, calibrated_on=50, at_least=0.02),
+        "marks": LabelsPromise(coverage=0.9, calibrated_on=50, at_least={"dot": 0.05, HOSTILE: 0.5}),
+        "price": NumberPromise(coverage=0.9, calibrated_on=50, factor=2),
+        "kind": LabelPromise(coverage=0.9, calibrated_on=50, at_least=0.99),
+    }
+    promised = {name: gallery.tasks[name].refitted(promise=promise) for name, promise in promises.items()}
+    gallery = replace(gallery, tasks={**gallery.tasks, **promised})
+    browser.open(write_gallery(tmp_path / "index.html", gallery).as_uri())
+    browser.wait("globalThis.gallery")
+    browser.run("gallery.open(1), 0")
+    notes = browser.run("[...document.querySelectorAll('.answers p')].map((note) => note.textContent)")
+    assert [note.replace("\xa0", " ") for note in notes] == [
+        f"one of {HOSTILE}, blue, light blue, red (holds in 90.0 % of cases or more)",
+        "not sure of dot (holds in 90.0 % of cases or more)",
+        "0 to 4 euro (holds in 90.0 % of cases or more)",
+    ]
 
 
 @needs_browser

@@ -5,6 +5,7 @@ import io
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ import uvicorn
 from PIL import Image
 
 from browser import CHROMIUM, Browser
-from drawn_model import MARKS, write_model
+from drawn_model import MARKS, TASKS, write_model
 from polyhead.model.predictor import Predictor
 from polyhead.server.app import create_app
+from polyhead.tasks.conformal import LabelPromise, LabelsPromise, NumberPromise
 
 pytestmark = [
     pytest.mark.slow,
@@ -31,7 +33,13 @@ def paint(path: Path, color: str) -> Path:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("served")
-    app = create_app(Predictor(write_model(folder / "model.onnx")), examples=[paint(folder / "blue.jpg", "blue")])
+    with serve(write_model(folder / "model.onnx"), paint(folder / "blue.jpg", "blue")) as address:
+        yield address
+
+
+@contextmanager
+def serve(model: Path, *examples: Path) -> Iterator[str]:
+    app = create_app(Predictor(model), examples=examples)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as listening:  # from here on who asks waits, and is not refused
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -103,6 +111,26 @@ def test_what_is_unsure_is_shown_as_unsure(page: Browser, tmp_path: Path) -> Non
     page.wait(ANSWERED.format(1))
     assert texts(page, "[aria-label=color] .chip") == ["unsure"]
     assert texts(page, "[aria-label=marks] .chip") == []
+
+
+def test_what_an_answer_promises_is_said(browser: Browser, tmp_path: Path) -> None:
+    found = {
+        "color": LabelPromise(coverage=0.9, calibrated_on=50, at_least=0.2),
+        "marks": LabelsPromise(coverage=0.995, calibrated_on=500, at_least=dict.fromkeys(MARKS, 0.1)),
+        "light": NumberPromise(coverage=0.9, calibrated_on=50, factor=5),
+    }
+    tasks = {name: task.refitted(promise=found[name]) for name, task in TASKS.items()}
+    with serve(write_model(tmp_path / "model.onnx", tasks)) as address:
+        browser.open(address)
+        browser.choose("#files", paint(tmp_path / "red.png", "red"), paint(tmp_path / "grey.png", "#808080"))
+        browser.wait(ANSWERED.format(2))
+        said = [texts(browser, f"[aria-label={task}] .small:not(.faint)") for task in found]
+    often = "Such an answer holds the truth in 90 of 100 cases or more."
+    assert said[0] == [f"Narrowed down to red alone. {often}", f"Narrowed down to one of red, green, blue. {often}"]
+    assert said[1][1].startswith(
+        "Not sure of bright, dark. For each label, such an answer holds the truth in 995 of 1,000"
+    )
+    assert said[2] == ["In 90 of 100 cases or more: 28.3 to 38.3 %.", "In 90 of 100 cases or more: 45.2 to 55.2 %."]
 
 
 def test_many_labels_are_shown_on_request(page: Browser, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The answers to a set of images as columns: what a table, a gallery or a group's frequencies are made of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ class Answers:
         numbers: (n,) the answers of a task whose answer is a number.
         unit: of the numbers.
         unsure: (n,) which answers are marked so.
+        promised: what each answer is narrowed down to, as text, blank where that is the answer alone; empty for a task
+            that promises nothing.
     """
 
     labels: tuple[str, ...]
@@ -29,6 +33,7 @@ class Answers:
     numbers: Array | None
     unit: str
     unsure: NDArray[np.bool_]
+    promised: list[str]
 
 
 def read_answers(task: Task, outputs: Array) -> Answers:
@@ -47,4 +52,15 @@ def read_answers(task: Task, outputs: Array) -> Answers:
         numbers=outputs[:, 0].astype(float) if task.numeric else None,
         unit=task.error_unit if task.numeric else "",
         unsure=np.array([answer.unsure for answer in answers], bool),
+        promised=[] if task.promise is None else [_describe_promise(answer.to_dict()) for answer in answers],
     )
+
+
+def _describe_promise(values: Mapping[str, Any]) -> str:
+    """An answer's interval, the labels of which it is not sure, or its set of labels."""
+    if "interval" in values:
+        low, high = values["interval"]
+        return f"{low:.4g} to {high:.4g} {values['unit']}".strip()
+    if "not_sure" in values:
+        return f"not sure of {', '.join(values['not_sure'])}" if values["not_sure"] else ""
+    return f"one of {', '.join(values['set'])}" if len(values.get("set", ())) > 1 else ""

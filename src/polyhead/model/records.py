@@ -1,7 +1,7 @@
 """The answers to one image: typed, as JSON, as a flat row of a table, and in words."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NotRequired, Self, TypedDict
 
@@ -51,7 +51,7 @@ class Record:
         answers = {name: answer.to_dict() for name, answer in self.answers.items()}
         found: Prediction = {"image": self.image, "error": self.error, "answers": answers}
         if self.unfamiliar is not None and self.unfamiliarity is not None:
-            found |= {"unfamiliar": self.unfamiliar, "unfamiliarity": self.unfamiliarity}
+            found["unfamiliar"], found["unfamiliarity"] = self.unfamiliar, self.unfamiliarity
         return found
 
     @classmethod
@@ -71,20 +71,25 @@ def flatten_answers(answers: Mapping[str, Answer]) -> Flat:
     return {f"{name}.{key}": cell for name, answer in answers.items() for key, cell in answer.to_columns().items()}
 
 
-def flat_form(tasks: Mapping[str, Task], rated: bool = False) -> Flat:
+def flat_form(tasks: Mapping[str, Task], changeable: Collection[str] = (), rated: bool = False) -> Flat:
     """A row such as `flatten_record` gives for the tasks: its columns, and values of their types.
 
     Args:
-        rated: whether the model tells how unfamiliar images are.
+        changeable: the tasks whose answers rules may change; they have a column `TASK.before_rules`.
+        rated: whether the model tells how unfamiliar images are; then there are `unfamiliar` and `unfamiliarity`.
     """
-    answers = flatten_answers({name: task.baseline() for name, task in tasks.items()})
-    return {"image": "", "error": "", **({"unfamiliar": False, "unfamiliarity": 0.0} if rated else {}), **answers}
+    found: Flat = {"image": "", "error": ""}
+    if rated:
+        found |= {"unfamiliar": False, "unfamiliarity": 0.0}
+    for name, task in tasks.items():
+        found |= flatten_answers({name: task.baseline()})
+        found |= {f"{name}.before_rules": ""} if name in changeable else {}
+    return found
 
 
-def flat_columns(tasks: Mapping[str, Task], rated: bool = False) -> list[str]:
-    """`image`, `error`, `unfamiliar` and `unfamiliarity` where these are told, and the columns that `flatten_answers`
-    gives for the tasks."""
-    return list(flat_form(tasks, rated))
+def flat_columns(tasks: Mapping[str, Task], changeable: Collection[str] = (), rated: bool = False) -> list[str]:
+    """The columns of such a row."""
+    return list(flat_form(tasks, changeable, rated))
 
 
 def flatten_record(record: Record) -> Flat:

@@ -162,6 +162,7 @@ async def model(request: Request) -> Response:
             "labels": task.names,
             "counts": task.counts,
             **({"unit": task.error_unit} if task.numeric else {}),
+            **({} if task.promise is None else {"promised": task.promise.coverage}),
             "figures": card.figures.get(name, {}),
             "baseline": card.baseline.get(name, {}),
         }

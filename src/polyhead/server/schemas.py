@@ -49,7 +49,20 @@ class AnswerSchema(BaseModel):
     )
     unit: str | None = Field(default=None, description="Of a number.")
     interval: tuple[float, float] | None = Field(
-        default=None, description="Of a number whose task has bins: the truth lies in it in four of five cases."
+        default=None,
+        description="Of a number whose task promises one (the truth lies in it as often as the task's `promised` says) "
+        "or has bins (in four of five cases).",
+    )
+    set: list[str] | None = Field(
+        default=None,
+        description="Where the task promises one: the labels that the image may have. It holds the truth as often as "
+        "the task's `promised` says.",
+    )
+    not_sure: list[str] | None = Field(
+        default=None, description="Those of `set`, where there may be several, of which it may have none."
+    )
+    before_rules: str | list[str] | None = Field(
+        default=None, description="What it would have been, where the model's rules changed it."
     )
 
 
@@ -86,6 +99,9 @@ class TaskSchema(BaseModel):
     answer: Literal["number", "label", "labels"] = Field(description="What each of its answers is.")
     labels: list[str] = Field(description="The possible labels; empty if the answer is a number.")
     unit: str | None = None
+    promised: float | None = Field(
+        default=None, description="How often the truth lies in an answer's `set` or `interval`, at least, 0 to 1."
+    )
     counts: dict[str, int] = Field(description="Training images of each label, or range.")
     figures: dict[str, float] = Field(description="Metrics on test images; empty if it was not evaluated.")
     baseline: dict[str, float] = Field(description="The same metrics of a constant answer.")

@@ -139,6 +139,8 @@ def _pack(values: Array | NDArray[Any], kind: DTypeLike) -> str:
 def _pack_task(task: Task, outputs: Array) -> Packed:
     found = read_answers(task, outputs)
     packed: Packed = {"labels": found.labels, "several": found.several, "unsure": _pack(found.unsure, "u1")}
+    if task.promise is not None:
+        packed |= {"coverage": task.promise.coverage, "promised": found.promised}
     if found.numbers is not None:
         return packed | {"unit": found.unit, "numbers": _pack(found.numbers, "<f4")}
     packed["probabilities"] = _pack(np.round(np.nan_to_num(found.probabilities).clip(0, 1) * TOP), "<u2")

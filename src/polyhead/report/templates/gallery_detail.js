@@ -83,6 +83,7 @@ class Detail {
     row.append(make("th", "", name), make("td", "", answer), make("td", "number", probability));
     const notes = make("td", "");
     if (task?.unsure[image]) notes.append(make("span", "chip unsure", "unsure"));
+    if (task?.promised?.[image]) notes.append(make("p", "small", `${task.promised[image]} (holds in ${showPercent(task.coverage)} of cases or more)`));
     const truth = task && this.imageSet.truth(task, image);
     if (truth) {
       const mark = { 0: "✓ ", 1: "✗ " }[task.wrong?.[image]] ?? "";

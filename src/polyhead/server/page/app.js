@@ -1,6 +1,6 @@
 // The page: sends images to its server, and shows the answers.
 
-import { bars, element, heatCanvas, heatWords, isDecided, number, percent, words } from "./elements.js";
+import { bars, cases, element, heatCanvas, heatWords, isDecided, number, percent, promiseWords, words } from "./elements.js";
 
 const AT_ONCE = 4; // requests at a time
 const TRIES = 20; // while the server is busy
@@ -105,7 +105,8 @@ async function showAnswers(card, file, { answers, unfamiliar }) {
     const head = element("div", { class: "task-head" }, element("h3", {}, task), heat);
     const block = element("section", { class: answer.unsure ? "task unsure" : "task", "aria-label": task }, head);
     const form = about.tasks[task].answer;
-    block.append(...(form === "number" ? showNumber(answer, about.tasks[task]) : showLabels(answer, form, explain)));
+    const show = form === "number" ? showNumber : showLabels;
+    block.append(...show(answer, about.tasks[task], explain));
     return block;
   });
   if (unfamiliar) {
@@ -122,7 +123,8 @@ function showNumber(answer, task) {
   const error = task.figures.mae;
   const parts = [element("p", { class: "answer" }, number(answer.answer), unit)];
   if (answer.interval) {
-    const sentence = `In four of five cases: ${answer.interval.map(number).join(" to ")} ${answer.unit}`.trim() + ".";
+    const often = task.promised ? `In ${cases(task.promised)} or more` : "In four of five cases";
+    const sentence = `${often}: ${answer.interval.map(number).join(" to ")} ${answer.unit}`.trim() + ".";
     parts.push(element("p", { class: "small" }, sentence));
   }
   if (error !== undefined) {
@@ -132,11 +134,14 @@ function showNumber(answer, task) {
   return parts;
 }
 
-function showLabels(answer, form, explain) {
-  const text = form === "labels" ? answer.answer.join(", ") || "none" : answer.answer;
+function showLabels(answer, task, explain) {
+  const text = task.answer === "labels" ? answer.answer.join(", ") || "none" : answer.answer;
   const line = element("p", { class: "answer" }, text);
   if (answer.unsure) line.append(element("span", { class: "chip" }, "unsure"));
-  return [line, ...bars(answer, form, explain)];
+  const before = answer.before_rules === undefined ? [] : [[answer.before_rules].flat().join(", ") || "none"];
+  const notes = before.map((label) => element("p", { class: "small" }, `By the model's rules, instead of ${label}.`));
+  if (answer.set) notes.push(element("p", { class: "small" }, promiseWords(answer, task.promised)));
+  return [line, ...notes, ...bars(answer, task.answer, explain)];
 }
 
 // Show the heat map of a task's answer, or of one label, over the image, or remove it.

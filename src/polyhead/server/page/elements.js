@@ -31,6 +31,24 @@ export function words(answer, form) {
   return `${predicted}, ${answer.unsure ? "unsure, " : ""}${probability(answer.probability)}`;
 }
 
+// A share of cases, such as `90 of 100 cases`; finer shares of a thousand, and so on.
+export function cases(share) {
+  let of = 100;
+  while (of < 1e6 && Math.abs(share * of - Math.round(share * of)) > 1e-9) of *= 10;
+  return `${Math.round(share * of).toLocaleString("en")} of ${of.toLocaleString("en")} cases`;
+}
+
+// What a set of labels promises, in a sentence.
+export function promiseWords(answer, promised) {
+  const often = `the truth in ${cases(promised)} or more`;
+  if (answer.not_sure) {
+    const open = answer.not_sure.length ? `Not sure of ${answer.not_sure.join(", ")}` : "Sure of every label";
+    return `${open}. For each label, such an answer holds ${often}.`;
+  }
+  const found = answer.set.length === 1 ? `${answer.set[0]} alone` : `one of ${answer.set.join(", ")}`;
+  return `Narrowed down to ${found}. Such an answer holds ${often}.`;
+}
+
 // Labels of a multilabel task that are shown as bars at first; the rest on request.
 const SHOWN = 8;
 

@@ -22,6 +22,7 @@ from polyhead.evaluation.groups import check_groups, measure_groups, name_groups
 from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.results import Evaluation
 from polyhead.evaluation.rules import count_in_labels, measure_rules
+from polyhead.evaluation.unfamiliar import measure_unfamiliar
 from polyhead.files import write_beside, write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.file import read_model_card, write_card
@@ -32,6 +33,7 @@ from polyhead.recipe.overrides import Changes
 from polyhead.recipe.schema import Recipe
 from polyhead.report.parts import DataPart, EvaluatedSplit, Report, ResultPart, TrainingPart
 from polyhead.report.report import write_report
+from polyhead.report.words import count_images, show_percent
 from polyhead.run_folder import RunFolder
 from polyhead.runs.image_audit import audit_files
 from polyhead.runs.labelled_data import find_labelled_data
@@ -159,27 +161,14 @@ def evaluate_splits(
     found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in evaluated.items()}
     for split, part in evaluated.items():
         add_intervals(found[split], tasks, part.rows, part.outputs)
+        if predictor.card.familiarity:
+            features = part.outputs["features"]
+            found[split]["unfamiliar"] = measure_unfamiliar(predictor.card.familiarity, part.rows, features)
         if groups and split != "valid":
             found[split]["groups"] = measure_groups(groups, tasks, part.rows, part.outputs)
         if rules and part.agreed:
             found[split]["rules"] = measure_rules(rules, tasks, part.rows, part.agreed)
     return combine(found), evaluated
-
-
-def calibrate(model: Path, dataset: Dataset) -> None:
-    """Find on the validation images how far to trust a model file's answers, and write that into the file.
-
-    The graph and its outputs stay what they are, so that doing it again changes nothing; nothing is done without
-    validation images.
-    """
-    rows = dataset.rows_of("valid")
-    if not len(rows):
-        return
-    predictor = Predictor(model)
-    outputs = predictor.run_all(lambda indices: dataset.pixels(rows[indices]), len(rows))
-    frame, card = dataset.table.frame.iloc[rows], predictor.card
-    tasks = {name: task.calibrate(frame[name].tolist(), outputs[name]) for name, task in card.tasks.items()}
-    write_card(model, card.model_copy(update={"tasks": tasks}))
 
 
 def record_metrics(model: Path, evaluation: Mapping[str, Any]) -> None:
@@ -209,7 +198,8 @@ def report_run(
     shown = outputs.get("test") or next(iter(outputs.values()), None)
     if shown:
         with write_beside(run.predictions) as beside:
-            answers_frame(list(shown.rows["path"]), tasks, shown.agreed or shown.outputs).to_csv(beside, index=False)
+            found = answers_frame(list(shown.rows["path"]), tasks, shown.agreed or shown.outputs, card.familiarity)
+            found.to_csv(beside, index=False)
     facts = [
         ("images", ", ".join(f"{count:,} {split}" for split, count in card.rows.items())),
         ("image size", f"{recipe.image.size[0]} x {recipe.image.size[1]}"),
@@ -227,7 +217,11 @@ def report_run(
             description=card.description,
             note=card.note,
             facts=facts,
-            remarks=[*warn_of_overfitting(run, evaluation), *_remark(recipe, dataset, tasks)],
+            remarks=[
+                *warn_of_overfitting(run, evaluation),
+                *_remark_unfamiliar(evaluation),
+                *_remark(recipe, dataset, tasks),
+            ],
             data=_data_part(dataset, tasks, predictor.card.resolved_rules),
             network=card.diagram,
             training=_training_part(run, recipe),
@@ -298,6 +292,24 @@ def warn_of_overfitting(run: RunFolder, evaluation: Mapping[str, Any]) -> list[s
         f"On validation images no better than one constant answer, though clearly better on training images: "
         f"{', '.join(names)}. What helps: more images, a pretrained network.backbone, fewer training.epochs, stronger "
         "training.augment, a lower network.norm_momentum where an epoch has few steps."
+    ]
+
+
+def _remark_unfamiliar(evaluation: Mapping[str, Any]) -> list[str]:
+    """Of each split, how many of its images are unlike those that the model was trained on."""
+    told = {split: found.get("unfamiliar") for split, found in evaluation.items() if split != "valid"}
+    shares = [
+        f"{show_percent(one['share'])} ({' to '.join(f'{100 * end:.1f}' for end in one['interval'])}) of "
+        f"{count_images(one['n'], split)}"
+        for split, one in told.items()
+        if one
+    ]
+    if not shares:
+        return []
+    expected = next(show_percent(one["expected"]) for one in told.values() if one)
+    return [
+        f"Unfamiliar, that is, unlike the training images: {'; '.join(shares)}. Of images like those of validation it "
+        f"would be {expected}. Trust the answers to unfamiliar images less."
     ]
 
 

@@ -22,9 +22,9 @@ from polyhead.recipe.own_parts import find_recipe_folder, hand_over
 from polyhead.recipe.plan import USUAL_MINUTES
 from polyhead.recipe.schema import SPLITS, Quality, Recipe
 from polyhead.run_folder import RunFolder
+from polyhead.runs.calibrate import FAMILIAR_ROWS, calibrate
 from polyhead.runs.claims import claim_run, open_run
 from polyhead.runs.evaluate import (
-    calibrate,
     evaluate_splits,
     keep_groups,
     record_metrics,
@@ -233,6 +233,7 @@ def _finish(
     remark_on_rules(dataset, tasks, progress)
     if limit:
         limit.answers = sum(len(dataset.rows_of(split)) for split in ("valid", "valid", "test", "unseen"))
+        limit.answers += min(FAMILIAR_ROWS, len(dataset.rows_of("train")))
     if not dataset.recipe.is_complete:
         dataset = _plan(run, dataset, tasks, limit, progress)
     if folds:

@@ -10,8 +10,13 @@ import pytest
 
 import polyhead
 from conftest import call
+from polyhead.cli.printing import print_evaluation
 from polyhead.errors import PolyheadError
+from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.groups import check_groups, measure_groups, name_groups
+from polyhead.evaluation.intervals import add_intervals
+from polyhead.evaluation.results import falls_short
+from polyhead.report.sections.groups import describe_groups
 from polyhead.tasks import KINDS, Task
 
 TASKS: dict[str, dict[str, Any]] = {
@@ -167,3 +172,36 @@ def test_a_table_in_memory_keeps_the_columns_of_groups(shapes: Path, tmp_path: P
     run = polyhead.train(shapes.parent / "tiny.yaml", tmp_path / "run", data=frame, overrides=changes, progress=False)
     found: Any = run.evaluation["test"]
     assert set(found["groups"]["camera"]) == {"Canon", "Nikon"}
+
+
+def test_what_answers_promise_is_told_of_each_group(capsys: pytest.CaptureFixture[str]) -> None:
+    tasks, frame, outputs = make(1200)
+    promising = {}
+    for name, task in tasks.items():
+        half = frame[name][:600].tolist()
+        asked = task.model_copy(update={"coverage": 0.9})
+        promising[name] = asked.calibrate(half, outputs[name][:600])
+    rest, given = frame[600:].reset_index(drop=True), {name: values[600:] for name, values in outputs.items()}
+    whole = evaluate_split(promising, rest, given)
+    add_intervals(whole, promising, rest, given)
+    for name in tasks:
+        found, (low, high) = whole["tasks"][name], whole["tasks"][name]["intervals"]["coverage"]
+        assert low - 1e-9 <= found["coverage"] <= high + 1e-9
+    by = measure_groups(["dot"], promising, rest, given)["dot"]
+    # Widths are off by more where there is a dot, so that what holds over all images holds too seldom there.
+    dot, plain = (by[group]["tasks"]["width"] for group in ("dot", "not dot"))
+    assert dot["coverage"] < 0.85 < plain["coverage"]
+    assert falls_short(dot)
+    assert not falls_short(plain)
+    assert dot["interval_width"] == pytest.approx(plain["interval_width"], rel=0.2)
+    assert {"promised", "coverage", "set_size"} <= set(by["dot"]["tasks"]["shape"])
+    assert {"promised", "coverage", "not_sure"} <= set(by["dot"]["tasks"]["marks"])
+    shares = [by[group]["n"] * by[group]["tasks"]["width"]["coverage"] for group in by]
+    assert sum(shares) == pytest.approx(whole["tasks"]["width"]["coverage"] * 600, abs=1.1)  # one mark is unknown
+    (table,) = describe_groups({"dot": by}, promising)
+    assert [name for name, _ in table["promises"]["heads"]] == ["shape", "marks", "width"]
+    cells = {row["name"]: row["cells"][2]["behind"] for row in table["promises"]["rows"]}
+    assert cells == {"dot": "less than promised", "not dot": ""}
+    told = {"test": {"tasks": {}, "joint": {"n": 0}, "groups": {"dot": by}}}
+    print_evaluation(told)
+    assert "width by dot: what is promised holds the truth in 0." in capsys.readouterr().out

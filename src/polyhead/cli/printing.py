@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.errors import PolyheadError
-from polyhead.evaluation.results import FEW, SHOWN, Row, TaskEvaluation, admit_few, describe_broken
+from polyhead.evaluation.results import FEW, SHOWN, Row, TaskEvaluation, admit_few, describe_broken, falls_short
 
 
 def print_run(run: os.PathLike[str]) -> None:
@@ -82,6 +82,15 @@ def _describe_groups(groups: Mapping[str, Any]) -> Iterator[str]:
                 f"{task} by {by}: {metric} {values} of {gap['best']}; behind by {gap['behind']:.3f} "
                 f"({low:.3f} to {high:.3f})"
             )
+        for task in next(iter(found.values()), {"tasks": {}})["tasks"]:
+            for group, one in found.items():
+                figures = one["tasks"][task]
+                if figures["n"] >= FEW and falls_short(figures):
+                    low, high = figures["intervals"]["coverage"]
+                    yield (
+                        f"{task} by {by}: what is promised holds the truth in {figures['coverage']:.3f} ({low:.3f} to "
+                        f"{high:.3f}) of {group} ({figures['n']:,} images), and not in {figures['promised']:g}"
+                    )
         if unclear:
             yield f"by {by}: no clear difference in {', '.join(unclear)}"
         if few:

@@ -13,6 +13,7 @@ from polyhead.errors import PolyheadError, list_words, nearest, shorten
 from polyhead.evaluation.bootstrap import Interval
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.intervals import add_intervals
+from polyhead.evaluation.promises import keep_promised
 from polyhead.evaluation.results import FEW, SHOWN
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.metrics import range_names
@@ -110,7 +111,8 @@ def measure_groups(
 
     Returns:
         By name of `by`, by group: `n`; `tasks`, each with `n`, its main metrics with `intervals`, `ece` and the
-        fraction `unsure` where there are such; `joint`; and in each task the `gap` to its best group of 30 images and
+        fraction `unsure` where there are such, and how far its answers keep what they promise: `promised`, `coverage`,
+        `set_size`, `not_sure`, `interval_width`; `joint`; and in each task the `gap` to its best group of 30 images and
         more: `best`, the `metric`, by how much it is `behind` in it, and the `interval` (Newcombe 1998, method 10).
     """
     return {name: _measure(_group_rows(name, tasks, labels), tasks, labels, outputs) for name in by}
@@ -155,7 +157,7 @@ def _measure(
 
 def _shorten(figures: Numbers) -> Numbers:
     """The figures that say most of a task."""
-    kept = {key: figures[key] for key in ("n", *SHOWN) if figures.get(key) is not None}
+    kept = {key: figures[key] for key in ("n", *SHOWN) if figures.get(key) is not None} | keep_promised(figures)
     kept["intervals"] = {key: value for key, value in figures.get("intervals", {}).items() if key in kept}
     if figures.get("calibration"):
         kept["ece"] = figures["calibration"].get("ece_after")

@@ -9,6 +9,7 @@ import pandas as pd
 from polyhead.data.splits import find_groups
 from polyhead.evaluation.bootstrap import Cases, Draws, Interval, divide, find_error, find_fraction
 from polyhead.evaluation.label_counts import Counts, Marked, count_in_draws, mark_classes, mark_several
+from polyhead.evaluation.promises import find_coverage_interval
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.regression import Regression
 
@@ -50,6 +51,8 @@ def add_intervals(
                 figures["intervals"] |= _find_ranking(figures, ranking, yes, draws)
             right, known = right + (texts == answers), known + (texts != "")
             whole &= (texts == "") | (texts == answers)
+        if interval := find_coverage_interval(task, texts.tolist(), outputs[name], draws):
+            figures["intervals"]["coverage"] = interval
     joint, (cases,) = found["joint"], draws.cases((known > 0)[:, None])
     all_known = whole & (known > 0)
     drawn = draws.share(np.column_stack([right, all_known]), np.column_stack([known, known > 0]))

@@ -232,6 +232,12 @@ class Evaluation(dict[str, SplitEvaluation]):
         return draw_html("", (), ("split", *HEADS), self.list_cells())
 
 
+def falls_short(figures: Mapping[str, Any]) -> bool:
+    """Whether a task's promise is kept less often than it says, by more than chance explains."""
+    interval = figures.get("intervals", {}).get("coverage")
+    return bool(interval and interval[1] < figures["promised"])
+
+
 def describe_broken(found: Mapping[str, Any], of: str) -> str:
     """A line: `No_Beard excludes Goatee: broken by 12 of the 3,400 labelled images it is about, such as 000123.jpg`.
 

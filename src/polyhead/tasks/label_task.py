@@ -289,9 +289,17 @@ class OneLabel(LabelTask, ABC, frozen=True):
         promise = self.state.promise
         if promise is None:
             return conformal.describe(self.coverage, None)
-        covered = conformal.look_up(self.plausibilities(outputs), self.encode(labels)[:, 0]) >= promise.at_least
+        covered = self.find_covered(labels, outputs)
         size = self._sets(outputs, promise).sum(axis=1).mean()
         return conformal.describe(self.coverage, promise) | {"coverage": float(covered.mean()), "set_size": float(size)}
+
+    def find_covered(self, labels: Labels, outputs: Array) -> Array:
+        """Of a label that the model does not know it is never so."""
+        assert self.state.promise is not None
+        plausible = conformal.look_up(self.plausibilities(outputs), self.encode(labels)[:, 0])
+        covered = plausible >= self.state.promise.at_least
+        known = np.array(self.regroup(labels), object) != ""
+        return np.where(known, covered.astype(float), np.nan)[:, np.newaxis]
 
     def _sets(self, outputs: Array, promise: LabelPromise) -> NDArray[np.bool_]:
         return np.asarray(self.plausibilities(outputs) >= promise.at_least)

@@ -348,20 +348,27 @@ class MultiLabel(LabelTask, frozen=True):
 
     def _measure_promise(self, labels: Labels, outputs: Array) -> Numbers:
         """`coverage` and `not_sure`, means over the labels of which something is promised; both by label, too."""
-        promise, truth = self.state.promise, self.encode(labels)
+        promise = self.state.promise
         if promise is None:
             return conformal.describe(self.coverage, None)
-        covered = self._plausible(outputs, truth) >= [promise.at_least.get(name, 0.0) for name in self.names]
-        open_, known, by_label = self._open(outputs, promise), ~np.isnan(truth), {}
+        covered, open_, by_label = self.find_covered(labels, outputs), self._open(outputs, promise), {}
         for index, name in enumerate(self.names):
-            rows = known[:, index]
-            if name in promise.at_least and rows.any():
+            rows = ~np.isnan(covered[:, index])
+            if rows.any():
                 numbers = {"coverage": float(covered[rows, index].mean()), "not_sure": float(open_[rows, index].mean())}
                 by_label[name] = numbers
         if not by_label:
             return conformal.describe(self.coverage, promise)
         means = {key: float(np.mean([row[key] for row in by_label.values()])) for key in ("coverage", "not_sure")}
         return conformal.describe(self.coverage, promise) | means | {"promised_labels": by_label}
+
+    def find_covered(self, labels: Labels, outputs: Array) -> Array:
+        """For each label (n, labels); NaN for one of which nothing is promised."""
+        assert self.state.promise is not None
+        truth, least = self.encode(labels), self.state.promise.at_least
+        covered = self._plausible(outputs, truth) >= [least.get(name, 0.0) for name in self.names]
+        told = ~np.isnan(truth) & [name in least for name in self.names]
+        return np.where(told, covered.astype(float), np.nan)
 
     def evidence(self, outputs: Array, label: str | None) -> Array:
         return yes_no.yes_log_odds(self.probabilities(outputs)[:, self.names.index(label or "")], True)

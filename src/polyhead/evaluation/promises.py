@@ -1,0 +1,42 @@
+"""How often answers hold the truth in what they promise, and how sure that is."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyhead.evaluation.bootstrap import Draws, Interval, find_fraction
+from polyhead.tasks import Array, Numbers, Task
+from polyhead.tasks.conformal import Promising
+
+PROMISED = ("promised", "coverage", "set_size", "not_sure", "interval_width")  # the figures of what answers promise
+
+
+def find_coverage_interval(task: Task, labels: Sequence[str], outputs: Array, draws: Draws) -> Interval | None:
+    """The interval of a task's `coverage`; None where nothing is promised, or no label is known.
+
+    Args:
+        labels: n, blank where unknown.
+        outputs: (n, width).
+        draws: of the n rows.
+    """
+    if task.promise is None or not isinstance(task, Promising):
+        return None
+    covered: NDArray[np.float64] = np.asarray(task.find_covered(labels, outputs), float)
+    known = np.isfinite(covered)
+    used = np.flatnonzero(known.any(axis=0))
+    if not len(used):
+        return None
+    drawn = draws.share(np.nan_to_num(covered[:, used]), known[:, used])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a draw may have no row of any
+        means = np.nanmean(drawn, axis=1)
+    value = float(np.nanmean(covered[:, used], axis=0).mean())
+    (any_known,) = draws.cases(known.any(axis=1)[:, np.newaxis])
+    return find_fraction(value, means, (float(known.sum()), any_known[1]))
+
+
+def keep_promised(figures: Numbers) -> Numbers:
+    """The figures of a task that tell what its answers promise, and how far they keep it; none where they do not."""
+    return {key: figures[key] for key in PROMISED if key in figures} if figures.get("coverage") is not None else {}

@@ -33,7 +33,7 @@ def find_coverage_interval(task: Task, labels: Sequence[str], outputs: Array, dr
         warnings.simplefilter("ignore", RuntimeWarning)  # a draw may have no row of any
         means = np.nanmean(drawn, axis=1)
     value = float(np.nanmean(covered[:, used], axis=0).mean())
-    (any_known,) = draws.cases(known.any(axis=1)[:, np.newaxis])
+    (any_known,) = draws.cases(np.asarray(known.any(axis=1))[:, np.newaxis])
     return find_fraction(value, means, (float(known.sum()), any_known[1]))
 
 

@@ -69,17 +69,15 @@ def _describe_promises(found: Mapping[str, Numbers], tasks: Mapping[str, Task]) 
 def _describe_promise(figures: Numbers, task: Task) -> dict[str, Any]:
     """A cell as `_describe_cell` makes it; what stands in it last is that a group falls short, or else the size."""
     if "coverage" not in figures:
-        return {"value": NOTHING, "interval": "", "behind": ""}
+        return {"value": NOTHING, "interval": "", "size": "", "behind": ""}
     few = figures["n"] < FEW
     sizes = {"set_size": "{} labels", "not_sure": "{} not sure", "interval_width": "{} wide"}
-    size = next((key for key in sizes if figures.get(key) is not None), "")
-    number = (
-        f"{figures[size]:.2f}" if size == "set_size" else show_metric(size, figures, task.error_unit) if size else ""
-    )
+    size = next(key for key in sizes if key in figures)
+    number = f"{figures[size]:.2f}" if size == "set_size" else show_metric(size, figures, task.error_unit)
     return {
         "value": NOTHING if few else show_metric("coverage", figures, ""),
         "interval": show_interval(figures, "coverage", task),
-        "size": sizes[size].format(number) if size and not few else "",
+        "size": "" if few else sizes[size].format(number),
         "behind": "less than promised" if falls_short(figures) and not few else "",
     }
 
@@ -88,7 +86,7 @@ def _describe_cell(figures: Numbers, metric: str, task: Task) -> dict[str, Any]:
     """A figure with its interval, and how far it is behind the best group's; of few images the interval alone."""
     few = figures["n"] < FEW
     value = NOTHING if few or metric not in figures else show_metric(metric, figures, task.error_unit)
-    cell = {"value": value, "interval": show_interval(figures, metric, task), "behind": ""}
+    cell = {"value": value, "interval": show_interval(figures, metric, task), "size": "", "behind": ""}
     gap = figures.get("gap")
     if gap and not few and gap["interval"][0] > 0:
         points = f"{100 * gap['behind']:.1f} points"

@@ -2,15 +2,19 @@
 
 Test sets are drawn from a model whose true figures are known: of every label, how often it occurs and how often each
 answer is given to it; of numbers, how large errors are. `drawn together` repeats each row, as an image and its copies
-are, in groups of 1 to 5.
+are, in groups of 1 to 5. Of two models on the same images it is the difference whose interval is looked at: part of
+their errors they share.
 """
 
 import argparse
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from polyhead.evaluation.bootstrap import Draws
+from polyhead.evaluation.comparison import Answers, compare_joint, compare_task
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.intervals import add_intervals
 from polyhead.tasks import KINDS, Array, Task
@@ -19,6 +23,7 @@ LABELS = ["a", "b", "c", "d"]
 OFTEN = np.array([0.5, 0.3, 0.15, 0.05])
 DEVIATION = 4.0  # of a number's errors, which are normal
 SPREAD = 10.0  # of the numbers
+NUMBER_ERRORS = (1.05, 1.0)  # how large those of two models are
 
 
 def true_figures(right: float) -> dict[str, float]:
@@ -66,6 +71,68 @@ def measure(frame: pd.DataFrame, outputs: dict[str, Array], tasks: dict[str, Tas
     }
 
 
+def draw_two(rows: int, right: tuple[float, float], grouped: bool, rng: np.random.Generator) -> Answers:
+    """A test set, and what two models answer: each is right so often; half of the better one's errors are both's."""
+    groups = np.repeat(np.arange(rows), rng.integers(1, 6, rows))[:rows] if grouped else np.arange(rows)
+    count = groups[-1] + 1
+    shared = (1 - max(right)) / 2
+    both_wrong = rng.random(count) < shared
+    truth, numbers, outputs = {}, rng.normal(0, SPREAD, count), []
+    for name in ("label", "other"):
+        truth[name] = rng.choice(len(LABELS), count, p=OFTEN)
+    frame = pd.DataFrame({"content": groups, "number": numbers[groups]}).astype(str)
+    common = rng.normal(0, DEVIATION, count) * np.sqrt(0.5)
+    shifts = {name: rng.integers(1, len(LABELS), count) for name in truth}
+    for share, size in zip(right, NUMBER_ERRORS, strict=True):
+        answers = {
+            "number": (numbers + (common + rng.normal(0, DEVIATION, count) * np.sqrt(0.5)) * size)[groups][:, None]
+        }
+        for name, labels in truth.items():
+            wrong = both_wrong | (rng.random(count) < (1 - share - shared) / (1 - shared))
+            said = np.where(wrong, (labels + shifts[name]) % len(LABELS), labels)
+            answers[name] = np.full((rows, len(LABELS)), 0.1) + 0.6 * np.eye(len(LABELS))[said[groups]]
+        outputs.append(answers)
+    for name, labels in truth.items():
+        frame[name] = [LABELS[index] for index in labels[groups]]
+    numbered = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    return Answers({}, frame, (outputs[0], outputs[1]), Draws(numbered, 0))
+
+
+def true_differences(right: tuple[float, float]) -> dict[str, float]:
+    """By how much the second of two such models is better."""
+    shared = (1 - max(right)) / 2
+    first, second = (true_figures(share) for share in right)
+    all_right = [(1 - shared) * ((share / (1 - shared)) ** 2) for share in right]
+    return {
+        "accuracy": right[1] - right[0],
+        "macro_f1": second["macro_f1"] - first["macro_f1"],
+        "all_correct": all_right[1] - all_right[0],
+        "mae": first["mae"] * (NUMBER_ERRORS[0] - NUMBER_ERRORS[1]),
+        "r2": (DEVIATION / SPREAD) ** 2 * (NUMBER_ERRORS[0] ** 2 - NUMBER_ERRORS[1] ** 2),
+    }
+
+
+def print_differences(sets: int, tasks: dict[str, Task]) -> None:
+    """The table of two models."""
+    rng, names = np.random.default_rng(0), list(true_differences((0.9, 0.9)))
+    both = {name: (tasks["label" if name == "other" else name],) * 2 for name in ("label", "other", "number")}
+    print("\n| images | true accuracies | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
+    for rows, right, grouped in [
+        (30, (0.8, 0.9), False), (60, (0.85, 0.88), False), (60, (0.95, 0.97), False), (200, (0.85, 0.88), False),
+        (1000, (0.95, 0.97), False), (1000, (0.9, 0.9), False), (1000, (0.85, 0.88), True),
+    ]:  # fmt: skip
+        truth, held = true_differences(right), {name: [0, 0] for name in names}
+        for _ in range(sets):
+            answers = replace(draw_two(rows, right, grouped, rng), tasks=both)
+            for found in [*compare_task("label", answers), *compare_task("number", answers), *compare_joint(answers)]:
+                if found.metric in held and found.interval:
+                    held[found.metric][0] += found.interval[0] <= truth[found.metric] <= found.interval[1]
+                    held[found.metric][1] += 1
+        cells = [f"{hits / max(1, count):.3f}" for hits, count in held.values()]
+        told = f"{right[0]:g} and {right[1]:g}"
+        print(f"| {rows:,}{' drawn together' if grouped else ''} | {told} | {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -89,6 +156,7 @@ def main() -> None:
                     held[name][1] += 1
         cells = [f"{hits / max(1, count):.3f}" for hits, count in held.values()]
         print(f"| {rows:,}{' drawn together' if grouped else ''} | {right:g} | {' | '.join(cells)} |", flush=True)
+    print_differences(options.sets, tasks)
     frame, outputs = draw(10_000, 0.9, False, rng)
     found = evaluate_split(tasks, frame, outputs)
     begun = time.perf_counter()

@@ -22,6 +22,7 @@ from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe, load_recipe, write_recipe
 from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Binary, Categorical, Ordinal, Regression, Task
+from polyhead.tasks.agreement import Agreed
 from tables import read_complete
 
 SLEEVES = ["Invisible", "Short", "Long"]
@@ -247,7 +248,7 @@ class Fake:
             chunk = images[at : at + 2]
             outputs = {name: np.array([row] * len(chunk), np.float32) for name, row in self.outputs.items()}
             errors = [None if image.is_file() else "no such file" for image in chunk]
-            yield Batch(chunk, errors, np.zeros((len(chunk), 1, 1, 3), np.uint8), outputs)
+            yield Batch(chunk, errors, np.zeros((len(chunk), 1, 1, 3), np.uint8), Agreed(outputs, outputs, {}))
 
 
 TEN = [f"c{number}" for number in range(10)]

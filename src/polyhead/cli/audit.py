@@ -1,7 +1,7 @@
 """The command that looks for wrong labels."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -29,6 +29,7 @@ def audit(
 
     Tied tasks, repeats across splits, images unlike all others, and attributes of the files that tell a label.
     """
+    from polyhead.evaluation.results import describe_broken
     from polyhead.runs import audit as runs
 
     with Screen() as screen:
@@ -51,6 +52,8 @@ def audit(
             f"{repeats['groups']:,} images are there more than once: {repeats['differ']:,} with different labels, "
             f"{repeats['across']:,} in more than one split"
         )
+    for rule in found["rules"]:
+        print(describe_broken(cast(dict[str, Any], rule), "labelled images"))
     _print_images(found)
     if out:
         print(f"page  {out / 'index.html'}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.errors import PolyheadError
-from polyhead.evaluation.results import FEW, SHOWN, Row, TaskEvaluation, admit_few
+from polyhead.evaluation.results import FEW, SHOWN, Row, TaskEvaluation, admit_few, describe_broken
 
 
 def print_run(run: os.PathLike[str]) -> None:
@@ -39,6 +39,8 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
         if joint.get("labels") and len(found["tasks"]) > 1:
             print(f"{split}  " + _describe_joint(joint, "mean_accuracy", f"{joint['labels']:,} labels"))
         for line in _describe_groups(found.get("groups", {})):
+            print(f"{split}  {line}")
+        for line in _describe_rules(found.get("rules", {})):
             print(f"{split}  {line}")
     for line in _describe_folds(evaluation.get("folds", {})):
         print(line)
@@ -75,6 +77,20 @@ def _describe_groups(groups: Mapping[str, Any]) -> Iterator[str]:
             yield f"by {by}: no clear difference in {', '.join(unclear)}"
         if few:
             yield f"by {by}: fewer than two groups of {FEW} images to compare in {', '.join(few)}"
+
+
+def _describe_rules(rules: Mapping[str, Any]) -> Iterator[str]:
+    """How many answers break each rule; and, where answers obey them, how many that changed."""
+    without = rules.get("without")
+    for found in (without or rules).get("answers", []):
+        yield describe_broken(found, "answered images") + (", had they not to obey it" if without else "")
+    if without:
+        told = ", ".join(f"{count:,} of {name}" for name, count in rules["changed"].items())
+        yield f"answers obey the rules; changed: {told}"
+        names = [name for name, found in without["tasks"].items() if name in rules["changed"] and "accuracy" in found]
+        if names:
+            told = ", ".join(f"{name} {without['tasks'][name]['accuracy']:.3f}" for name in names)
+            yield f"accuracy, had they not to obey: {told}"
 
 
 def _describe_folds(folds: Mapping[str, Any]) -> Iterator[str]:

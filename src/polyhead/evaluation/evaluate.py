@@ -12,6 +12,7 @@ import pandas as pd
 
 from polyhead.model.records import flat_columns, flatten_answers
 from polyhead.tasks import Array, Numbers, Task
+from polyhead.tasks.agreement import Agreed, decode_answers
 
 
 def evaluate_split(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array]) -> Numbers:
@@ -91,20 +92,23 @@ def combine(evaluation: Mapping[str, Numbers]) -> dict[str, Numbers]:
     return {**evaluation, "combinations": {"seen": seen, "unseen": unseen, "harmonic_mean": both}}
 
 
-def answers_frame(paths: Sequence[str], tasks: Mapping[str, Task], outputs: Mapping[str, Array]) -> pd.DataFrame:
+def answers_frame(
+    paths: Sequence[str], tasks: Mapping[str, Task], answered: Agreed | Mapping[str, Array]
+) -> pd.DataFrame:
     """Answers as a flat table, one row an image, as `model/records.py` flattens them.
 
     Args:
         paths: n names of images.
         tasks: by name, as the training split taught them.
-        outputs: (n, width) a task.
+        answered: outputs (n, width) a task; with those that rules changed marked, if they did.
     """
-    answers = {name: task.decode(outputs[name]) for name, task in tasks.items()}
+    agreed = answered if isinstance(answered, Agreed) else Agreed(dict(answered), dict(answered), {})
+    answers = decode_answers(tasks, agreed)
     rows = [
         {"image": path, "error": "", **flatten_answers({name: found[row] for name, found in answers.items()})}
         for row, path in enumerate(paths)
     ]
-    return pd.DataFrame(rows, columns=flat_columns(tasks))
+    return pd.DataFrame(rows, columns=flat_columns(tasks, agreed.changed))
 
 
 def _without_nan(value: Any) -> Any:

@@ -1,34 +1,18 @@
 """The 95 % intervals of all figures of a split: what `intervals` holds in `evaluation.json`; see `bootstrap.py`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from polyhead.data.splits import find_groups
 from polyhead.evaluation.bootstrap import Cases, Draws, Interval, divide, find_error, find_fraction
+from polyhead.evaluation.label_counts import Counts, Marked, count_in_draws, mark_classes, mark_several
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.regression import Regression
 
 BINS = 50  # of scores, by which a ranking's deviation is found
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How often each of k labels was answered rightly, is the truth, and was answered: (..., k)."""
-
-    right: Array
-    truth: Array
-    given: Array
-
-    def scores(self) -> dict[str, Array]:
-        """Precision, recall and F1 of each label; 0 without a case."""
-        found = {"precision": (self.right, self.given), "recall": (self.right, self.truth)}
-        found["f1"] = (2 * self.right, self.truth + self.given)
-        return {name: divide(*parts) for name, parts in found.items()}
 
 
 def add_intervals(
@@ -79,17 +63,16 @@ def add_intervals(
 
 def _add_to_classes(figures: Numbers, task: Task, truth: Any, answers: Any, draws: Draws) -> None:
     """Of a task with one label an image."""
-    known, labels = truth != "", list(figures["per_class"])
-    is_true = np.stack([truth == label for label in labels], axis=1)
-    is_given = np.stack([(answers == label) & known for label in labels], axis=1)
-    drawn, cases = _count(is_true, is_given, draws), _list_cases(is_true, is_given, draws)
+    known = truth != ""
+    marked = mark_classes(truth, answers, list(figures["per_class"]))
+    drawn, cases = count_in_draws(marked, draws), _list_cases(marked, draws)
     (all_cases,) = draws.cases(known[:, np.newaxis])
     right = draws.share(np.asarray((truth == answers) & known), np.asarray(known))
     intervals = {"accuracy": find_fraction(figures["accuracy"], right[:, 0], all_cases)}
-    present, weights = drawn.truth + drawn.given > 0, divide(drawn.truth, drawn.truth.sum(axis=1, keepdims=True))
+    weights = divide(drawn.truth, drawn.truth.sum(axis=1, keepdims=True))
     for score, values in drawn.scores().items():
-        macro = divide((values * present).sum(axis=1), present.sum(axis=1), none=np.nan)
-        intervals[f"macro_{score}"] = find_fraction(figures[f"macro_{score}"], macro, _even(cases[score]))
+        macro = find_fraction(figures[f"macro_{score}"], drawn.macro(score), _even(cases[score]))
+        intervals[f"macro_{score}"] = macro
         weighted = (values * weights).sum(axis=1)
         intervals[f"weighted_{score}"] = find_fraction(figures[f"weighted_{score}"], weighted, all_cases)
     if figures.get("mae") is not None:
@@ -113,15 +96,11 @@ def _find_ranking(figures: Numbers, drawn: tuple[Array, Array], yes: Array, draw
 
 def _add_to_labels(figures: Numbers, task: Task, texts: Sequence[str], outputs: Array, draws: Draws) -> None:
     """Of a task with several labels an image, each a yes or a no."""
-    truth, index = task.encode(texts), {name: i for i, name in enumerate(task.names)}
-    known = ~np.isnan(truth)
-    said = np.zeros(known.shape, bool)
-    for row, answer in enumerate(task.decode(outputs)):
-        said[row, [index[label] for label in answer.labels]] = True
-    right, whole, used = np.equal(truth, said), known.all(axis=1), known.any(axis=0)
-    is_true, is_given = truth == 1, said & known
-    drawn, cases = _count(is_true, is_given, draws), _list_cases(is_true, is_given, draws)
-    shares = draws.share(right & known, known)
+    marked, truth = mark_several(task, texts, outputs), task.encode(texts)
+    known = marked.known
+    right, whole, used = (marked.truth == marked.given) & known, known.all(axis=1), known.any(axis=0)
+    drawn, cases = count_in_draws(marked, draws), _list_cases(marked, draws)
+    shares = draws.share(right, known)
     both = np.column_stack([right.all(axis=1) & whole, whole])
     exact = draws.share(both[:, :1], both[:, 1:])[:, 0]
     some, all_labels = draws.cases(np.column_stack([known.any(axis=1), whole]))
@@ -196,13 +175,9 @@ def _jaccard(f1: Any) -> Any:
     return f1 / (2 - f1)
 
 
-def _count(truth: NDArray[np.bool_], given: NDArray[np.bool_], draws: Draws) -> Counts:
-    """In each draw."""
-    return Counts(*np.split(draws.sum(np.column_stack([truth & given, truth, given])), 3, axis=1))
-
-
-def _list_cases(truth: NDArray[np.bool_], given: NDArray[np.bool_], draws: Draws) -> dict[str, list[Cases]]:
+def _list_cases(marked: Marked, draws: Draws) -> dict[str, list[Cases]]:
     """Over which rows each label's scores are."""
+    truth, given, _ = marked
     return {"precision": draws.cases(given), "recall": draws.cases(truth), "f1": draws.cases(truth | given)}
 
 

@@ -4,7 +4,7 @@ import html
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
 
 from polyhead.errors import PolyheadError, show_text
 from polyhead.fields import Plain
@@ -223,6 +223,20 @@ class Evaluation(dict[str, SplitEvaluation]):
 
     def _repr_html_(self) -> str:
         return draw_html("", (), ("split", *HEADS), self.list_cells())
+
+
+def describe_broken(found: Mapping[str, Any], of: str) -> str:
+    """A line: `No_Beard excludes Goatee: broken by 12 of the 3,400 labelled images it is about, such as 000123.jpg`.
+
+    Args:
+        found: what `evaluation.rules.count_broken` gives of a rule.
+        of: such as `labelled images`.
+    """
+    if not found["n"]:
+        return f"{found['rule']}: is about none of the {of}"
+    such = f", such as {found['examples'][0]}" if found["examples"] else ""
+    count = f"{found['broken']:,}" if found["broken"] else "none"
+    return f"{found['rule']}: broken by {count} of the {found['n']:,} {of} it is about{such}"
 
 
 def _write_row(row: Row) -> str:

@@ -142,6 +142,8 @@ def _export(folder: Path, weights: str) -> float:
         parameters=model.count_params(),
         fingerprint=digest_weights(network.core.get_weights()),
         diagram=describe_network(network, recipe),
+        rules=[rule.text for rule in recipe.check_rules(tasks)],
+        obey_rules=recipe.obey_rules and bool(recipe.check_rules(tasks)),
     )
     write_card(path, card)
     return check_agreement(network, path, samples, lambda: build_exact(recipe, tasks, folder / weights))

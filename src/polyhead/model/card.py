@@ -11,6 +11,8 @@ from polyhead.errors import PolyheadError, show_text
 from polyhead.recipe.schema import RESERVED, TASK_NAME, ImageRecipe
 from polyhead.recipe.sources import PLUGIN_SOURCES
 from polyhead.tasks import StoredTask
+from polyhead.tasks.agreement import check_rules
+from polyhead.tasks.rules import MOST_RULES, Rule, resolve_rules
 
 MOST_BOXES = 1000
 MOST_JOINS = 16  # of boxes that read several; a page shows each path to a box separately
@@ -89,6 +91,10 @@ class Card(BaseModel):
         description="By task, how good its answers are on the run's test images; none until they are judged.",
     )
     baseline: Figures = Field(default={}, description="The same figures of always giving one answer.")
+    rules: Annotated[list[str], Field(max_length=MOST_RULES)] = Field(
+        default=[], description="What labels have to do with one another; see the recipe's key."
+    )
+    obey_rules: bool = Field(default=False, description="Whether answers keep the rules.")
     diagram: Diagram | None = Field(default=None, description="What the network looks like; older files do not say.")
 
     @field_validator("image")
@@ -111,9 +117,21 @@ class Card(BaseModel):
         for key in ("figures", "baseline"):
             if others := sorted(set(getattr(self, key)) - set(self.tasks)):
                 raise ValueError(f"{key}: {others[0][:LONGEST_NAME]!r} is not among the tasks")
+        check_rules(self.rules, self.obey_rules, self.tasks)
         if self.diagram and set(self.diagram.heads) != set(self.tasks):
             raise ValueError("diagram.heads: are not the tasks'")
         return self
+
+    @property
+    def resolved_rules(self) -> list[Rule]:
+        """The rules, about labels of the tasks."""
+        return resolve_rules(self.rules, self.tasks)
+
+    @property
+    def changeable(self) -> tuple[str, ...]:
+        """The tasks whose answers may change for the rules' sake."""
+        terms = [term for rule in self.resolved_rules for term in rule.terms] if self.obey_rules else []
+        return tuple(dict.fromkeys(term.task for term in terms))
 
     def check_places(self, where: str) -> None:
         """Refuse a recipe by which files outside of the data's folder would be read: it may be a stranger's.

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from itertools import chain, islice
@@ -17,6 +17,8 @@ from polyhead.model.file import find_model, open_model
 from polyhead.model.inputs import ImageLike, ImagesLike, name_image, read_pixels, split_images
 from polyhead.model.records import Prediction, Record, flat_columns, flatten_record
 from polyhead.progress import warn
+from polyhead.tasks import Array
+from polyhead.tasks.agreement import Agreed, Agreement, decode_answers
 
 if TYPE_CHECKING:
     import pandas
@@ -37,7 +39,12 @@ class Batch(NamedTuple):
     images: Sequence[ImageLike]
     errors: list[str | None]
     pixels: NDArray[np.uint8]
-    outputs: Outputs
+    agreed: Agreed
+
+    @property
+    def outputs(self) -> Outputs:
+        """Where answers obey rules, those by which they do."""
+        return self.agreed.outputs
 
 
 class Predictor:
@@ -57,6 +64,7 @@ class Predictor:
         self._session, self.card = open_model(self.path, threads=cores or 0)
         self._on_gpu = self._session.get_providers()[0] != "CPUExecutionProvider"
         self._batch = GPU_BATCH if self._on_gpu else BATCH
+        self._agreement = Agreement(self.card.resolved_rules, self.card.tasks) if self.card.obey_rules else None
 
     def run(self, pixels: NDArray[np.uint8]) -> Outputs:
         """The graph's outputs, by task, and `features`, for decoded images (n, height, width, 3) of the card's size.
@@ -71,6 +79,13 @@ class Predictor:
     def run_all(self, pixels: Callable[[NDArray[np.intp]], NDArray[np.uint8]], count: int) -> Outputs:
         """The same for `count` images, fetched in batches by their numbers, by several threads."""
         return self._join(pixels, count)
+
+    def obey(self, outputs: Mapping[str, Array]) -> Agreed:
+        """The graph's outputs (n, width) of every task, and those by which answers keep the card's rules, if they do.
+
+        Without `obey_rules` they are the same.
+        """
+        return self._agreement.apply(outputs) if self._agreement else Agreed(dict(outputs), dict(outputs), {})
 
     def run_files(self, images: "ImagesLike") -> Iterator[Batch]:
         """The graph's outputs for images (see `predict`), batch after batch, in order.
@@ -118,7 +133,7 @@ class Predictor:
         rows = [flatten_record(record) for record in self.answer(images)]
         index = images.index if isinstance(images, pandas.DataFrame) else None
         with pandas.option_context("mode.string_storage", "python"):  # a file's name may be no Unicode
-            return pandas.DataFrame(rows, columns=flat_columns(self.card.tasks), index=index)
+            return pandas.DataFrame(rows, columns=flat_columns(self.card.tasks, self.card.changeable), index=index)
 
     def embed(self, images: "ImagesLike") -> NDArray[np.float32]:
         """The vectors that the network's heads read, one an image: images that look alike lie near each other.
@@ -200,10 +215,11 @@ class Predictor:
         outputs = self._run(session, pixels)
         errors = [error or reason for error, reason in zip(errors, self._find_void(outputs), strict=True)]
         void = [error is not None for error in errors]
-        return Batch(images, errors, pixels, {name: _clear(values, void) for name, values in outputs.items()})
+        cleared = {name: _clear(values, void) for name, values in outputs.items()}
+        return Batch(images, errors, pixels, self.obey(cleared))
 
     def _answer(self, batch: Batch) -> Iterator[Record]:
-        answers = {name: task.decode(batch.outputs[name]) for name, task in self.card.tasks.items()}
+        answers = decode_answers(self.card.tasks, batch.agreed)
         for row, (image, error) in enumerate(zip(batch.images, batch.errors, strict=True)):
             found = {} if error else {name: column[row] for name, column in answers.items()}
             yield Record(name_image(image), error, found)

@@ -1,7 +1,7 @@
 """The answers to one image: typed, as JSON, as a flat row of a table, and in words."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypedDict
 
@@ -60,15 +60,22 @@ def flatten_answers(answers: Mapping[str, Answer]) -> Flat:
     return {f"{name}.{key}": cell for name, answer in answers.items() for key, cell in answer.to_columns().items()}
 
 
-def flat_form(tasks: Mapping[str, Task]) -> Flat:
-    """A row such as `flatten_record` gives for the tasks: its columns, and values of their types."""
-    answers = flatten_answers({name: task.baseline() for name, task in tasks.items()})
-    return {"image": "", "error": "", **answers}
+def flat_form(tasks: Mapping[str, Task], changeable: Collection[str] = ()) -> Flat:
+    """A row such as `flatten_record` gives for the tasks: its columns, and values of their types.
+
+    Args:
+        changeable: the tasks whose answers rules may change; they have a column `TASK.before_rules`.
+    """
+    found: Flat = {"image": "", "error": ""}
+    for name, task in tasks.items():
+        found |= flatten_answers({name: task.baseline()})
+        found |= {f"{name}.before_rules": ""} if name in changeable else {}
+    return found
 
 
-def flat_columns(tasks: Mapping[str, Task]) -> list[str]:
-    """`image`, `error` and the columns that `flatten_answers` gives for the tasks."""
-    return list(flat_form(tasks))
+def flat_columns(tasks: Mapping[str, Task], changeable: Collection[str] = ()) -> list[str]:
+    """The columns of such a row."""
+    return list(flat_form(tasks, changeable))
 
 
 def flatten_record(record: Record) -> Flat:

@@ -5,7 +5,7 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,6 @@ from polyhead.errors import PolyheadError, require, show_text
 from polyhead.files import LONGEST_NAME, write_beside
 from polyhead.model.card import Card
 from polyhead.model.records import Record, flat_columns, flat_form, flatten_record
-from polyhead.tasks import Task
 
 ROW_GROUP = 10_000  # rows of a Parquet file that are in memory at a time
 LONGEST_ROW = 2**20  # bytes of a CSV
@@ -42,7 +41,7 @@ class CsvWriter:
         self.path = path if self._direct else self.path
         self._pattern = self._name_part("*")
         self.part = self.path.with_name(self._name_part(card.digest))
-        self._columns = flat_columns(card.tasks)
+        self._columns = flat_columns(card.tasks, card.changeable)
         self._failed = 0
 
     def list_remaining(self, images: Sequence[Path]) -> list[Path]:
@@ -114,7 +113,7 @@ class CsvWriter:
                 raise PolyheadError(f"{self.part}: is damaged; delete it to start again") from None
 
 
-def write_parquet(records: Iterable[Record], tasks: Mapping[str, Task], path: Path) -> int:
+def write_parquet(records: Iterable[Record], card: Card, path: Path) -> int:
     """Write records as Parquet, with the columns of the CSV, typed; returns how many of them have an error.
 
     Raises:
@@ -125,7 +124,9 @@ def write_parquet(records: Iterable[Record], tasks: Mapping[str, Task], path: Pa
     from pyarrow import parquet
 
     types = {str: pyarrow.string(), float: pyarrow.float64(), bool: pyarrow.bool_()}
-    schema = pyarrow.schema({name: types[type(value)] for name, value in flat_form(tasks).items()})
+    schema = pyarrow.schema(
+        {name: types[type(value)] for name, value in flat_form(card.tasks, card.changeable).items()}
+    )
     failed, left = 0, iter(records)
     with write_beside(path) as beside, parquet.ParquetWriter(beside, schema) as writer:
         while group := list(islice(left, ROW_GROUP)):

@@ -1,6 +1,7 @@
 """Predictions of a model for image files, as records or into files."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -65,7 +66,7 @@ class PredictionJob:
 
     def to_parquet(self, path: Path) -> int:
         """Write the answers as Parquet; returns how many images have no answer."""
-        return write_parquet(self.records(), self.predictor.card.tasks, path)
+        return write_parquet(self.records(), self.predictor.card, path)
 
     def _answer(self, paths: Sequence[Path]) -> Iterator[Record]:
         done = len(self.files.paths) - len(paths)
@@ -82,9 +83,18 @@ class PredictionJob:
     def _count(self, records: Iterator[Record], done: int) -> Iterator[Record]:
         advance = self._progress.track("PredictionJob", len(self.files.paths))
         advance(done)
+        rules, changeable = self.predictor.card.resolved_rules, self.predictor.card.changeable
+        broken, changed = Counter[str](), 0
         for record in records:
             advance(1)
+            broken.update(rule.text for rule in rules if record.answers and rule.is_broken_by(record.answers))
+            said = [record.answers[name].to_dict() for name in changeable if record.answers]
+            changed += any("before_rules" in answer for answer in said)
             yield name_openly(record)
+        for text, count in broken.items():
+            self._progress.say(f"{text}: broken by the answers to {count:,} {'image' if count == 1 else 'images'}")
+        if changed:
+            self._progress.say(f"rules changed the answers to {changed:,} {'image' if changed == 1 else 'images'}")
 
 
 def answer_questions(

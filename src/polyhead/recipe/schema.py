@@ -4,7 +4,7 @@ The reference in `docs/recipe.md` and the JSON schema for editors are made from 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,6 +23,7 @@ from polyhead.recipe.data import DataRecipe, SplitRecipe
 from polyhead.recipe.editing import EditableRecipe
 from polyhead.recipe.network import Block, NetworkRecipe, Stack
 from polyhead.recipe.sources import (
+    CELEBA_ATTRIBUTES,
     CelebaSource,
     CsvSource,
     FashionaiSource,
@@ -34,6 +35,8 @@ from polyhead.recipe.sources import (
 )
 from polyhead.recipe.training import Stage, TrainingRecipe
 from polyhead.tasks import KINDS, AnyTask, Task
+from polyhead.tasks.agreement import check_rules
+from polyhead.tasks.rules import MOST_RULES, Rule
 
 RESERVED = frozenset({"features", "path", "split", "content", "image", "error", "joint", "loss", "epoch", "seconds"})
 SPLITS = ("train", "valid", "test", "unseen")
@@ -104,6 +107,17 @@ class Recipe(EditableRecipe):
         "(a number's `ranges`), by a label of a task with several, such as `Male`, or by two of these, as "
         "`gender*race`.",
     )
+    rules: Annotated[list[str], Field(max_length=MOST_RULES)] = Field(
+        default=[],
+        description="What labels have to do with one another: `No_Beard excludes Goatee` (no image has both), `heels "
+        "requires shoes or sandals` (what has it has one of these, too). A label that two tasks have is written with "
+        "its task, `category.other`. Labels and answers that break a rule are counted: see the guide to rules.",
+    )
+    obey_rules: bool = Field(
+        default=False,
+        description="Answers keep the `rules`: where an image's would break one, the likeliest combination of labels "
+        "that breaks none is answered instead, and says so. If absent, answers are only counted.",
+    )
     quality: Quality | None = Field(
         default=None,
         description="How what the recipe leaves out of `network`, `image` and `training` is planned: `fast`, linear "
@@ -151,6 +165,8 @@ class Recipe(EditableRecipe):
             _check_known("data.split.stratify", task_name, self.tasks, "the tasks")
         if self.training.sampler_task:
             _check_known("training.sampler_task", self.training.sampler_task, self.tasks, "the tasks")
+        check_at("rules", check_different, self.rules)
+        self.check_rules(self.tasks)
         for row in self.data.split.hold_out:
             self._check_combination(row)
         combinations = [", ".join(map(": ".join, sorted(row.items()))) for row in self.data.split.hold_out]
@@ -174,6 +190,19 @@ class Recipe(EditableRecipe):
                     "or set a fraction for validation"
                 )
         return self
+
+    def check_rules(self, tasks: Mapping[str, Task]) -> list[Rule]:
+        """Its rules, as far as they are about labels that the source keeps and that are known.
+
+        Args:
+            tasks: its own; with what they have learnt, if they have.
+
+        Raises:
+            ValueError: a rule is wrong, or they contradict each other; it begins with the key.
+        """
+        source = self.data.source
+        left_out = (*CELEBA_ATTRIBUTES, *source.drop) if isinstance(source, CelebaSource) else ()
+        return check_rules(self.rules, self.obey_rules, tasks, left_out)
 
     def _check_compared(self, name: str) -> None:
         task, source = self.tasks[name], self.data.source

@@ -14,6 +14,7 @@ from polyhead.report.gallery.gallery import Gallery, write_gallery
 from polyhead.report.parts import Pixels
 from polyhead.report.rendering import write_page
 from polyhead.report.report import PAGE
+from polyhead.report.sections.rules import describe_label_rules
 from polyhead.report.words import METRICS, NOTHING, show_count, show_metric, show_percent
 from polyhead.tasks import Array, Task
 
@@ -64,6 +65,7 @@ def write_page_of_audit(folder: Path, page: AuditPage) -> Path:
         "workbench": WORKBENCH,
         "repeats": page.found["repeats"],
         "ties": page.found["ties"],
+        "rules": _describe_rules(page, album),
         "near": _describe_repeats(page, album),
         "unlike": _describe_unlike(page, album),
         "shortcuts": page.found["shortcuts"],
@@ -159,6 +161,20 @@ def _list_figures(tasks: Mapping[str, Task], measured: Mapping[str, Any]) -> lis
             values = [show_metric(metric, {metric: value}, tasks[name].error_unit) for value in both[metric]]
             rows.append((name, METRICS[metric], values[0], values[1]))
     return rows
+
+
+def _describe_rules(page: AuditPage, album: Album) -> dict[str, Any] | None:
+    found = describe_label_rules(page.found["rules"], page.paths)
+    if not found:
+        return None
+    rows = found["examples"]
+    pictures = album.add("audit", page.pixels, rows) if rows else []
+    broken = {path: one["rule"] for one in page.found["rules"] for path in one["examples"]}
+    tiles = [
+        {"picture": picture, "path": page.paths[row], "rule": broken[page.paths[row]]}
+        for row, picture in zip(rows, pictures, strict=True)
+    ]
+    return found | {"tiles": tiles}
 
 
 def _describe_unlike(page: AuditPage, album: Album) -> dict[str, Any]:

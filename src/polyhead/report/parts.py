@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polyhead.model.card import Diagram
-from polyhead.tasks import Array, Task
+from polyhead.tasks import Array, Numbers, Task
+from polyhead.tasks.agreement import Agreed
 
 # Indices (n,) of rows in a table -> their images (n, height, width, 3), RGB, 0 to 255.
 Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8]]
@@ -22,7 +23,7 @@ class DataPart:
     `table` has the text columns `path`, `split` (blank where there is none) and one a task, blank where unknown;
     `rejected` has `path`, `task`, `value`, `reason`; `repeats` are groups of rows of the table, as indices, whose
     images are byte-identical. `shortcuts` are sentences on what tells a label without the picture; None where it was
-    not looked for.
+    not looked for. `rules` is what `evaluation.rules.count_in_labels` found.
     """
 
     table: pd.DataFrame
@@ -31,6 +32,7 @@ class DataPart:
     repeats: Sequence[Sequence[int]]
     pixels: Pixels
     shortcuts: Sequence[str] | None = None
+    rules: Sequence[Numbers] = ()
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,15 @@ class TrainingPart:
 
 @dataclass(frozen=True)
 class EvaluatedSplit:
-    """A split that was evaluated: rows with `path` and a column a task, the outputs (n, width) a task, the images."""
+    """A split that was evaluated: rows with `path` and a column a task, the outputs (n, width) a task, the images.
+
+    `agreed` holds the outputs as the model gave them, too, where answers keep rules.
+    """
 
     rows: pd.DataFrame
     outputs: Mapping[str, Array]
     pixels: Pixels
+    agreed: Agreed | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from polyhead.data.table import Dataset
 from polyhead.errors import require
 from polyhead.evaluation.cross_validation import FOLDS, cross_validate
 from polyhead.evaluation.label_errors import find_label_errors
+from polyhead.evaluation.rules import count_in_labels
 from polyhead.files import write_beside, write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.predictor import Outputs, Predictor
@@ -63,6 +64,15 @@ class TieAudit(TypedDict):
     words: str
 
 
+class RuleAudit(TypedDict):
+    """A rule, of how many images' labels it says something, how many of these break it, and the first that do."""
+
+    rule: str
+    n: int
+    broken: int
+    examples: list[str]
+
+
 class Suspect(TypedDict):
     """A label that is likely wrong: its rank in its task, 1 the likeliest, and the label that is suggested instead."""
 
@@ -82,6 +92,7 @@ class Audit(ImageAudit):
     tasks: dict[str, TaskAudit]
     ties: list[TieAudit]
     repeats: dict[str, int]
+    rules: list[RuleAudit]
     suspects: list[Suspect]
 
 
@@ -105,7 +116,8 @@ def audit(
     Returns:
         As in audit.json: `answers`, whose answers the labels were compared with; `tasks`, of each task the `known`
         labels, the estimated `share` of wrong ones (0 to 1, None where none is known), and how many `suspects`;
-        `ties`; `repeats`, byte for byte; `suspects`, as in suspects.csv, each task's likeliest first; `near_repeats` of
+        `ties`; `repeats`, byte for byte; `rules` of the recipe, and the labels that break them;
+        `suspects`, as in suspects.csv, each task's likeliest first; `near_repeats` of
         training images in other splits, and the figures without them; images that are `unlike` all others; and
         `shortcuts`, attributes of the files that tell a label.
 
@@ -125,7 +137,7 @@ def audit(
         outputs, words = _answer(predictor, dataset, seen)
         found, suspects = _judge(predictor, dataset, outputs)
         shown.say("comparing the images with one another")
-        found = {"answers": words, **found, **audit_images(predictor, dataset, seen)}
+        found = {"answers": words, **found, **audit_images(predictor, dataset, predictor.obey(seen).outputs)}
         if folder:
             frame, title = dataset.table.frame, f"{predictor.card.name}: audit"
             page = AuditPage(title, found, suspects, _plain(predictor), frame["path"].tolist(), dataset.pixels)
@@ -186,7 +198,8 @@ def _judge(
         }
         for tie in find_ties(tasks, {name: frame[name].tolist() for name in tasks})
     ]
-    return {"tasks": figures, "ties": ties, "repeats": _count_repeats(frame, list(tasks))}, suspects
+    found = {"tasks": figures, "ties": ties, "repeats": _count_repeats(frame, list(tasks))}
+    return found | {"rules": count_in_labels(predictor.card.resolved_rules, tasks, frame)}, suspects
 
 
 def _count_repeats(frame: pd.DataFrame, names: list[str]) -> dict[str, int]:

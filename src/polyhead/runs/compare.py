@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,18 +14,22 @@ import pandas as pd
 
 from polyhead.data.splits import find_groups
 from polyhead.errors import PolyheadError, list_words, require, show_text
-from polyhead.evaluation.comparison import Difference, compare_answers
+from polyhead.evaluation.bootstrap import Draws
+from polyhead.evaluation.comparison import Answers, Difference, compare_joint, compare_task
 from polyhead.files import write_text
 from polyhead.folders import restore_replaced
 from polyhead.model.predictor import Predictor
 from polyhead.progress import Progress, show_progress, warn
 from polyhead.recipe.loading import check_recipe, load_run_plugins
+from polyhead.report.words import METRICS
 from polyhead.runs.labelled_data import find_labelled_data
 from polyhead.runs.tables import TableFiles, locate_data
 from polyhead.tasks import Array, Task
 
 if TYPE_CHECKING:
     from polyhead.data.sources.given import DataLike
+
+NAMES = METRICS | {"all_correct": "all right", "mean_accuracy": "mean accuracy"}
 
 
 class ChangedAnswer(NamedTuple):
@@ -44,7 +49,8 @@ class Comparison:
 
     Attributes:
         names: of the two, as they were given.
-        differences: how much better the second is, a task each.
+        differences: how much better the second is, a task each: in accuracy, or the mean error of a number.
+        figures: the same and every further main figure of each task, and those of all tasks together.
         changed: the answers that differ, in tasks with labels; numbers are not listed.
         recipes: the keys in which the recipes differ, with the first's value and the second's.
     """
@@ -54,6 +60,7 @@ class Comparison:
     differences: Sequence[Difference]
     changed: Sequence[ChangedAnswer]
     recipes: Mapping[str, tuple[Any, Any]]
+    figures: Sequence[Difference] = ()
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write `image`, `task`, `label`, `first` and `second`, a row a changed answer.
@@ -71,7 +78,10 @@ class Comparison:
         """In words, a line a task."""
         first, second = map(show_text, self.names)
         lines = [f"{second} against {first}, on the same {self.n:,} images:"]
-        lines += [f"  {_describe(found)}" for found in self.differences]
+        by_task: dict[str, list[Difference]] = {}
+        for found in self.figures or self.differences:
+            by_task.setdefault(found.task, []).append(found)
+        lines += [f"  {_describe(*all_found)}" for all_found in by_task.values()]
         lines.append(f"  answers that changed: {len(self.changed):,}")
         lines += [
             f"  {show_text(key)}: {show_text(str(a))} -> {show_text(str(b))}" for key, (a, b) in self.recipes.items()
@@ -145,7 +155,7 @@ def _answer_all(
             return dataset.pixels(rows[indices])
 
         frame = dataset.table.frame.iloc[rows].reset_index(drop=True)
-        found.append(_Answered(predictor, frame, predictor.run_all(pixels, len(rows))))
+        found.append(_Answered(predictor, frame, predictor.obey(predictor.run_all(pixels, len(rows))).outputs))
     return found
 
 
@@ -154,21 +164,37 @@ def _compare_two(names: tuple[str, str], first: _Answered, second: _Answered) ->
     shared = [name for name in ours if name in theirs]
     if not shared:
         raise PolyheadError(f"{names[1]}: has none of the tasks of {names[0]} ({list_words(list(ours))})")
-    differences, changed = [], []
-    groups = find_groups(first.rows)
     for name in shared:
-        task, other = ours[name], theirs[name]
-        if not _is_same(task, other):
+        if not _is_same(ours[name], theirs[name]):
             raise PolyheadError(f"{names[1]}: its task {name} has other labels than that of {names[0]}")
-        labels = first.rows[name].tolist()
-        found = compare_answers(name, (task, other), labels, (first.outputs[name], second.outputs[name]), groups)
-        differences += [found] if found else []
-        if task.has_probabilities:
-            answers = zip(task.decode(first.outputs[name]), other.decode(second.outputs[name]), strict=True)
-            for path, label, (a, b) in zip(first.rows["path"], labels, answers, strict=True):
-                if a.label != b.label:
-                    changed.append(ChangedAnswer(path, name, label, a.label, b.label))
-    return Comparison(names, len(first.rows), differences, changed, _diff_recipes(first.predictor, second.predictor))
+    answers = Answers(
+        tasks={name: (ours[name], theirs[name]) for name in shared},
+        labels=first.rows,
+        outputs=(first.outputs, second.outputs),
+        draws=Draws(np.unique(find_groups(first.rows), return_inverse=True)[1].reshape(-1), seed=0),
+    )
+    by_task = [found for found in (compare_task(name, answers) for name in shared) if found]
+    return Comparison(
+        names=names,
+        n=len(first.rows),
+        differences=[found[0] for found in by_task],
+        changed=_list_changed(answers),
+        recipes=_diff_recipes(first.predictor, second.predictor),
+        figures=[one for found in (*by_task, compare_joint(answers)) for one in found],
+    )
+
+
+def _list_changed(answers: Answers) -> list[ChangedAnswer]:
+    changed = []
+    for name, tasks in answers.tasks.items():
+        if not tasks[0].has_probabilities:
+            continue
+        both = [task.decode(outputs[name]) for task, outputs in zip(tasks, answers.outputs, strict=True)]
+        rows = zip(answers.labels["path"], answers.labels[name], *both, strict=True)
+        changed += [
+            ChangedAnswer(path, name, label, a.label, b.label) for path, label, a, b in rows if a.label != b.label
+        ]
+    return changed
 
 
 def _is_same(task: Task, other: Task) -> bool:
@@ -185,13 +211,26 @@ def _diff_recipes(first: Predictor, second: Predictor) -> Mapping[str, tuple[Any
     return one.diff(two)
 
 
-def _describe(found: Difference) -> str:
-    scale, unit = (1, f" {found.unit}".rstrip()) if found.metric == "mae" else (100, " points")
-    if found.interval is None or found.verdict == "too few":
-        return f"{found.task}: too few to say: {found.n} image{'s' if found.n != 1 else ''}"
+def _describe(main: Difference, *others: Difference) -> str:
+    """A task's figures in a line, all but the main one by their name."""
+    name = show_text(main.task) or "all together"
+    if main.verdict == "too few":
+        return f"{name}: too few to say: {main.n} image{'s' if main.n != 1 else ''}"
+    metric = "" if main.task else f"{NAMES[main.metric]} "
+    further = [f"{NAMES[found.metric]} {_say(found)}" for found in others if found.verdict != "too few"]
+    return f"{name}: {'; '.join([metric + _say(main), *further])}"
+
+
+def _say(found: Difference) -> str:
+    assert found.interval
+    digits = 1
+    scale, unit = 100, " points"
+    if found.metric in ("mae", "r2"):
+        scale, unit = 1, f" {found.unit}".rstrip()
+        digits = max(1, 1 - math.floor(math.log10(max(map(abs, found.interval)) or 1)))
     low, high, by = found.interval[0] * scale, found.interval[1] * scale, found.better_by * scale
     if found.verdict == "worse":
         low, high, by = -high, -low, -by
     if found.verdict == "no clear difference":
-        return f"{found.task}: no clear difference ({low:+.1f} to {high:+.1f}{unit})"
-    return f"{found.task}: {found.verdict} by {by:.1f}{unit} ({low:.1f} to {high:.1f})"
+        return f"no clear difference ({low:+.{digits}f} to {high:+.{digits}f}{unit})"
+    return f"{found.verdict} by {by:.{digits}f}{unit} ({low:.{digits}f} to {high:.{digits}f})"

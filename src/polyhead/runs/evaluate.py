@@ -19,6 +19,7 @@ from polyhead.evaluation.evaluate import answers_frame, combine, evaluate_split
 from polyhead.evaluation.groups import check_groups, measure_groups
 from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.results import Evaluation
+from polyhead.evaluation.rules import count_in_labels, measure_rules
 from polyhead.files import write_beside, write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.file import read_model_card, write_card
@@ -35,6 +36,7 @@ from polyhead.runs.labelled_data import find_labelled_data
 from polyhead.runs.robustness import measure_worse
 from polyhead.runs.tables import locate_data
 from polyhead.tasks import Task
+from polyhead.tasks.rules import Rule
 from polyhead.training.history import (
     Row,
     choose_epoch,
@@ -116,12 +118,16 @@ def evaluate_splits(
             return dataset.pixels(rows[indices])
 
         frame = dataset.table.frame.iloc[rows].reset_index(drop=True)
-        evaluated[split] = EvaluatedSplit(frame, predictor.run_all(pixels, len(rows)), pixels)
+        agreed = predictor.obey(predictor.run_all(pixels, len(rows)))
+        evaluated[split] = EvaluatedSplit(frame, agreed.outputs, pixels, agreed)
+    rules = predictor.card.resolved_rules
     found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in evaluated.items()}
     for split, part in evaluated.items():
         add_intervals(found[split], tasks, part.rows, part.outputs)
         if groups and split != "valid":
             found[split]["groups"] = measure_groups(groups, tasks, part.rows, part.outputs)
+        if rules and part.agreed:
+            found[split]["rules"] = measure_rules(rules, tasks, part.rows, part.agreed)
     return combine(found), evaluated
 
 
@@ -168,7 +174,7 @@ def report_run(
     shown = outputs.get("test") or next(iter(outputs.values()), None)
     if shown:
         with write_beside(run.predictions) as beside:
-            answers_frame(list(shown.rows["path"]), tasks, shown.outputs).to_csv(beside, index=False)
+            answers_frame(list(shown.rows["path"]), tasks, shown.agreed or shown.outputs).to_csv(beside, index=False)
     facts = [
         ("images", ", ".join(f"{count:,} {split}" for split, count in card.rows.items())),
         ("image size", f"{recipe.image.size[0]} x {recipe.image.size[1]}"),
@@ -187,7 +193,7 @@ def report_run(
             note=card.note,
             facts=facts,
             remarks=[*warn_of_overfitting(run, evaluation), *_remark(recipe, dataset, tasks)],
-            data=_data_part(dataset, tasks),
+            data=_data_part(dataset, tasks, predictor.card.resolved_rules),
             network=card.diagram,
             training=_training_part(run, recipe),
             results=ResultPart(evaluation, tasks, detailed, recipe.data.split.hold_out),
@@ -204,13 +210,18 @@ def report_data(folder: Path, dataset: Dataset) -> Path:
         except PolyheadError:  # it cannot be trained on, and is shown all the same
             continue
     shortcuts = [found["words"] for found in audit_files(dataset, tasks)]
-    part = replace(_data_part(dataset, tasks), shortcuts=shortcuts)
+    try:
+        rules = recipe.check_rules(tasks)
+    except ValueError as error:
+        raise PolyheadError(str(error)) from None
+    part = replace(_data_part(dataset, tasks, rules), shortcuts=shortcuts)
     return write_report(folder, Report(title=recipe.name, description=recipe.description, note=recipe.note, data=part))
 
 
-def _data_part(dataset: Dataset, tasks: Mapping[str, Task]) -> DataPart:
+def _data_part(dataset: Dataset, tasks: Mapping[str, Task], rules: Sequence[Rule]) -> DataPart:
     frame = dataset.table.frame
-    return DataPart(frame, dataset.table.rejected, tasks, find_duplicates(frame), dataset.pixels)
+    broken = count_in_labels(rules, tasks, frame)
+    return DataPart(frame, dataset.table.rejected, tasks, find_duplicates(frame), dataset.pixels, rules=broken)
 
 
 def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:

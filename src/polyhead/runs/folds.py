@@ -19,6 +19,7 @@ from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import answers_frame, evaluate_split
 from polyhead.evaluation.folds import summarize_folds
 from polyhead.evaluation.intervals import add_intervals
+from polyhead.evaluation.rules import measure_rules
 from polyhead.files import write_beside, write_text
 from polyhead.model.card import Card
 from polyhead.model.predictor import Predictor
@@ -192,6 +193,8 @@ def _write_average(whole: FoldsRun, outputs: Mapping[str, Array]) -> None:
         rows={split: len(rows) for split in ("train", "test", "unseen") if len(rows := dataset.rows_of(split))},
         parameters=0,
         fingerprint="0" * 16,
+        rules=[rule.text for rule in recipe.check_rules(tasks)],
+        obey_rules=recipe.obey_rules and bool(recipe.check_rules(tasks)),
     )
     made = run.state / "model.onnx"
     models = [run.fold(number).model for number in range(1, whole.count + 1)]
@@ -206,12 +209,16 @@ def _evaluate(whole: FoldsRun, outputs: Mapping[str, Array]) -> None:
     tasks, rows = predictor.card.tasks, dataset.table.frame.iloc[train].reset_index(drop=True)
     splits = [split for split in ("test", "unseen") if len(dataset.rows_of(split))]
     evaluation, evaluated = evaluate_splits(predictor, dataset, splits, dataset.recipe.groups)
+    agreed = predictor.obey(outputs)
+    outputs = agreed.outputs
     evaluation[OUT_OF_FOLD] = evaluate_split(tasks, rows, outputs)
     add_intervals(evaluation[OUT_OF_FOLD], tasks, rows, outputs)
-    evaluated[OUT_OF_FOLD] = EvaluatedSplit(rows, outputs, lambda indices: dataset.pixels(train[indices]))
+    if rules := predictor.card.resolved_rules:
+        evaluation[OUT_OF_FOLD]["rules"] = measure_rules(rules, tasks, rows, agreed)
+    evaluated[OUT_OF_FOLD] = EvaluatedSplit(rows, outputs, lambda indices: dataset.pixels(train[indices]), agreed)
     evaluation["folds"] = summarize_folds([_read(run.fold(number)) for number in range(1, whole.count + 1)])
     with write_beside(run.out_of_fold) as beside:
-        answers_frame(rows["path"].tolist(), tasks, outputs).to_csv(beside, index=False)
+        answers_frame(rows["path"].tolist(), tasks, agreed).to_csv(beside, index=False)
     record_metrics(run.model, evaluation)
     report_run(run, predictor, dataset, evaluation, evaluated)
 

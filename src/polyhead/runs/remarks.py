@@ -1,9 +1,15 @@
 """What is said of a data set before a network trains on it: a line for each sort of finding."""
 
+from collections.abc import Mapping
+
 from polyhead.data.inspect.ties import describe_tie, find_ties
 from polyhead.data.splits import find_duplicates
 from polyhead.data.table import Dataset
+from polyhead.errors import PolyheadError
+from polyhead.evaluation.results import describe_broken
+from polyhead.evaluation.rules import count_in_labels
 from polyhead.progress import Progress
+from polyhead.tasks import Task
 
 
 def remark_on_data(dataset: Dataset, progress: Progress) -> None:
@@ -24,3 +30,23 @@ def remark_on_data(dataset: Dataset, progress: Progress) -> None:
     if differ:
         images = "image is" if differ == 1 else "images are"
         progress.say(f"{differ:,} {images} there more than once, byte for byte, with different labels")
+
+
+def remark_on_rules(dataset: Dataset, tasks: Mapping[str, Task], progress: Progress) -> None:
+    """Say of each of the recipe's rules how many images' labels break it.
+
+    Args:
+        tasks: by name, as the training split taught them.
+
+    Raises:
+        PolyheadError: a rule is about a label that there is not, or the rules contradict each other.
+    """
+    recipe = dataset.recipe
+    if not recipe.rules:
+        return
+    try:
+        rules = recipe.check_rules(tasks)
+    except ValueError as error:
+        raise PolyheadError(str(error)) from None
+    for found in count_in_labels(rules, tasks, dataset.table.frame):
+        progress.say(describe_broken(found, "labelled images"))

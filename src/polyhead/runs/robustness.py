@@ -26,7 +26,7 @@ def measure_worse(predictor: Predictor, split: EvaluatedSplit, progress: Progres
             def pixels(some: Any, kind: str = kind, strength: float = strength) -> Any:
                 return worsen(split.pixels(rows[some]), kind, strength)
 
-            found = predictor.run_all(pixels, len(rows))
+            found = predictor.obey(predictor.run_all(pixels, len(rows))).outputs
             worse.setdefault(kind, []).append({name: found[name] for name in tasks})
             advance(1)
     unchanged = {name: split.outputs[name][rows] for name in tasks}

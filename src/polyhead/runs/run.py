@@ -98,7 +98,11 @@ class Run(os.PathLike[str]):
     def _read_answers(self, file: Path) -> "pandas.DataFrame":
         from polyhead.model.records import flat_form
 
-        texts = {name: str for name, value in flat_form(self.model.tasks).items() if isinstance(value, str)}
+        texts = {
+            name: str
+            for name, value in flat_form(self.model.tasks, self.model.card.changeable).items()
+            if isinstance(value, str)
+        }
         return _read_table(file, texts)
 
     @property

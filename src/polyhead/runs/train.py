@@ -35,7 +35,7 @@ from polyhead.runs.folds import (
     select_fold,
 )
 from polyhead.runs.plan import check_quality, load_unplanned, plan_recipe
-from polyhead.runs.remarks import remark_on_data
+from polyhead.runs.remarks import remark_on_data, remark_on_rules
 from polyhead.runs.run import Run
 from polyhead.runs.tables import load_recipe_for
 from polyhead.runs.teaching import ask_teacher, check_teacher
@@ -224,6 +224,7 @@ def _finish(
     """Plan, train until it is done, export, calibrate, evaluate the file, report; what is there already stays."""
     tasks, folds = read_tasks(run) or dataset.fit_tasks(), read_fold_count(run)
     check_groups(dataset.recipe.groups, tasks)
+    remark_on_rules(dataset, tasks, progress)
     if limit:
         limit.answers = sum(len(dataset.rows_of(split)) for split in ("valid", "valid", "test", "unseen"))
     if not dataset.recipe.is_complete:

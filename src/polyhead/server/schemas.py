@@ -61,6 +61,9 @@ class AnswerSchema(BaseModel):
     not_sure: list[str] | None = Field(
         default=None, description="Those of `set`, where there may be several, of which it may have none."
     )
+    before_rules: str | list[str] | None = Field(
+        default=None, description="What it would have been, where the model's rules changed it."
+    )
 
 
 class RecordSchema(BaseModel):

@@ -65,8 +65,10 @@ class Service:
         """
         task = self.card.tasks[task_name]
         pixels = await self._in_thread(partial(self._decode, upload.content))
-        whole = (await self._run(lambda: pixels[np.newaxis]))[task_name]
-        label = task.decode(whole)[0].main_label if label is None else label
+        outputs = await self._run(lambda: pixels[np.newaxis])
+        whole = outputs[task_name]
+        if label is None:
+            label = task.decode(self._one_core.obey(outputs).outputs[task_name])[0].main_label
         value = float(task.evidence(whole, label)[0])
         covers, shape = list_covers(self.card.image.size)
         batches = [covers[first : first + BATCH] for first in range(0, len(covers), BATCH)]

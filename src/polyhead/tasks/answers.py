@@ -63,9 +63,10 @@ class Answer(Protocol):
         ...
 
 
-def describe_probability(text: str, probability: float, unsure: bool) -> str:
-    """An answer's text with its probability: `dress (41.20%, unsure)`."""
-    return f"{text} ({probability:.2%}{', unsure' if unsure else ''})"
+def describe_probability(text: str, probability: float, unsure: bool, before: str | None = None) -> str:
+    """An answer's text with its probability: `dress (41.20%, unsure)`, `dress (51.00%, by rules instead of coat)`."""
+    changed = "" if before is None else f", by rules instead of {before}"
+    return f"{text} ({probability:.2%}{', unsure' if unsure else ''}{changed})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ class LabelAnswer:
         top: the likeliest labels, five at most, likeliest first, each with its probability.
         possible: where the task promises one, the set of labels, the answer among them, that holds the truth as often
             as it says; in the task's order.
+        before_rules: where rules changed it, the label that it would have been.
     """
 
     answer: str
@@ -138,6 +140,7 @@ class LabelAnswer:
     unsure: bool
     top: Mapping[str, float]
     possible: tuple[str, ...] | None = None
+    before_rules: str | None = None
 
     @property
     def label(self) -> str:
@@ -154,12 +157,14 @@ class LabelAnswer:
     def to_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = {"answer": self.answer, "probability": self.probability, "unsure": self.unsure}
         found["top"] = [[label, probability] for label, probability in self.top.items()]
-        return found if self.possible is None else found | {"set": list(self.possible)}
+        found |= {} if self.possible is None else {"set": list(self.possible)}
+        return found if self.before_rules is None else found | {"before_rules": self.before_rules}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         possible = tuple(values["set"]) if "set" in values else None
-        return cls(values["answer"], values["probability"], values["unsure"], dict(values["top"]), possible)
+        top, before = dict(values["top"]), values.get("before_rules")
+        return cls(values["answer"], values["probability"], values["unsure"], top, possible, before)
 
     def to_columns(self) -> dict[str, Any]:
         found = self.to_dict()
@@ -169,7 +174,7 @@ class LabelAnswer:
         return []
 
     def __str__(self) -> str:
-        return describe_probability(self.answer, self.probability, self.unsure)
+        return describe_probability(self.answer, self.probability, self.unsure, self.before_rules)
 
 
 AnyLabelAnswer = TypeVar("AnyLabelAnswer", bound=LabelAnswer)

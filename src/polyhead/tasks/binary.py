@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.errors import PolyheadError, list_words
-from polyhead.tasks import conformal, yes_no
+from polyhead.tasks import calibration, conformal, yes_no
 from polyhead.tasks.answers import LabelAnswer
 from polyhead.tasks.fitted import LabelList, check_thresholds, located
 from polyhead.tasks.label_task import UNCALIBRATED, FittedOneLabel, OneLabel
@@ -96,11 +96,25 @@ class Binary(OneLabel, frozen=True):
 
     def choose(self, outputs: Array) -> NDArray[np.intp]:
         """The second label from its threshold on."""
-        (threshold,) = yes_no.list_thresholds(self.names[1:], self.state.thresholds)
-        return np.asarray(self._yes(outputs)[:, 0] >= threshold, np.intp)
+        return np.asarray(self._yes(outputs)[:, 0] >= self._thresholds[0], np.intp)
 
     def plausibilities(self, outputs: Array) -> Array:
         return conformal.place_answers_first(self.probabilities(outputs), self.choose(outputs))
+
+    def leanings(self, outputs: Array) -> Array:
+        """Of the second label the log-odds, less those of its threshold; 0 of the first."""
+        second = yes_no.lean(self._yes(outputs), self._thresholds)
+        return np.column_stack(
+            [np.zeros(len(second)), np.where(second < 0, second, np.maximum(second, calibration.SMALLEST))]
+        )
+
+    def encode_answers(self, probabilities: Array, answers: NDArray[np.bool_]) -> NDArray[np.float32]:
+        yes = yes_no.move_across(probabilities[:, 1:], self._thresholds, answers[:, 1:])
+        return yes_no.temper_yes(yes, 1 / self.state.temperature).astype(np.float32)
+
+    @property
+    def _thresholds(self) -> Array:
+        return yes_no.list_thresholds(self.names[1:], self.state.thresholds)
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return yes_no.known_alternatives(self.encode(labels), outputs)

@@ -18,6 +18,7 @@ HOTTEST = 20.0  # a temperature is sought between 1/20 and 20
 PRIOR = 0.5  # standard deviation of a temperature's logarithm, before anything is seen
 NEVER = 2.0  # no probability reaches it
 SMALLEST = float(np.finfo(np.float32).tiny)  # a probability of 0 is one that float32 could not hold
+MARGIN = 1e-4  # by which an answer that is asked for is the likelier one: float32 must keep it
 UNSEEN = 2.0**-25  # 1 - p of a p that float32 rounded to 1
 
 
@@ -43,6 +44,17 @@ def temper(probabilities: Array, temperature: float) -> Array:
 def log_odds(yes: Array, no: Array) -> Array:
     """ln(yes / no), from the probabilities of both: each may be tinier than 1 less the other could tell."""
     return np.asarray(np.log(np.maximum(yes.astype(float), SMALLEST) / np.maximum(no.astype(float), SMALLEST)))
+
+
+def log_probabilities(probabilities: Array) -> Array:
+    """The logarithms of probabilities, those of 0 finite, float64 of the same shape."""
+    return np.asarray(np.log(np.maximum(probabilities.astype(float), SMALLEST)))
+
+
+def lean_toward(probabilities: Array, answers: NDArray[np.bool_], shares: Array) -> Array:
+    """Probabilities (n, k) with a share (n,) of all given to the one that is marked; a share below 0 is none."""
+    share = np.clip(shares, 0, 1)[:, np.newaxis]
+    return np.asarray((1 - share) * probabilities.astype(float) + share * answers)
 
 
 def fit_temperature(probabilities: Array, truth: NDArray[np.integer]) -> float:

@@ -9,7 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from polyhead.tasks import conformal
 from polyhead.tasks.answers import LabelAnswer
-from polyhead.tasks.calibration import temper
+from polyhead.tasks.calibration import MARGIN, lean_toward, log_probabilities, temper
 from polyhead.tasks.fitted import Counts, LabelList
 from polyhead.tasks.label_task import FittedOneLabel, OneLabel
 from polyhead.tasks.label_text import TextList, natural_key
@@ -102,6 +102,16 @@ class Categorical(OneLabel, frozen=True):
 
     def plausibilities(self, outputs: Array) -> Array:
         return conformal.place_answers_first(self.probabilities(outputs), self.choose(outputs))
+
+    def leanings(self, outputs: Array) -> Array:
+        """The logarithm of each class's probability."""
+        return log_probabilities(self.probabilities(outputs))
+
+    def encode_answers(self, probabilities: Array, answers: NDArray[np.bool_]) -> NDArray[np.float32]:
+        rest = np.where(answers, 0, probabilities).max(axis=1)
+        behind = rest - np.where(answers, probabilities, 0).max(axis=1) + MARGIN
+        moved = lean_toward(probabilities, answers, behind / (1 + behind))
+        return np.asarray(temper(moved, 1 / self.state.temperature), np.float32)
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return self._known_rows(labels, _normalize(outputs))

@@ -114,6 +114,22 @@ class LabelTask(Task, ABC, frozen=True):
         A label that training never saw is not among them, and so is left out.
         """
 
+    @abstractmethod
+    def leanings(self, outputs: Array) -> Array:
+        """How far the model's outputs lean to each label (n, names), as a logarithm of odds or of a probability.
+
+        Of several labels those from 0 on are answered; else the one with the largest.
+        """
+
+    @abstractmethod
+    def encode_answers(self, probabilities: Array, answers: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """The outputs (n, width) by which it gives these answers, at these probabilities or as near as that allows.
+
+        Args:
+            probabilities: (n, names), as `probabilities` gives them.
+            answers: (n, names), which labels each answer is to have.
+        """
+
     @property
     @abstractmethod
     def chosen_thresholds(self) -> tuple[str, ...]:

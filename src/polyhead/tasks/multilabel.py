@@ -35,6 +35,7 @@ class MultiLabelAnswer:
         probabilities: of a yes for each of the task's labels.
         possible: where the task promises something, those that the image may have: the answer, and `not_sure`.
         not_sure: the labels of which neither yes nor no can be left out.
+        before_rules: where rules changed it, the labels that it would have had.
     """
 
     answer: tuple[str, ...]
@@ -43,6 +44,7 @@ class MultiLabelAnswer:
     probabilities: Mapping[str, float]
     possible: tuple[str, ...] | None = None
     not_sure: tuple[str, ...] = ()
+    before_rules: tuple[str, ...] | None = None
 
     @property
     def label(self) -> str:
@@ -60,11 +62,15 @@ class MultiLabelAnswer:
     def to_dict(self) -> dict[str, Any]:
         found = {"answer": list(self.answer), "probability": self.probability, "unsure": self.unsure}
         found["probabilities"] = dict(self.probabilities)
-        return found if self.possible is None else found | {"set": list(self.possible), "not_sure": list(self.not_sure)}
+        if self.possible is not None:
+            found |= {"set": list(self.possible), "not_sure": list(self.not_sure)}
+        return found if self.before_rules is None else found | {"before_rules": list(self.before_rules)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         found = cls(tuple(values["answer"]), values["probability"], values["unsure"], values["probabilities"])
+        if "before_rules" in values:
+            found = replace(found, before_rules=tuple(values["before_rules"]))
         if "set" not in values:
             return found
         return replace(found, possible=tuple(values["set"]), not_sure=tuple(values["not_sure"]))
@@ -72,6 +78,8 @@ class MultiLabelAnswer:
     def to_columns(self) -> dict[str, Any]:
         found = {"answer": self.label, "probability": self.probability, "unsure": self.unsure}
         found |= {f"probabilities.{label}": number for label, number in self.probabilities.items()}
+        if self.before_rules is not None:
+            found["before_rules"] = "|".join(self.before_rules) or label_sets.NONE
         if self.possible is None:
             return found
         return found | {"set": json.dumps(self.possible), "not_sure": json.dumps(self.not_sure)}
@@ -81,7 +89,8 @@ class MultiLabelAnswer:
         return [(name, self.probabilities[name]) for name in wrong]
 
     def __str__(self) -> str:
-        return describe_probability(", ".join(self.answer) or label_sets.NONE, self.probability, self.unsure)
+        before = None if self.before_rules is None else ", ".join(self.before_rules) or label_sets.NONE
+        return describe_probability(", ".join(self.answer) or label_sets.NONE, self.probability, self.unsure, before)
 
 
 class FittedMultiLabel(FittedLabels):
@@ -306,6 +315,15 @@ class MultiLabel(LabelTask, frozen=True):
         open_ = self._open(outputs, self.state.promise)
         parts = zip(answers, conformal.names_of(said | open_, names), conformal.names_of(open_, names), strict=True)
         return [replace(answer, possible=possible, not_sure=unsure) for answer, possible, unsure in parts]
+
+    def leanings(self, outputs: Array) -> Array:
+        """The log-odds of a yes, less those of the label's threshold."""
+        yes = self.probabilities(outputs)
+        return yes_no.lean(yes, self._thresholds)
+
+    def encode_answers(self, probabilities: Array, answers: NDArray[np.bool_]) -> NDArray[np.float32]:
+        yes = yes_no.move_across(probabilities, self._thresholds, answers)
+        return yes_no.temper_yes(yes, 1 / self.state.temperature).astype(np.float32)
 
     def find_promise(self, labels: Labels, outputs: Array, coverage: float) -> LabelsPromise | None:
         """A promise for each label that is known of enough images."""

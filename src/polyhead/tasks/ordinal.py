@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from polyhead.errors import PolyheadError, list_words
 from polyhead.tasks import conformal
 from polyhead.tasks.answers import LabelAnswer
-from polyhead.tasks.calibration import temper
+from polyhead.tasks.calibration import MARGIN, lean_toward, log_probabilities, temper
 from polyhead.tasks.fitted import LabelList
 from polyhead.tasks.label_task import FittedOneLabel, OneLabel
 from polyhead.tasks.label_text import TextList, natural_key
@@ -96,6 +96,22 @@ class Ordinal(OneLabel, frozen=True):
         """So that a set holds every level between two of its own."""
         chosen = self.choose(outputs)
         return conformal.fill_between(conformal.place_answers_first(self.probabilities(outputs), chosen), chosen)
+
+    def leanings(self, outputs: Array) -> Array:
+        """The logarithm of each level's probability; of the answer no less than of any other."""
+        found = log_probabilities(self.probabilities(outputs))
+        np.put_along_axis(found, self.choose(outputs)[:, np.newaxis], found.max(axis=1, keepdims=True) + MARGIN, axis=1)
+        return found
+
+    def encode_answers(self, probabilities: Array, answers: NDArray[np.bool_]) -> NDArray[np.float32]:
+        levels = temper(probabilities, 1 / self.state.temperature)
+        chosen = answers.argmax(axis=1)[:, np.newaxis]
+        reached = np.where(np.arange(levels.shape[1]) >= chosen, levels, 0).sum(axis=1)
+        passed = np.where(np.arange(levels.shape[1]) > chosen, levels, 0).sum(axis=1)
+        # Its median is the level that more than half reach, and no more than half pass.
+        up = (0.5 + MARGIN - reached) / np.maximum(1 - reached, MARGIN)
+        down = 1 - (0.5 - MARGIN) / np.maximum(passed, MARGIN)
+        return np.asarray(lean_toward(levels, answers, np.maximum(up, down)), np.float32)
 
     def alternatives(self, labels: Labels, outputs: Array) -> tuple[Array, NDArray[np.integer]]:
         return self._known_rows(labels, outputs)

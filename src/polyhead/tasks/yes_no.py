@@ -41,6 +41,18 @@ def say(yes: Array, thresholds: Array) -> tuple[NDArray[np.bool_], Array]:
     return said, np.where(said, yes, 1 - yes)
 
 
+def lean(yes: Array, thresholds: Array) -> Array:
+    """The log-odds of k labels (n, k), less those of their thresholds (k,): from 0 on where yes is said, else below."""
+    found = calibration.log_odds(yes, 1 - yes) - calibration.log_odds(thresholds, 1 - thresholds)
+    return np.where(yes >= thresholds, np.maximum(found, 0), np.minimum(found, -calibration.SMALLEST))
+
+
+def move_across(yes: Array, thresholds: Array, answers: NDArray[np.bool_]) -> Array:
+    """Probabilities of yes (n, k) brought as far as needed for yes to be said where `answers` has it, and no else."""
+    margin = calibration.MARGIN * np.minimum(thresholds, 1 - thresholds)
+    return np.where(answers, np.maximum(yes, thresholds + margin), np.minimum(yes, thresholds - margin))
+
+
 def choose_thresholds(names: Sequence[str], targets: Array, yes: Array) -> dict[str, float]:
     """For each of k labels the threshold of the best F1, where a row of it is known.
 

@@ -12,6 +12,7 @@ from polyhead.recipe.schema import SPLITS
 from polyhead.report.album import Album
 from polyhead.report.charts.charts import SLICES, cut_slices, draw_donut, draw_fractions, draw_histogram
 from polyhead.report.parts import DataPart
+from polyhead.report.sections.rules import describe_label_rules
 from polyhead.report.words import NOTHING, show_count, show_percent, split_name
 from polyhead.tasks import Labels, Task
 
@@ -41,6 +42,7 @@ def describe_data(part: DataPart, album: Album) -> Context:
         "tasks": [_describe_task(name, task, table[name].tolist()) for name, task in part.tasks.items()],
         "ties": _describe_ties(part),
         "shortcuts": part.shortcuts,
+        "rules": _describe_rules(part, album),
         "missing": _count_missing(part),
         "samples": _show_rows(part, album, samples),
         "rejected": _describe_rejected(part.rejected),
@@ -112,6 +114,11 @@ def _describe_ties(part: DataPart) -> Context | None:
             for tie in ties[:TIES]
         ],
     }
+
+
+def _describe_rules(part: DataPart, album: Album) -> Context | None:
+    found = describe_label_rules(part.rules, part.table["path"].tolist())
+    return found and found | {"tiles": _show_rows(part, album, found["examples"]) if found["examples"] else []}
 
 
 def _count_missing(part: DataPart) -> Context:

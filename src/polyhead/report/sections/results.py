@@ -19,6 +19,7 @@ from polyhead.report.sections.examples import show_examples, show_mistakes
 from polyhead.report.sections.folds import describe_folds
 from polyhead.report.sections.groups import describe_groups
 from polyhead.report.sections.label_table import list_labels
+from polyhead.report.sections.rules import describe_answer_rules
 from polyhead.report.sections.verdict import FEW, list_steps, show_interval, write_verdict
 from polyhead.report.words import (
     METRICS,
@@ -59,6 +60,7 @@ def describe_results(report: Report, album: Album) -> Context:
         "accuracies": _list_accuracies(part, main),
         "combinations": _describe_combinations(part),
         "groups": describe_groups(part.evaluation[main].get("groups", {}), part.tasks),
+        "rules": describe_answer_rules(part.evaluation, main),
         "folds": describe_folds(part.evaluation.get("folds"), part.tasks),
         "table": _compare_splits(part, splits, main),
         "splits": [

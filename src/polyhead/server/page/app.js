@@ -134,8 +134,10 @@ function showLabels(answer, task, explain) {
   const text = task.answer === "labels" ? answer.answer.join(", ") || "none" : answer.answer;
   const line = element("p", { class: "answer" }, text);
   if (answer.unsure) line.append(element("span", { class: "chip" }, "unsure"));
-  const promise = answer.set ? [element("p", { class: "small" }, promiseWords(answer, task.promised))] : [];
-  return [line, ...promise, ...bars(answer, task.answer, explain)];
+  const before = answer.before_rules === undefined ? [] : [[answer.before_rules].flat().join(", ") || "none"];
+  const notes = before.map((label) => element("p", { class: "small" }, `By the model's rules, instead of ${label}.`));
+  if (answer.set) notes.push(element("p", { class: "small" }, promiseWords(answer, task.promised)));
+  return [line, ...notes, ...bars(answer, task.answer, explain)];
 }
 
 // Show the heat map of a task's answer, or of one label, over the image, or remove it.

@@ -17,6 +17,7 @@ import numpy as np
 from attack.broken_models import break_model
 from drawn_model import write_model
 from polyhead.errors import PolyheadError, show_text
+from polyhead.model.familiarity import Familiarity
 from polyhead.model.predictor import Predictor
 from polyhead.model.records import flat_columns, flatten_record, tell_record
 from tiny_model import SIZE, write_tiny_model
@@ -29,6 +30,10 @@ IMAGES = np.stack([np.zeros((SIZE, SIZE, 3), np.uint8), np.full((SIZE, SIZE, 3),
 def main(folder: Path, numbers: range) -> None:
     """Open every case."""
     sources = [write_tiny_model(folder / "tiny.onnx"), write_model(folder / "drawn.onnx")]
+    features = np.random.default_rng(0).uniform(0.1, 0.9, (60, 1)) + np.random.default_rng(1).normal(0, 0.01, (60, 3))
+    familiarity = Familiarity.find(features, features)
+    assert familiarity
+    sources.append(write_tiny_model(folder / "rated.onnx", {"familiarity": familiarity.model_dump()}))
     contents = [source.read_bytes() for source in sources]
     list(Predictor(sources[0], cores=2).predict(IMAGES))
     resource.setrlimit(resource.RLIMIT_AS, (_mapped() + MEMORY,) * 2)
@@ -56,11 +61,12 @@ def _ask(path: Path) -> Iterator[str]:
         records = list(predictor.answer(IMAGES))
         if len(records) != len(IMAGES):
             yield f"{len(records)} records"
+        columns = flat_columns(predictor.card.tasks, rated=bool(predictor.card.familiarity))
         for record in records:
             json.dumps(record.to_dict(), allow_nan=False)
             if tell_record(record) != show_text(tell_record(record)):
                 yield f"no fit line: {tell_record(record)!r}"
-            if record.error is None and list(flatten_record(record)) != flat_columns(predictor.card.tasks):
+            if record.error is None and list(flatten_record(record)) != columns:
                 yield "other columns than those of the table"
         if all(record.error is None for record in records):
             predictor.run_all(lambda rows: IMAGES[rows % 2], 20)

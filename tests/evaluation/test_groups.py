@@ -1,5 +1,6 @@
 """Figures of groups: the one that a model fails for comes first, with how far it is behind; few are not compared."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import polyhead
 from conftest import call
 from polyhead.errors import PolyheadError
-from polyhead.evaluation.groups import check_groups, measure_groups
+from polyhead.evaluation.groups import check_groups, measure_groups, name_groups
 from polyhead.tasks import KINDS, Task
 
 TASKS: dict[str, dict[str, Any]] = {
@@ -88,3 +90,80 @@ def test_groups_are_on_the_screen_and_in_the_report(
     assert "groups: 'colors' is neither a task" in capsys.readouterr().err
     assert call("evaluate", tmp_path / "run", "--split", "train", "--by", "color*dot") == 0
     assert "by color*dot: " in capsys.readouterr().out
+
+
+def test_values_of_a_column_are_groups_numbers_by_range_and_rare_ones_together() -> None:
+    tasks, frame, _ = make(400)
+    texts = [f"maker {number}" for number in (*range(60), *range(50), *[0] * 290)]
+    frame = frame.assign(**{"column.maker": texts, "column.year": [str(year) for year in range(1600, 2000)]})
+    frame = frame.assign(**{"column.doors": ["3", "5", "", "5"] * 100})
+    found = name_groups(frame, ["maker*year", "doors"], tasks)
+    assert found["column.maker"].nunique() == 51
+    assert (found["column.maker"] == "(others)").sum() == 10
+    assert set(found["column.year"]) == {"<1680", "1680-1760", "1760-1839", "1839-1919", "1919+"}
+    assert found["column.doors"].value_counts().to_dict() == {"5": 200, "3": 100, "": 100}
+    assert found["shape"].equals(frame["shape"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [([""] * 400, "is blank in every row"), ([f"n{n}" for n in range(400)], "has 400 values in 400 rows, too many to")],
+)
+def test_a_column_that_parts_nothing_is_refused(cells: list[str], message: str) -> None:
+    tasks, frame, _ = make(400)
+    with pytest.raises(PolyheadError, match=f"groups: the column maker {message}"):
+        name_groups(frame.assign(**{"column.maker": cells}), ["maker"], tasks)
+
+
+def add_columns(shapes: Path) -> None:
+    """A camera and a year behind the labels; of every third image the camera is not known."""
+    lines = (shapes / "labels.csv").read_text().splitlines()
+    more = [f",{('Canon', 'Nikon', '')[n % 3]},{1990 + n}" for n in range(len(lines) - 1)]
+    (shapes / "labels.csv").write_text(
+        "\n".join([lines[0] + ",camera,year", *(line + cells for line, cells in zip(lines[1:], more, strict=True))])
+    )
+
+
+def test_columns_that_are_no_tasks_tell_groups_apart(
+    shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_columns(shapes)
+    run, out = tmp_path / "run", tmp_path / "out"
+    given = ["train", shapes.parent / "tiny.yaml", "--data", shapes, "--out", run, "--set", "training.epochs=1"]
+    assert call(*given, "--set", "groups=[camra]") == 2
+    told = capsys.readouterr().err
+    assert "nor a column of the data (image, camera, year) (did you mean 'camera'?)" in told
+    assert call(*given, "--set", "groups=[camera]") == 0
+    assert "column.camera" in (run / "table.csv").read_text().splitlines()[0]
+    found = json.loads((run / "evaluation.json").read_text())["test"]["groups"]["camera"]
+    assert set(found) == {"Canon", "Nikon"}
+    # Another column is read where it stands; so are both where the label file is given, or a table.
+    both = ["--by", "year*camera", "--split", "train"]
+    assert call("evaluate", run, *both, "--out", out) == 0
+    groups = json.loads((out / "evaluation.json").read_text())["train"]["groups"]
+    assert set(groups) == {"camera", "year*camera"}
+    sizes = [sum(group["n"] for group in groups[by].values()) for by in ("camera", "year*camera")]
+    assert sizes[0] == sizes[1] > 0
+    assert all(group.endswith((", Canon", ", Nikon")) for group in groups["year*camera"])
+    capsys.readouterr()
+    (shapes / "labels.csv").rename(shapes / "gone.csv")
+    assert call("evaluate", run, "--by", "camera") == 0  # kept in the run
+    assert call("evaluate", run, "--by", "year") == 2
+    assert "groups: 'year' is neither a task" in capsys.readouterr().err
+    (shapes / "gone.csv").rename(shapes / "labels.csv")
+    frame = pd.read_csv(shapes / "labels.csv", dtype=str, keep_default_na=False)
+    frame["image"] = [str(shapes / path) for path in frame["image"]]
+    given_table: Any = polyhead.evaluate(run, data=frame, by=["year"], progress=False)["all"]
+    assert len(given_table["groups"]["year"]) == 5
+    without: Any = polyhead.evaluate(run, data=frame.drop(columns="camera"), progress=False)["all"]
+    assert "groups" not in without
+
+
+def test_a_table_in_memory_keeps_the_columns_of_groups(shapes: Path, tmp_path: Path) -> None:
+    add_columns(shapes)
+    frame = pd.read_csv(shapes / "labels.csv", dtype=str, keep_default_na=False)
+    frame["image"] = [str(shapes / path) for path in frame["image"]]
+    changes = {"training.epochs": 1, "groups": ["camera"]}
+    run = polyhead.train(shapes.parent / "tiny.yaml", tmp_path / "run", data=frame, overrides=changes, progress=False)
+    found: Any = run.evaluation["test"]
+    assert set(found["groups"]["camera"]) == {"Canon", "Nikon"}

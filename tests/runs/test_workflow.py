@@ -18,7 +18,7 @@ from polyhead.model.inputs import read_pixels
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import load_recipe
 from polyhead.runs import train as training
-from polyhead.runs.evaluate import calibrate
+from polyhead.runs.calibrate import calibrate
 from polyhead.server.app import create_app
 from polyhead.training import WEIGHTS
 from polyhead.training.network import build_network

@@ -38,6 +38,8 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
             print(f"{split}  " + _describe_joint(joint, "all_correct", f"{joint['n']:,} images"))
         if joint.get("labels") and len(found["tasks"]) > 1:
             print(f"{split}  " + _describe_joint(joint, "mean_accuracy", f"{joint['labels']:,} labels"))
+        if unfamiliar := found.get("unfamiliar"):
+            print(f"{split}  {describe_unfamiliar(unfamiliar)}")
         for line in _describe_groups(found.get("groups", {})):
             print(f"{split}  {line}")
         for line in _describe_rules(found.get("rules", {})):
@@ -50,6 +52,13 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
     ]
     if combinations:
         print(f"combinations  {', '.join(combinations)}")
+
+
+def describe_unfamiliar(found: Mapping[str, Any]) -> str:
+    """How many images are unlike those that the model was trained on."""
+    share, (low, high) = found["share"], found["interval"]
+    between = f"{low:.3f} to {high:.3f}; {found['expected']:.2f} of images like those of validation"
+    return f"unfamiliar {share:.3f} ({between}) of {found['n']:,} images"
 
 
 def _describe_groups(groups: Mapping[str, Any]) -> Iterator[str]:

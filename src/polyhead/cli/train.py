@@ -176,7 +176,7 @@ def evaluate(
     by: Annotated[
         list[str] | None,
         typer.Option(
-            "--by", metavar="TASK", help="Figures of groups apart: a task, a label, or two, as `gender*race`."
+            "--by", metavar="TASK|COLUMN", help="Figures of groups apart: a task, label, column, or two as `a*b`."
         ),
     ] = None,
     worse: Annotated[

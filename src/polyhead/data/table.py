@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from polyhead.data.corrections import CORRECTED, apply_corrections
 from polyhead.data.folds import FOLD, assign_folds
 from polyhead.data.images.cache import DecodedImages, ImageSettings, open_images
+from polyhead.data.sources.columns import COLUMN, find_columns, list_columns
 from polyhead.data.sources.reading import complete_recipe, read_rows
 from polyhead.data.sources.rows import Rows, data_folder
 from polyhead.data.splits import GROUP, read_fixed_splits, split_rows
@@ -40,9 +41,10 @@ class Table:
         root: the folder that relative paths start from.
         frame: sorted by path, index 0..n-1: `path`, `split`, `content` (the digest of the file's bytes), then one
             column a task with the labels that `Task.read` gave, blank where unknown; and `data.weight`, a number in
-            each row, where the recipe has weights. Before the rows are split, `split` holds what the source says of
-            it, `content` is blank, and a last column `split.group` may be there. Where the recipe names corrections,
-            `data.corrected` says what they changed: see `apply_corrections`.
+            each row, where the recipe has weights;
+            `column.NAME` of the source, where the recipe's `groups` name one. Before the rows are split, `split` holds
+            what the source says of it, `content` is blank, and `split.group` may be there. Where the recipe names
+            corrections, `data.corrected` says what they changed: see `apply_corrections`.
         rejected: `path`, `task`, `value`, `reason`; `task` and `value` are blank where the whole row was left out.
             Paths are shown here: what is no Unicode or would break a line is escaped.
     """
@@ -75,7 +77,8 @@ def read_table(recipe: Recipe, data: Path, progress: Progress = SILENT) -> Table
     Raises:
         PolyheadError: see `read_rows`.
     """
-    rows = read_rows(recipe, data)
+    groups = find_columns(recipe.groups, recipe.tasks, list_columns(recipe, data)) if recipe.groups else []
+    rows = read_rows(recipe, data, groups)
     fixed, reasons = read_fixed_splits(rows, recipe, data_folder(data))
     reasons = [reason or _refuse_name(path) for path, reason in zip(rows.paths, reasons, strict=True)]
     columns: dict[str, Sequence[str]] = {"path": rows.paths, "split": fixed, "content": [""] * len(rows.paths)}
@@ -102,6 +105,7 @@ def read_table(recipe: Recipe, data: Path, progress: Progress = SILENT) -> Table
         columns[WEIGHT] = _read_weights(rows.cells[recipe.data.sample_weight], reasons)
     if recipe.data.split.group:
         columns[GROUP] = [text.strip() for text in rows.cells[recipe.data.split.group]]
+    columns |= {COLUMN + name: rows.cells[name].str.strip().tolist() for name in groups}
     frame = pd.DataFrame(columns, dtype=str).assign(reason=reasons).sort_values("path", ignore_index=True)
     rejected = pd.DataFrame(listed, columns=REJECTED_COLUMNS, dtype=str)
     return Table(data_folder(data), frame.drop(columns="reason"), rejected).leave_out(list(frame["reason"]))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from polyhead.model.records import flat_columns, flatten_answers
+from polyhead.model.familiarity import Familiarity
+from polyhead.model.records import Record, flat_columns, flatten_record
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.agreement import Agreed, decode_answers
 
@@ -93,22 +94,31 @@ def combine(evaluation: Mapping[str, Numbers]) -> dict[str, Numbers]:
 
 
 def answers_frame(
-    paths: Sequence[str], tasks: Mapping[str, Task], answered: Agreed | Mapping[str, Array]
+    paths: Sequence[str],
+    tasks: Mapping[str, Task],
+    answered: Agreed | Mapping[str, Array],
+    familiarity: Familiarity | None = None,
 ) -> pd.DataFrame:
     """Answers as a flat table, one row an image, as `model/records.py` flattens them.
 
     Args:
         paths: n names of images.
         tasks: by name, as the training split taught them.
-        answered: outputs (n, width) a task; with those that rules changed marked, if they did.
+        answered: outputs (n, width) a task, and `features` where there is a familiarity; with those that rules changed
+            marked, if they did.
+        familiarity: what the model file keeps of its training images.
     """
     agreed = answered if isinstance(answered, Agreed) else Agreed(dict(answered), dict(answered), {})
     answers = decode_answers(tasks, agreed)
-    rows = [
-        {"image": path, "error": "", **flatten_answers({name: found[row] for name, found in answers.items()})}
-        for row, path in enumerate(paths)
-    ]
-    return pd.DataFrame(rows, columns=flat_columns(tasks, agreed.changed))
+    rates: Sequence[float | None] = [None] * len(paths)
+    if familiarity:
+        rates = familiarity.rate(agreed.outputs["features"]).tolist()
+    rows = []
+    for row, (path, rate) in enumerate(zip(paths, rates, strict=True)):
+        unfamiliar = rate > familiarity.threshold if familiarity and rate is not None else None
+        record = Record(path, "", {name: found[row] for name, found in answers.items()}, unfamiliar, rate)
+        rows.append(flatten_record(record))
+    return pd.DataFrame(rows, columns=flat_columns(tasks, agreed.changed, rated=bool(familiarity)))
 
 
 def _without_nan(value: Any) -> Any:

@@ -1,11 +1,14 @@
-"""How good a model is for each group of images apart: by a task's label, one of several labels, or two at once."""
+"""How good a model is for each group of images apart: by a task's label, one of several labels, a column of the source
+that is no task, or two of these at once."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from polyhead.data.sources.columns import COLUMN, CROSSED, find_columns, list_kept, split_groups
 from polyhead.errors import PolyheadError, list_words, nearest, shorten
 from polyhead.evaluation.bootstrap import Interval
 from polyhead.evaluation.evaluate import evaluate_split
@@ -15,33 +18,85 @@ from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.metrics import range_names
 from polyhead.tasks.regression import Regression
 
-CROSSED = "*"
+MOST_VALUES = 50  # of a column, each a group of its own; the rarer ones are one together
+OTHERS = "(others)"
+FEW_NUMBERS = 10  # different numbers of a column, which are each a group of their own
 ERRORS = frozenset({"mae"})  # of which less is better
 
 
-def check_groups(by: Sequence[str], tasks: Mapping[str, Task]) -> None:
+def check_groups(by: Sequence[str], tasks: Mapping[str, Task], columns: Sequence[str] = ()) -> None:
     """See that images can be grouped so.
 
     Args:
-        by: each a task's name, a label of a task with several, or two of these as `gender*race`.
+        by: each a task's name, a label of a task with several, a column of the source, or two of these as
+            `gender*race`.
         tasks: by name, as the training split taught them.
+        columns: of the source.
 
     Raises:
-        PolyheadError: one is neither.
+        PolyheadError: one is none of them.
     """
     labels = [label for task in tasks.values() if task.several for label in task.names]
-    known = [*tasks, *labels]
+    known = [*tasks, *labels, *columns]
     for given in by:
         if given.count(CROSSED) > 1:
             raise PolyheadError(
                 f"groups: expected a task, a label or two of them, as `a*b`; got {shorten(given, 60)!r}"
             )
-    for name in (part.strip() for given in by for part in given.split(CROSSED)):
+    others = [name for name in columns if name not in tasks]
+    for name in split_groups(by):
         if name not in known:
+            told = f" nor a column of the data ({list_words(others)})" if others else ""
             raise PolyheadError(
                 f"groups: {shorten(name, 60)!r} is neither a task ({list_words(tasks)}) nor a label of one with several"
-                f"{nearest(name, known)}"
+                f"{told}{nearest(name, known)}"
             )
+
+
+def name_groups(frame: pd.DataFrame, by: Sequence[str], tasks: Mapping[str, Task]) -> pd.DataFrame:
+    """A table whose columns of the source hold groups in place of values, as `measure_groups` takes it.
+
+    Numbers are grouped by ranges, fifths of all rows; but for a few, each of which is a group, as texts are. Of many
+    texts, the rarer ones are one group together.
+
+    Args:
+        frame: all rows, also those of other splits, so that groups are the same in each; `column.NAME`, blank where
+            unknown.
+        by: as `check_groups` takes them.
+
+    Raises:
+        PolyheadError: a column is blank in every row, or has nearly as many texts as rows.
+    """
+    names = find_columns(by, tasks, list_kept(frame))
+    return frame.assign(**{COLUMN + name: _name_values(name, frame[COLUMN + name].tolist()) for name in names})
+
+
+def _name_values(name: str, texts: list[str]) -> list[str]:
+    counts = Counter(text for text in texts if text)
+    if not counts:
+        raise PolyheadError(f"groups: the column {shorten(name, 60)} is blank in every row")
+    numbers = {text: number for text in counts if (number := _read_number(text)) is not None}
+    if len(numbers) == len(counts) > FEW_NUMBERS:
+        values = [numbers[text] for text in texts if text]
+        whole = all(number.is_integer() for number in values)  # such as a year, whose last digit tells
+        fifths = np.quantile(values, (0.2, 0.4, 0.6, 0.8)).tolist()
+        edges = sorted({float(round(edge)) if whole else float(f"{edge:.3g}") for edge in fifths})
+        ranges = range_names(edges)
+        return [ranges[int(np.digitize(numbers[text], edges))] if text else "" for text in texts]
+    known = sum(counts.values())
+    if len(counts) > max(MOST_VALUES, known // 2):
+        several = f"{len(counts):,} values in {known:,} rows"
+        raise PolyheadError(f"groups: the column {shorten(name, 60)} has {several}, too many to be groups")
+    kept = {text for text, _ in counts.most_common(MOST_VALUES)} if len(counts) > MOST_VALUES + 1 else set(counts)
+    return [text if text in kept or not text else OTHERS for text in texts]
+
+
+def _read_number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def measure_groups(
@@ -51,7 +106,7 @@ def measure_groups(
 
     Args:
         by: as `check_groups` takes them.
-        tasks, labels, outputs: as `evaluate_split` takes them.
+        tasks, labels, outputs: as `evaluate_split` takes them; labels also with what `name_groups` gives.
 
     Returns:
         By name of `by`, by group: `n`; `tasks`, each with `n`, its main metrics with `intervals`, `ece` and the
@@ -68,6 +123,8 @@ def _group_rows(by: str, tasks: Mapping[str, Task], labels: pd.DataFrame) -> lis
 
 
 def _list_values(name: str, tasks: Mapping[str, Task], labels: pd.DataFrame) -> list[str]:
+    if find_columns([name], tasks, [name]):
+        return [str(text) for text in labels[COLUMN + name]]
     if name not in tasks:
         owner = next(task for task in tasks if tasks[task].several and name in tasks[task].names)
         column = tasks[owner].encode(tasks[owner].regroup(labels[owner].tolist()))[:, tasks[owner].names.index(name)]

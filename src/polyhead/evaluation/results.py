@@ -147,6 +147,13 @@ class SplitEvaluation(dict[str, object]):
         `mean_accuracy` over all `labels`; None where a number does not exist; and their `intervals`."""
         return self["joint"]
 
+    @property
+    def unfamiliar(self) -> dict[str, Plain] | None:
+        """The `share` of the `n` images that are unlike the training images, its `interval`, the share `expected`; None
+        where the model file cannot tell."""
+        found = self.get("unfamiliar")
+        return found if isinstance(found, dict) else None
+
     def list_rows(self) -> list[Row]:
         """The figures that say most, of each task."""
         return [row for name, task in self.tasks.items() for row in task.list_rows(name)]

@@ -46,7 +46,9 @@ def average_models(models: Sequence[Path], path: Path, card: Card, samples: NDAr
     digest = hashlib.blake2b("".join(each.fingerprint for each in cards).encode(), digest_size=8).hexdigest()
     found: dict[str, Any] = {"averages": len(models), "version": __version__, "fingerprint": digest}
     found["parameters"] = max(sum(each.parameters for each in cards) - spared, cards[0].parameters)
-    write_card(path, card.model_copy(update=found | {"diagram": cards[0].diagram}))
+    # The first network's features come first, and its validation images were not trained on by it.
+    found |= {"diagram": cards[0].diagram, "familiarity": cards[0].familiarity}
+    write_card(path, card.model_copy(update=found))
     _check(models, path, samples)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from polyhead.errors import PolyheadError, show_text
+from polyhead.model.familiarity import Familiarity
 from polyhead.recipe.schema import RESERVED, TASK_NAME, ImageRecipe
 from polyhead.recipe.sources import PLUGIN_SOURCES
 from polyhead.tasks import StoredTask
@@ -91,6 +92,9 @@ class Card(BaseModel):
         description="By task, how good its answers are on the run's test images; none until they are judged.",
     )
     baseline: Figures = Field(default={}, description="The same figures of always giving one answer.")
+    familiarity: Familiarity | None = Field(
+        default=None, description="What its training images' features are like; absent where it cannot tell."
+    )
     rules: Annotated[list[str], Field(max_length=MOST_RULES)] = Field(
         default=[], description="What labels have to do with one another; see the recipe's key."
     )

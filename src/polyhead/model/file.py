@@ -190,6 +190,8 @@ def _check_inputs_and_outputs(path: Path, session: Any, card: Card) -> None:
             )
     if "features" not in widths:
         raise PolyheadError(f"{path}: it gives no features")
+    if card.familiarity and not (isinstance(widths["features"], int) and widths["features"] >= card.familiarity.width):
+        raise PolyheadError(f"{path}: it gives fewer features than the {card.familiarity.width} that it tells of")
 
 
 IMAGES = 32  # the most of a call

@@ -125,15 +125,17 @@ class Predictor:
     def predict_table(self, images: "ImagesLike") -> "pandas.DataFrame":
         """The same as a DataFrame: one row an image, with the index of the DataFrame that was given, if it was one.
 
-        Columns: `image`, `error`, and for each task `TASK.answer`, `TASK.probability`, `TASK.unsure` and the rest of
-        its answer, as in predictions.csv. Several labels stand in one cell with `|` between them, `none` for none.
+        Columns: `image`, `error`, where the file can tell `unfamiliar` and `unfamiliarity`, and for each task
+        `TASK.answer`, `TASK.probability`, `TASK.unsure` and the rest of its answer, as in predictions.csv.
+        Several labels stand in one cell with `|` between them, `none` for none.
         """
         import pandas
 
         rows = [flatten_record(record) for record in self.answer(images)]
         index = images.index if isinstance(images, pandas.DataFrame) else None
         with pandas.option_context("mode.string_storage", "python"):  # a file's name may be no Unicode
-            return pandas.DataFrame(rows, columns=flat_columns(self.card.tasks, self.card.changeable), index=index)
+            columns = flat_columns(self.card.tasks, self.card.changeable, rated=bool(self.card.familiarity))
+            return pandas.DataFrame(rows, columns=columns, index=index)
 
     def embed(self, images: "ImagesLike") -> NDArray[np.float32]:
         """The vectors that the network's heads read, one an image: images that look alike lie near each other.
@@ -220,9 +222,14 @@ class Predictor:
 
     def _answer(self, batch: Batch) -> Iterator[Record]:
         answers = decode_answers(self.card.tasks, batch.agreed)
+        familiarity = self.card.familiarity
+        rates = familiarity.rate(batch.outputs["features"]).tolist() if familiarity else []
         for row, (image, error) in enumerate(zip(batch.images, batch.errors, strict=True)):
             found = {} if error else {name: column[row] for name, column in answers.items()}
-            yield Record(name_image(image), error, found)
+            if error or not familiarity:
+                yield Record(name_image(image), error, found)
+            else:
+                yield Record(name_image(image), None, found, rates[row] > familiarity.threshold, rates[row])
 
 
 def _clear(values: NDArray[np.float32], rows: list[bool]) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ Line = tuple[str, tuple[int, int, int]]
 
 def draw_answers(picture: Image.Image, record: Record) -> Image.Image:
     """An RGB picture with a line of text for each task, such as `category: dress (89.04%)`; amber if it is unsure.
+    Above them, where the image is unlike those that the model was trained on, `unfamiliar`.
 
     The lines are at the top left, outlined, on a dark, translucent box. Small pictures are enlarged by a whole number;
     if the lines need even more room, the picture is extended in black to the right and below.
@@ -102,7 +103,7 @@ def _encode(picture: Image.Image, form: str) -> bytes:
 
 def _wrap(record: Record, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> Sequence[Line]:
     """The lines of the answers, broken between words at `width` pixels."""
-    lines: list[Line] = []
+    lines: list[Line] = [("unfamiliar", UNSURE)] if record.unfamiliar else []
     for name, answer in record.answers.items():
         color = UNSURE if answer.unsure else SURE
         line = ""

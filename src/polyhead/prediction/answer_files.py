@@ -41,7 +41,7 @@ class CsvWriter:
         self.path = path if self._direct else self.path
         self._pattern = self._name_part("*")
         self.part = self.path.with_name(self._name_part(card.digest))
-        self._columns = flat_columns(card.tasks, card.changeable)
+        self._columns = flat_columns(card.tasks, card.changeable, rated=bool(card.familiarity))
         self._failed = 0
 
     def list_remaining(self, images: Sequence[Path]) -> list[Path]:
@@ -124,9 +124,8 @@ def write_parquet(records: Iterable[Record], card: Card, path: Path) -> int:
     from pyarrow import parquet
 
     types = {str: pyarrow.string(), float: pyarrow.float64(), bool: pyarrow.bool_()}
-    schema = pyarrow.schema(
-        {name: types[type(value)] for name, value in flat_form(card.tasks, card.changeable).items()}
-    )
+    form = flat_form(card.tasks, card.changeable, rated=bool(card.familiarity))
+    schema = pyarrow.schema({name: types[type(value)] for name, value in form.items()})
     failed, left = 0, iter(records)
     with write_beside(path) as beside, parquet.ParquetWriter(beside, schema) as writer:
         while group := list(islice(left, ROW_GROUP)):

@@ -104,8 +104,8 @@ class Recipe(EditableRecipe):
     groups: Annotated[list[str], Field(max_length=20)] = Field(
         default=[],
         description="Evaluation also tells the figures of groups of images apart, the worst first: by a task's labels "
-        "(a number's `ranges`), by a label of a task with several, such as `Male`, or by two of these, as "
-        "`gender*race`.",
+        "(a number's `ranges`), by a label of a task with several, such as `Male`, by another column of the "
+        "source, such as a camera or a year, or by two of these, as `gender*race`.",
     )
     rules: Annotated[list[str], Field(max_length=MOST_RULES)] = Field(
         default=[],

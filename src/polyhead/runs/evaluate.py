@@ -11,25 +11,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from polyhead.data.columns import keep_columns
 from polyhead.data.corrections import CORRECTED, read_judged
+from polyhead.data.sources.columns import find_columns, list_columns, list_kept, split_groups
 from polyhead.data.splits import find_duplicates
 from polyhead.data.table import Dataset
 from polyhead.errors import PolyheadError, require
 from polyhead.evaluation.evaluate import answers_frame, combine, evaluate_split
-from polyhead.evaluation.groups import check_groups, measure_groups
+from polyhead.evaluation.groups import check_groups, measure_groups, name_groups
 from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.results import Evaluation
 from polyhead.evaluation.rules import count_in_labels, measure_rules
+from polyhead.evaluation.unfamiliar import measure_unfamiliar
 from polyhead.files import write_beside, write_text
 from polyhead.folders import claim_folder, restore_replaced
 from polyhead.model.file import read_model_card, write_card
 from polyhead.model.predictor import Predictor
-from polyhead.progress import Progress, show_progress
+from polyhead.progress import Progress, show_progress, warn
 from polyhead.recipe.loading import check_recipe, load_run_plugins
 from polyhead.recipe.overrides import Changes
 from polyhead.recipe.schema import Recipe
 from polyhead.report.parts import DataPart, EvaluatedSplit, Report, ResultPart, TrainingPart
 from polyhead.report.report import write_report
+from polyhead.report.words import count_images, show_percent
 from polyhead.run_folder import RunFolder
 from polyhead.runs.image_audit import audit_files
 from polyhead.runs.labelled_data import find_labelled_data
@@ -88,15 +92,15 @@ def evaluate(
         restore_replaced(Path(model), shown)
         load_run_plugins(model)
         predictor = Predictor(model)
-        place = held.enter_context(locate_data(data, predictor.card))
+        place = held.enter_context(locate_data(data, predictor.card, split_groups(by)))
         dataset = find_labelled_data(predictor, place, split, shown, overrides)
         split = split or ("all" if "all" in set(dataset.table.frame["split"]) else "test")
         if not len(dataset.rows_of(split)):
             raise PolyheadError(f"split: there are no {split} images to evaluate")
         folder = held.enter_context(claim_folder(Path(out), "evaluation.json", force, shown)) if out else None
         recipe = check_recipe(predictor.card.recipe, str(model))
-        groups = list(dict.fromkeys([*recipe.groups, *by]))
-        check_groups(groups, predictor.card.tasks)
+        groups = _choose_groups(dataset, recipe, by, predictor.card.tasks)
+        dataset = keep_groups(dataset, groups, predictor.card.tasks)
         evaluation, outputs = evaluate_splits(predictor, dataset, [split], groups)
         if worse:
             evaluation[split]["worse"] = measure_worse(predictor, outputs[split], shown)
@@ -105,46 +109,66 @@ def evaluate(
     return Evaluation(evaluation)
 
 
+def keep_groups(dataset: Dataset, groups: Sequence[str], tasks: Mapping[str, Task]) -> Dataset:
+    """A data set with the columns of its source that groups are by.
+
+    Args:
+        tasks: by name, as the training split taught them.
+
+    Raises:
+        PolyheadError: one of the groups is no task, no label of one with several and no column.
+    """
+    columns = _list_columns(dataset) if groups else []
+    check_groups(groups, tasks, columns)
+    return keep_columns(dataset, find_columns(groups, tasks, columns))
+
+
+def _list_columns(dataset: Dataset) -> list[str]:
+    """The columns of its source, those that are kept first."""
+    found = list_kept(dataset.table.frame)
+    found += list_columns(dataset.recipe, dataset.recipe.data_root()) if dataset.recipe.data.path else []
+    return list(dict.fromkeys(found))
+
+
+def _choose_groups(dataset: Dataset, recipe: Recipe, by: Sequence[str], tasks: Mapping[str, Task]) -> list[str]:
+    """The recipe's groups, but for those by a column that these images lack; and the ones that are asked for."""
+    there, columns = [], _list_columns(dataset) if recipe.groups else []
+    for group in recipe.groups:
+        try:
+            check_groups([group], tasks, columns)
+            there.append(group)
+        except PolyheadError as error:
+            warn(str(error))
+    return list(dict.fromkeys([*there, *by]))
+
+
 def evaluate_splits(
     predictor: Predictor, dataset: Dataset, splits: Sequence[str], groups: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, EvaluatedSplit]]:
     """The figures of `evaluation.json`, of groups of images too, and the outputs behind them, for splits of images."""
     tasks = predictor.card.tasks
-    evaluated = {}
+    evaluated, named = {}, name_groups(dataset.table.frame, groups, tasks)
     for split in splits:
         rows = dataset.rows_of(split)
 
         def pixels(indices: Any, rows: Any = rows) -> Any:
             return dataset.pixels(rows[indices])
 
-        frame = dataset.table.frame.iloc[rows].reset_index(drop=True)
+        frame = named.iloc[rows].reset_index(drop=True)
         agreed = predictor.obey(predictor.run_all(pixels, len(rows)))
         evaluated[split] = EvaluatedSplit(frame, agreed.outputs, pixels, agreed)
     rules = predictor.card.resolved_rules
     found = {split: evaluate_split(tasks, part.rows, part.outputs) for split, part in evaluated.items()}
     for split, part in evaluated.items():
         add_intervals(found[split], tasks, part.rows, part.outputs)
+        if predictor.card.familiarity:
+            features = part.outputs["features"]
+            found[split]["unfamiliar"] = measure_unfamiliar(predictor.card.familiarity, part.rows, features)
         if groups and split != "valid":
             found[split]["groups"] = measure_groups(groups, tasks, part.rows, part.outputs)
         if rules and part.agreed:
             found[split]["rules"] = measure_rules(rules, tasks, part.rows, part.agreed)
     return combine(found), evaluated
-
-
-def calibrate(model: Path, dataset: Dataset) -> None:
-    """Find on the validation images how far to trust a model file's answers, and write that into the file.
-
-    The graph and its outputs stay what they are, so that doing it again changes nothing; nothing is done without
-    validation images.
-    """
-    rows = dataset.rows_of("valid")
-    if not len(rows):
-        return
-    predictor = Predictor(model)
-    outputs = predictor.run_all(lambda indices: dataset.pixels(rows[indices]), len(rows))
-    frame, card = dataset.table.frame.iloc[rows], predictor.card
-    tasks = {name: task.calibrate(frame[name].tolist(), outputs[name]) for name, task in card.tasks.items()}
-    write_card(model, card.model_copy(update={"tasks": tasks}))
 
 
 def record_metrics(model: Path, evaluation: Mapping[str, Any]) -> None:
@@ -174,7 +198,8 @@ def report_run(
     shown = outputs.get("test") or next(iter(outputs.values()), None)
     if shown:
         with write_beside(run.predictions) as beside:
-            answers_frame(list(shown.rows["path"]), tasks, shown.agreed or shown.outputs).to_csv(beside, index=False)
+            found = answers_frame(list(shown.rows["path"]), tasks, shown.agreed or shown.outputs, card.familiarity)
+            found.to_csv(beside, index=False)
     facts = [
         ("images", ", ".join(f"{count:,} {split}" for split, count in card.rows.items())),
         ("image size", f"{recipe.image.size[0]} x {recipe.image.size[1]}"),
@@ -192,7 +217,11 @@ def report_run(
             description=card.description,
             note=card.note,
             facts=facts,
-            remarks=[*warn_of_overfitting(run, evaluation), *_remark(recipe, dataset, tasks)],
+            remarks=[
+                *warn_of_overfitting(run, evaluation),
+                *_remark_unfamiliar(evaluation),
+                *_remark(recipe, dataset, tasks),
+            ],
             data=_data_part(dataset, tasks, predictor.card.resolved_rules),
             network=card.diagram,
             training=_training_part(run, recipe),
@@ -263,6 +292,24 @@ def warn_of_overfitting(run: RunFolder, evaluation: Mapping[str, Any]) -> list[s
         f"On validation images no better than one constant answer, though clearly better on training images: "
         f"{', '.join(names)}. What helps: more images, a pretrained network.backbone, fewer training.epochs, stronger "
         "training.augment, a lower network.norm_momentum where an epoch has few steps."
+    ]
+
+
+def _remark_unfamiliar(evaluation: Mapping[str, Any]) -> list[str]:
+    """Of each split, how many of its images are unlike those that the model was trained on."""
+    told = {split: found.get("unfamiliar") for split, found in evaluation.items() if split != "valid"}
+    shares = [
+        f"{show_percent(one['share'])} ({' to '.join(f'{100 * end:.1f}' for end in one['interval'])}) of "
+        f"{count_images(one['n'], split)}"
+        for split, one in told.items()
+        if one
+    ]
+    if not shares:
+        return []
+    expected = next(show_percent(one["expected"]) for one in told.values() if one)
+    return [
+        f"Unfamiliar, that is, unlike the training images: {'; '.join(shares)}. Of images like those of validation it "
+        f"would be {expected}. Trust the answers to unfamiliar images less."
     ]
 
 

@@ -89,7 +89,7 @@ def _load_others(
         root = Path(data).resolve()
     changed = {"split": SplitRecipe(test=0, valid=0), "sample_weight": None}
     changed |= {} if described else {"corrections": None}  # which are of the run's images
-    everything = recipe.data.model_copy(update=changed)
+    everything = recipe.data.model_copy(update={**changed, "path": str(root)})
     recipe = recipe.model_copy(update={"data": everything, "image": card.image})
     if not described and not overrides:
         recipe, match = match_recipe(recipe, card.tasks, root)

@@ -2,13 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polyhead.data.inspect.proposal import propose_values
+from polyhead.data.sources.columns import find_columns
 from polyhead.data.sources.given import read_memory
 from polyhead.data.sources.memory import LABELS, MemoryTable, Wish, write_memory
 from polyhead.data.sources.reading import requested_columns
@@ -82,7 +83,8 @@ def load_recipe_for(
             raw["data"]["split"] = {**split, "column": table.split}
     loaded = check_recipe(raw, where)
     check_columns(_list_requested(loaded), table.columns, f"a column of {table.what}")
-    return loaded, TableFiles(table, folder, source, _wish(source, loaded.tasks, [*_list_requested(loaded)]))
+    wanted = [*_list_requested(loaded), *find_columns(loaded.groups, loaded.tasks, table.columns)]
+    return loaded, TableFiles(table, folder, source, _wish(source, loaded.tasks, wanted))
 
 
 def is_data(recipe: str | os.PathLike[str]) -> bool:
@@ -95,11 +97,12 @@ def is_data(recipe: str | os.PathLike[str]) -> bool:
 
 
 @contextmanager
-def locate_data(data: "DataLike | None", card: Card) -> Iterator[Path | TableFiles | None]:
+def locate_data(data: "DataLike | None", card: Card, columns: Sequence[str] = ()) -> Iterator[Path | TableFiles | None]:
     """Where the labelled images are to be read, while the block lasts: a table in memory as files, for so long.
 
     Args:
         card: of the model that is to answer; the column of images is that of its recipe, if it is there.
+        columns: others that are wanted, if they are there.
 
     Raises:
         PolyheadError: it is no table, or one of several parts.
@@ -115,6 +118,7 @@ def locate_data(data: "DataLike | None", card: Card) -> Iterator[Path | TableFil
         source = old.get("source") if isinstance(old, dict) else None
         found = _describe_source(table, source if isinstance(source, dict) else {}, must=False)
         asked = [column for name, task in card.tasks.items() for column in task.columns(name)]
+        asked += [column for column in columns if column in table.columns and column not in asked]
         files = TableFiles(table, Path(folder), found, _wish(found, card.tasks, asked))
         files.write()
         yield files

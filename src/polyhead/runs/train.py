@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from polyhead.data.table import Dataset, load_dataset, read_csv, reopen_dataset, write_csv
 from polyhead.errors import PolyheadError
-from polyhead.evaluation.groups import check_groups
 from polyhead.files import write_text
 from polyhead.folders import clear_beside
 from polyhead.model.predictor import Predictor
@@ -23,8 +22,15 @@ from polyhead.recipe.own_parts import find_recipe_folder, hand_over
 from polyhead.recipe.plan import USUAL_MINUTES
 from polyhead.recipe.schema import SPLITS, Quality, Recipe
 from polyhead.run_folder import RunFolder
+from polyhead.runs.calibrate import FAMILIAR_ROWS, calibrate
 from polyhead.runs.claims import claim_run, open_run
-from polyhead.runs.evaluate import calibrate, evaluate_splits, record_metrics, report_run, warn_of_overfitting
+from polyhead.runs.evaluate import (
+    evaluate_splits,
+    keep_groups,
+    record_metrics,
+    report_run,
+    warn_of_overfitting,
+)
 from polyhead.runs.folds import (
     FoldsRun,
     check_folds,
@@ -223,10 +229,11 @@ def _finish(
 ) -> None:
     """Plan, train until it is done, export, calibrate, evaluate the file, report; what is there already stays."""
     tasks, folds = read_tasks(run) or dataset.fit_tasks(), read_fold_count(run)
-    check_groups(dataset.recipe.groups, tasks)
+    dataset = keep_groups(dataset, dataset.recipe.groups, tasks)
     remark_on_rules(dataset, tasks, progress)
     if limit:
         limit.answers = sum(len(dataset.rows_of(split)) for split in ("valid", "valid", "test", "unseen"))
+        limit.answers += min(FAMILIAR_ROWS, len(dataset.rows_of("train")))
     if not dataset.recipe.is_complete:
         dataset = _plan(run, dataset, tasks, limit, progress)
     if folds:

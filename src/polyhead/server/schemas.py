@@ -72,6 +72,11 @@ class RecordSchema(BaseModel):
     image: str | None = Field(description="The file name, if the request gives one.")
     error: str | None = Field(description="Why the image could not be read; there are no answers then.")
     answers: dict[str, AnswerSchema]
+    unfamiliar: bool | None = Field(
+        default=None,
+        description="Whether the image is unlike those that the model was trained on; absent if the model cannot tell.",
+    )
+    unfamiliarity: float | None = Field(default=None, description="How unlike, from 0 to 1.")
 
 
 class HeatmapSchema(BaseModel):

@@ -45,6 +45,18 @@ def read_csv_rows(source: CsvSource, data: Path, requested: RequestedColumns) ->
     return _read_wide(source, file, data, requested)
 
 
+def list_csv_columns(source: CsvSource, data: Path) -> list[str]:
+    """The names at the head of the file.
+
+    Raises:
+        PolyheadError: there is no such file, or it is no CSV.
+    """
+    lines = read_lines(find_label_file(source.file, data), source.separator)
+    header = next(lines)[1]
+    lines.close()  # which closes the file
+    return header
+
+
 def _read_wide(source: CsvSource, file: Path, data: Path, requested: RequestedColumns) -> Rows:
     header, lines = _read_images(source, file, data, requested)
     indices = [header.index(column) for column in requested]

@@ -65,14 +65,18 @@ def read_by_plugin(source: Any, data: Path, requested: RequestedColumns) -> Rows
     return rows
 
 
-def read_rows(recipe: Recipe, data: Path) -> Rows:
+def read_rows(recipe: Recipe, data: Path, groups: Sequence[str] = ()) -> Rows:
     """Read the labels in `data`, a folder or a file of labels, as the recipe's source says.
+
+    Args:
+        groups: columns to read besides, of those that the source has.
 
     Raises:
         PolyheadError: there is nothing to read, or a column that the recipe needs is missing.
     """
     source = recipe.data.source
-    rows = READERS.get(source.kind, read_by_plugin)(source, data, requested_columns(recipe))
+    requested = dict.fromkeys(groups, "groups") | requested_columns(recipe)
+    rows = READERS.get(source.kind, read_by_plugin)(source, data, requested)
     if not rows.paths and not rows.rejected:
         raise PolyheadError(f"{data}: there is no image in it; check data.path or `data`")
     return rows

@@ -58,7 +58,7 @@ async function next() {
   next();
   try {
     const [record] = await ask("predict", file);
-    await showAnswers(card, file, record.answers);
+    await showAnswers(card, file, record);
   } catch (error) {
     card.answers.replaceChildren(element("p", { class: "problem" }, error.message));
     say(`${file.name}: ${error.message}`);
@@ -96,7 +96,7 @@ function makeCard(file) {
   return { article, picture, caption, answers };
 }
 
-async function showAnswers(card, file, answers) {
+async function showAnswers(card, file, { answers, unfamiliar }) {
   const about = await model;
   const blocks = Object.entries(answers).map(([task, answer]) => {
     const heat = element("button", { "aria-pressed": "false", "aria-label": `Heat map of ${task}` }, "Heat map");
@@ -109,9 +109,13 @@ async function showAnswers(card, file, answers) {
     block.append(...show(answer, about.tasks[task], explain));
     return block;
   });
+  if (unfamiliar) {
+    const warning = "Unlike the images that the model was trained on: trust these answers less.";
+    blocks.unshift(element("p", { class: "unfamiliar" }, element("span", { class: "chip" }, "unfamiliar"), " ", warning));
+  }
   card.answers.replaceChildren(...blocks);
   const text = Object.entries(answers).map(([task, answer]) => `${task}: ${words(answer, about.tasks[task].answer)}`);
-  say(`${file.name}: ${text.join("; ")}`);
+  say(`${file.name}: ${unfamiliar ? "unfamiliar; " : ""}${text.join("; ")}`);
 }
 
 function showNumber(answer, task) {

@@ -79,7 +79,7 @@ def test_an_evaluation_is_the_dict_that_its_file_holds() -> None:
     assert evaluation.combinations == held["combinations"]
     assert evaluation["test"]["tasks"]["color"]["n"] == evaluation["test"].tasks["color"].n == 3
     assert Evaluation({"test": split}).combinations is None
-    told = "color: accuracy between 0.09 and 0.99: 3 images are too few to say more"
+    told = "color: accuracy between 0.13 and 0.98: 3 images are too few to say more"
     assert f"test  {told}" in repr(evaluation).splitlines()
     assert told in repr(evaluation["test"]).splitlines()
 

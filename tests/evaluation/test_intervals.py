@@ -62,8 +62,8 @@ def test_repeats_count_once() -> None:
 
 def test_all_right_is_not_certain() -> None:
     few = measure(["a", "b"] * 3, [0, 1] * 3)
-    assert few.tasks["x"].intervals["accuracy"] == pytest.approx((0.541, 1), abs=0.001)  # Clopper and Pearson, 6 of 6
-    assert few.tasks["x"].label_intervals["a"]["f1"][0] < 0.5
+    assert few.tasks["x"].intervals["accuracy"] == pytest.approx((0.607, 1), abs=0.001)  # mid-P, 6 of 6: .05^(1/6)
+    assert few.tasks["x"].label_intervals["a"]["f1"][0] < 0.6
     many = measure(["a", "b"] * 100, [0, 1] * 100).tasks["x"]
     assert many.intervals["accuracy"] == pytest.approx((0.981, 1), abs=0.001)  # Wilson, 200 of 200
     assert many.intervals["macro_f1"][0] < 1
@@ -72,8 +72,8 @@ def test_all_right_is_not_certain() -> None:
 @pytest.mark.parametrize(
     ("labels", "told"),
     [
-        (["a"] * 6, "x: accuracy between 0.54 and 1.00: 6 images are too few to say more"),
-        (["a"], "x: accuracy between 0.03 and 1.00: 1 image is too few to say more"),
+        (["a"] * 6, "x: accuracy between 0.61 and 1.00: 6 images are too few to say more"),
+        (["a"], "x: accuracy between 0.05 and 1.00: 1 image is too few to say more"),
         (["a", "b", "c"] * 20, "x: accuracy 1.000 (0.940 to 1.000; baseline 0.333), of 60 images"),
     ],
 )

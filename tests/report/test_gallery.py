@@ -238,7 +238,8 @@ def test_an_image_shows_what_its_answers_promise(browser: Browser, tmp_path: Pat
     gallery = replace(gallery, tasks={**gallery.tasks, **promised})
     browser.open(write_gallery(tmp_path / "index.html", gallery).as_uri())
     browser.wait("globalThis.gallery")
-    browser.run("gallery.open(1), 0")
+    browser.run("gallery.show(''), gallery.open(1), 0")
+    browser.wait("document.querySelectorAll('.answers p').length === 3")
     notes = browser.run("[...document.querySelectorAll('.answers p')].map((note) => note.textContent)")
     assert [note.replace("\xa0", " ") for note in notes] == [
         f"one of {HOSTILE}, blue, light blue, red (holds in 90.0 % of cases or more)",

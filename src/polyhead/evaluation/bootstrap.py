@@ -37,9 +37,13 @@ class Draws:
         for draw in self._times:
             draw[:] = np.bincount(rng.integers(0, count, count), minlength=count)
 
+    def sum_groups(self, columns: NDArray[Any]) -> Array:
+        """The sums of columns (n, k) over the rows of each group: (groups, k)."""
+        return np.asarray(np.add.reduceat(columns[self._order].astype(float), self._starts))
+
     def sum(self, columns: NDArray[Any]) -> Array:
         """The sums of columns (n, k) over the rows of each draw: (DRAWS, k)."""
-        by_group = np.add.reduceat(columns[self._order].astype(np.float32), self._starts)
+        by_group = self.sum_groups(columns).astype(np.float32)
         step = max(1, BLOCK // max(1, len(by_group)))
         blocks = [self._times[i : i + step].astype(np.float32) @ by_group for i in range(0, DRAWS, step)]
         return np.concatenate(blocks).astype(float)

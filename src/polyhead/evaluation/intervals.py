@@ -8,8 +8,9 @@ import pandas as pd
 
 from polyhead.data.splits import find_groups
 from polyhead.evaluation.bootstrap import Cases, Draws, Interval, divide, find_error, find_fraction
-from polyhead.evaluation.label_counts import Counts, Marked, count_in_draws, mark_classes, mark_several
+from polyhead.evaluation.label_counts import Marked, count_in_draws, mark_classes, mark_several
 from polyhead.evaluation.promises import find_coverage_interval
+from polyhead.evaluation.shares import find_shares
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.regression import Regression
 
@@ -53,15 +54,9 @@ def add_intervals(
             whole &= (texts == "") | (texts == answers)
         if interval := find_coverage_interval(task, texts.tolist(), outputs[name], draws):
             figures["intervals"]["coverage"] = interval
-    joint, (cases,) = found["joint"], draws.cases((known > 0)[:, None])
-    all_known = whole & (known > 0)
-    drawn = draws.share(np.column_stack([right, all_known]), np.column_stack([known, known > 0]))
-    found["joint"]["intervals"] = _list_intervals(
-        {
-            "mean_accuracy": find_fraction(joint["mean_accuracy"], drawn[:, 0], (float(known.sum()), cases[1])),
-            "all_correct": find_fraction(joint["all_correct"], drawn[:, 1], cases),
-        }
-    )
+    parts = np.column_stack([right, whole & (known > 0)]), np.column_stack([known, known > 0])
+    joint = dict(zip(("mean_accuracy", "all_correct"), find_shares(*parts, draws), strict=True))
+    found["joint"]["intervals"] = _list_intervals(joint)
 
 
 def _add_to_classes(figures: Numbers, task: Task, truth: Any, answers: Any, draws: Draws) -> None:
@@ -69,9 +64,10 @@ def _add_to_classes(figures: Numbers, task: Task, truth: Any, answers: Any, draw
     known = truth != ""
     marked = mark_classes(truth, answers, list(figures["per_class"]))
     drawn, cases = count_in_draws(marked, draws), _list_cases(marked, draws)
-    (all_cases,) = draws.cases(known[:, np.newaxis])
-    right = draws.share(np.asarray((truth == answers) & known), np.asarray(known))
-    intervals = {"accuracy": find_fraction(figures["accuracy"], right[:, 0], all_cases)}
+    (all_cases,) = draws.cases(marked.known[:, :1])
+    right = np.asarray((truth == answers) & known)
+    (accuracy,) = find_shares(right[:, np.newaxis], marked.known[:, :1], draws)
+    intervals = {"accuracy": accuracy}
     weights = divide(drawn.truth, drawn.truth.sum(axis=1, keepdims=True))
     for score, values in drawn.scores().items():
         macro = find_fraction(figures[f"macro_{score}"], drawn.macro(score), _even(cases[score]))
@@ -83,7 +79,7 @@ def _add_to_classes(figures: Numbers, task: Task, truth: Any, answers: Any, draw
         levels = [np.array([at.get(label, np.nan) for label in texts]) for texts in (truth, answers)]
         intervals["mae"] = _find_mean(figures["mae"], np.abs(levels[0] - levels[1]), draws)
     figures["intervals"] = _list_intervals(intervals)
-    _add_to_each(figures["per_class"], drawn, cases)
+    _add_to_each(figures["per_class"], marked, draws)
 
 
 def _find_ranking(figures: Numbers, drawn: tuple[Array, Array], yes: Array, draws: Draws) -> dict[str, Interval]:
@@ -101,24 +97,23 @@ def _add_to_labels(figures: Numbers, task: Task, texts: Sequence[str], outputs: 
     """Of a task with several labels an image, each a yes or a no."""
     marked, truth = mark_several(task, texts, outputs), task.encode(texts)
     known = marked.known
-    right, whole, used = (marked.truth == marked.given) & known, known.all(axis=1), known.any(axis=0)
+    right, used = (marked.truth == marked.given) & known, known.any(axis=0)
+    whole = known.all(axis=1, keepdims=True)
     drawn, cases = count_in_draws(marked, draws), _list_cases(marked, draws)
-    shares = draws.share(right, known)
-    both = np.column_stack([right.all(axis=1) & whole, whole])
-    exact = draws.share(both[:, :1], both[:, 1:])[:, 0]
-    some, all_labels = draws.cases(np.column_stack([known.any(axis=1), whole]))
+    shares, ((_, groups),) = draws.share(right, known), draws.cases(known.any(axis=1)[:, np.newaxis])
+    (exact,) = find_shares(right.all(axis=1, keepdims=True) & whole, whole, draws)
     f1, even = drawn.scores()["f1"][:, used].mean(axis=1), _even([cases["f1"][i] for i in np.flatnonzero(used)])
     accuracy = divide(np.nan_to_num(shares).sum(axis=1), (~np.isnan(shares)).sum(axis=1), none=np.nan)
     intervals = {
-        "accuracy": find_fraction(figures["accuracy"], accuracy, (float(known.sum()), some[1])),
+        "accuracy": find_fraction(figures["accuracy"], accuracy, (float(known.sum()), groups)),
         "macro_f1": find_fraction(figures["macro_f1"], f1, even),
-        "exact_match": find_fraction(figures["exact_match"], exact, all_labels),
+        "exact_match": exact,
     }
-    _add_to_each(figures["per_label"], drawn, cases)
+    _add_to_each(figures["per_label"], marked, draws)
     scores, rankings = task.probabilities(outputs), {}
-    for i, (entry, known_cases) in enumerate(zip(figures["per_label"].values(), draws.cases(known), strict=True)):
-        found = {"accuracy": find_fraction(entry.get("accuracy"), shares[:, i], known_cases)}
-        entry["intervals"] |= _list_intervals(found)
+    accuracies = find_shares(right, known, draws)
+    for i, (entry, interval) in enumerate(zip(figures["per_label"].values(), accuracies, strict=True)):
+        entry["intervals"] |= _list_intervals({"accuracy": interval})
         if "average_precision" in entry:
             rankings[i] = _rank(truth[:, i], scores[:, i], draws)
             entry["intervals"] |= _find_ranking(entry, rankings[i], truth[:, i], draws)
@@ -160,22 +155,19 @@ def _find_mean(value: float | None, errors: Array, draws: Draws) -> Interval | N
     return find_error(value, draws.share(np.nan_to_num(errors), known)[:, 0], len(np.unique(draws.groups[known])))
 
 
-def _add_to_each(entries: Mapping[str, Numbers], drawn: Counts, cases: Mapping[str, Sequence[Cases]]) -> None:
-    """Beside precision, recall and F1 of each label, in the counts' order.
+def _add_to_each(entries: Mapping[str, Numbers], marked: Marked, draws: Draws) -> None:
+    """Beside precision, recall and F1 of each label, in the columns' order.
 
     F1 is 2J / (1 + J) of Jaccard's J, the fraction of the rows where truth or answer is the label in which both are.
     """
-    scores = drawn.scores()
+    truth, given, _ = marked
+    both, either = truth & given, truth | given
+    found = {"precision": find_shares(both, given, draws), "recall": find_shares(both, truth, draws)}
+    jaccard = find_shares(both, either, draws)
+    found["f1"] = [[2 * bound / (1 + bound) for bound in one] if one else None for one in jaccard]
     for i, entry in enumerate(entries.values()):
-        found = {name: find_fraction(entry.get(name), scores[name][:, i], cases[name][i]) for name in scores}
-        if entry.get("f1") is not None:
-            inner = find_fraction(_jaccard(entry["f1"]), _jaccard(scores["f1"][:, i]), cases["f1"][i])
-            found["f1"] = [2 * bound / (1 + bound) for bound in inner] if inner else None
-        entry["intervals"] = _list_intervals(found)
-
-
-def _jaccard(f1: Any) -> Any:
-    return f1 / (2 - f1)
+        told = {name: intervals[i] for name, intervals in found.items() if entry.get(name) is not None}
+        entry["intervals"] = _list_intervals(told)
 
 
 def _list_cases(marked: Marked, draws: Draws) -> dict[str, list[Cases]]:

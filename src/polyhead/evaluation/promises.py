@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyhead.evaluation.bootstrap import Draws, Interval, find_fraction
+from polyhead.evaluation.shares import find_shares
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.conformal import Promising
 
@@ -28,6 +29,8 @@ def find_coverage_interval(task: Task, labels: Sequence[str], outputs: Array, dr
     used = np.flatnonzero(known.any(axis=0))
     if not len(used):
         return None
+    if covered.shape[1] == 1:
+        return find_shares(np.nan_to_num(covered), known, draws)[0]
     drawn = draws.share(np.nan_to_num(covered[:, used]), known[:, used])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a draw may have no row of any

@@ -61,7 +61,7 @@ def _describe_promises(found: Mapping[str, Numbers], tasks: Mapping[str, Task]) 
         for group, figures in found.items()
     }
     return {
-        "heads": [(name, f"{show_percent(share)} promised") for name, share in shares.items()],
+        "heads": [(name, show_percent(share)) for name, share in shares.items()],
         "rows": _list_rows(found, cells),
     }
 

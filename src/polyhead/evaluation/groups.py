@@ -13,7 +13,7 @@ from polyhead.errors import PolyheadError, list_words, nearest, shorten
 from polyhead.evaluation.bootstrap import Interval
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.intervals import add_intervals
-from polyhead.evaluation.promises import keep_promised
+from polyhead.evaluation.promises import add_coverage_intervals, keep_promised
 from polyhead.evaluation.results import FEW, SHOWN
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.metrics import range_names
@@ -148,6 +148,7 @@ def _measure(
         part, answers = labels.iloc[rows].reset_index(drop=True), {name: outputs[name][rows] for name in tasks}
         figures = evaluate_split(tasks, part, answers)
         add_intervals(figures, tasks, part, answers)
+        add_coverage_intervals(figures, tasks, part, answers)
         measured = {name: _shorten(figures["tasks"][name]) for name in tasks}
         found[group] = {"n": len(rows), "tasks": measured, "joint": figures["joint"]}
     for name in tasks:

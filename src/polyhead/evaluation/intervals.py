@@ -9,7 +9,6 @@ import pandas as pd
 from polyhead.data.splits import find_groups
 from polyhead.evaluation.bootstrap import Cases, Draws, Interval, divide, find_error, find_fraction
 from polyhead.evaluation.label_counts import Marked, count_in_draws, mark_classes, mark_several
-from polyhead.evaluation.promises import find_coverage_interval
 from polyhead.evaluation.shares import find_shares
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.regression import Regression
@@ -52,8 +51,6 @@ def add_intervals(
                 figures["intervals"] |= _find_ranking(figures, ranking, yes, draws)
             right, known = right + (texts == answers), known + (texts != "")
             whole &= (texts == "") | (texts == answers)
-        if interval := find_coverage_interval(task, texts.tolist(), outputs[name], draws):
-            figures["intervals"]["coverage"] = interval
     parts = np.column_stack([right, whole & (known > 0)]), np.column_stack([known, known > 0])
     joint = dict(zip(("mean_accuracy", "all_correct"), find_shares(*parts, draws), strict=True))
     found["joint"]["intervals"] = _list_intervals(joint)

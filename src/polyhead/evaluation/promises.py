@@ -1,11 +1,13 @@
 """How often answers hold the truth in what they promise, and how sure that is."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from polyhead.data.splits import find_groups
 from polyhead.evaluation.bootstrap import Draws, Interval, find_fraction
 from polyhead.evaluation.shares import find_shares
 from polyhead.tasks import Array, Numbers, Task
@@ -14,14 +16,25 @@ from polyhead.tasks.conformal import Promising
 PROMISED = ("promised", "coverage", "set_size", "not_sure", "interval_width")  # the figures of what answers promise
 
 
-def find_coverage_interval(task: Task, labels: Sequence[str], outputs: Array, draws: Draws) -> Interval | None:
-    """The interval of a task's `coverage`; None where nothing is promised, or no label is known.
+def add_coverage_intervals(
+    found: Numbers, tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array]
+) -> None:
+    """Put beside the `coverage` of each task that promises something its interval, where there is none yet.
 
     Args:
-        labels: n, blank where unknown.
-        outputs: (n, width).
-        draws: of the n rows.
+        found: what `evaluate_split` gave, with `intervals`.
+        tasks, labels, outputs: as `evaluate_split` takes them.
     """
+    draws = Draws(np.unique(find_groups(labels), return_inverse=True)[1].reshape(-1), seed=0)
+    for name, task in tasks.items():
+        figures = found["tasks"][name]
+        if figures.get("coverage") is not None and "coverage" not in figures["intervals"]:
+            interval = _find_interval(task, labels[name].tolist(), outputs[name], draws)
+            figures["intervals"] |= {"coverage": interval} if interval else {}
+
+
+def _find_interval(task: Task, labels: Sequence[str], outputs: Array, draws: Draws) -> Interval | None:
+    """The interval of a task's `coverage`; None where nothing is promised, or no label is known."""
     if task.promise is None or not isinstance(task, Promising):
         return None
     covered: NDArray[np.float64] = np.asarray(task.find_covered(labels, outputs), float)

@@ -95,10 +95,10 @@ def _add_to_labels(figures: Numbers, task: Task, texts: Sequence[str], outputs: 
     marked, truth = mark_several(task, texts, outputs), task.encode(texts)
     known = marked.known
     right, used = (marked.truth == marked.given) & known, known.any(axis=0)
-    whole = known.all(axis=1, keepdims=True)
+    whole = np.atleast_2d(known.all(axis=1)).T
     drawn, cases = count_in_draws(marked, draws), _list_cases(marked, draws)
-    shares, ((_, groups),) = draws.share(right, known), draws.cases(known.any(axis=1)[:, np.newaxis])
-    (exact,) = find_shares(right.all(axis=1, keepdims=True) & whole, whole, draws)
+    shares, ((_, groups),) = draws.share(right, known), draws.cases(np.atleast_2d(known.any(axis=1)).T)
+    (exact,) = find_shares(np.atleast_2d(right.all(axis=1)).T & whole, whole, draws)
     f1, even = drawn.scores()["f1"][:, used].mean(axis=1), _even([cases["f1"][i] for i in np.flatnonzero(used)])
     accuracy = divide(np.nan_to_num(shares).sum(axis=1), (~np.isnan(shares)).sum(axis=1), none=np.nan)
     intervals = {

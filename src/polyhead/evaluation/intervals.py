@@ -52,8 +52,8 @@ def add_intervals(
             right, known = right + (texts == answers), known + (texts != "")
             whole &= (texts == "") | (texts == answers)
     parts = np.column_stack([right, whole & (known > 0)]), np.column_stack([known, known > 0])
-    joint = dict(zip(("mean_accuracy", "all_correct"), find_shares(*parts, draws), strict=True))
-    found["joint"]["intervals"] = _list_intervals(joint)
+    mean_accuracy, all_correct = find_shares(*parts, draws)
+    found["joint"]["intervals"] = _list_intervals({"mean_accuracy": mean_accuracy, "all_correct": all_correct})
 
 
 def _add_to_classes(figures: Numbers, task: Task, truth: Any, answers: Any, draws: Draws) -> None:

@@ -13,11 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
+from rich.console import Console
 from starlette.testclient import TestClient
 
 import polyhead
 from conftest import call
 from drawn_model import write_model
+from polyhead.cli.terminal import _draw_table
 from polyhead.errors import PolyheadError
 from polyhead.export.averaging import average_models
 from polyhead.model.card import Card
@@ -210,6 +212,12 @@ def test_every_answer_says_whether_the_image_is_unfamiliar(
     lines = [tell_record(record) for record in predictor.answer([known, other])]
     assert ["(unfamiliar)" in line for line in lines] == [False, True]
     grey, red = predictor.answer([known, other])
+    screen = Console(file=io.StringIO(), width=200)
+    screen.print(_draw_table([grey, red]))
+    table = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert [line for line in table.splitlines() if "(unfamiliar)" in line] == [
+        line for line in table.splitlines() if "red.png" in line
+    ]
     drawn, quiet = (
         np.asarray(draw_answers(Image.new("RGB", (400, 400)), one)) for one in (red, replace(red, unfamiliar=False))
     )

@@ -71,5 +71,6 @@ def _draw_table(records: "list[Record]") -> Any:
         else:
             found = [record.answers[name] for name in tasks]
             cells = [Text(tell_answer(answer), "yellow" if answer.unsure else "") for answer in found]
-        table.add_row(Text(show_text(str(record.image))), *cells)
+        image = Text(show_text(str(record.image)))
+        table.add_row(image.append(" (unfamiliar)", "yellow") if record.unfamiliar else image, *cells)
     return table

@@ -76,7 +76,7 @@ def create_app(
     """
     limits = limits or Limits()
     gate = Gate(limits.queue)
-    meter = ServerMetrics(gate)
+    meter = ServerMetrics(gate, predictor.card)
     state = AppState(Service(predictor, limits, meter), limits, gate, meter, tuple(examples))
 
     @asynccontextmanager

@@ -106,6 +106,7 @@ class Service:
         unreadable = sum(record["error"] is not None for record in records)
         self._meter.unreadable.inc(unreadable)
         self._meter.images.inc(len(records) - unreadable)
+        self._meter.answers.count(records)
         return records
 
     def _predict(self, predictor: Predictor, contents: Sequence[bytes]) -> list[Prediction]:

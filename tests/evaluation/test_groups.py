@@ -7,16 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import polyhead
 from conftest import call
 from polyhead.cli.printing import print_evaluation
+from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.groups import check_groups, measure_groups, name_groups
 from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.promises import add_coverage_intervals
 from polyhead.evaluation.results import falls_short
+from polyhead.recipe.loading import check_recipe
 from polyhead.report.sections.groups import describe_groups
 from polyhead.tasks import KINDS, Task
 
@@ -207,3 +210,14 @@ def test_what_answers_promise_is_told_of_each_group(capsys: pytest.CaptureFixtur
     told = {"test": {"tasks": {}, "joint": {"n": 0}, "groups": {"dot": by}}}
     print_evaluation(told)
     assert "width by dot: what is promised holds the truth in 0." in capsys.readouterr().out
+
+
+def test_a_field_of_a_file_name_is_a_column_too(tmp_path: Path) -> None:
+    for number in range(6):
+        draw = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
+        draw.save(tmp_path / f"p{number % 2}_{'red' if number % 3 else 'blue'}_{number}.png")
+    source = {"kind": "files", "pattern": "{person}_{color}_{number}"}
+    values = {"name": "faces", "data": {"source": source}, "tasks": {"color": {"kind": "categorical"}}}
+    frame = read_table(check_recipe({**values, "groups": ["person*color"]}, "faces"), tmp_path).frame
+    assert frame["column.person"].tolist() == ["p0"] * 3 + ["p1"] * 3
+    assert "column.person" not in read_table(check_recipe(values, "faces"), tmp_path).frame

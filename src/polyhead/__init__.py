@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from polyhead.clustering.grouping import Grouping
     from polyhead.errors import PolyheadError
     from polyhead.evaluation.comparison import Difference
+    from polyhead.evaluation.drift import Drift
     from polyhead.evaluation.results import Evaluation, SplitEvaluation, TaskEvaluation
     from polyhead.model.records import Prediction
     from polyhead.progress import Progress
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from polyhead.runs.explore import explore
     from polyhead.runs.export import export
     from polyhead.runs.model import Model, load_model
+    from polyhead.runs.monitor import monitor
     from polyhead.runs.run import Run, load_run
     from polyhead.runs.select import SelectedImage, Selection, select
     from polyhead.runs.train import resume, train
@@ -39,6 +41,7 @@ _MODULES = {
     "ChangedAnswer": "runs.compare",
     "Comparison": "runs.compare",
     "Difference": "evaluation.comparison",
+    "Drift": "evaluation.drift",
     "Evaluation": "evaluation.results",
     "Grouping": "clustering.grouping",
     "Model": "runs.model",
@@ -62,6 +65,7 @@ _MODULES = {
     "load_plugins": "recipe.plugins",
     "load_recipe": "recipe.loading",
     "load_run": "runs.run",
+    "monitor": "runs.monitor",
     "resume": "runs.train",
     "select": "runs.select",
     "train": "runs.train",
@@ -72,6 +76,7 @@ __all__ = [
     "ChangedAnswer",
     "Comparison",
     "Difference",
+    "Drift",
     "Evaluation",
     "Grouping",
     "Model",
@@ -95,6 +100,7 @@ __all__ = [
     "load_plugins",
     "load_recipe",
     "load_run",
+    "monitor",
     "resume",
     "select",
     "train",

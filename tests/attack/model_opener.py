@@ -20,6 +20,7 @@ from polyhead.errors import PolyheadError, show_text
 from polyhead.model.familiarity import Familiarity
 from polyhead.model.predictor import Predictor
 from polyhead.model.records import flat_columns, flatten_record, tell_record
+from polyhead.model.reference import Reference
 from tiny_model import SIZE, write_tiny_model
 
 MEMORY = 3 * 2**30  # bytes that a model may take; what Python and ONNX Runtime map comes on top
@@ -33,7 +34,12 @@ def main(folder: Path, numbers: range) -> None:
     features = np.random.default_rng(0).uniform(0.1, 0.9, (60, 1)) + np.random.default_rng(1).normal(0, 0.01, (60, 3))
     familiarity = Familiarity.find(features, features)
     assert familiarity
-    sources.append(write_tiny_model(folder / "rated.onnx", {"familiarity": familiarity.model_dump()}))
+    rated = Predictor(sources[0], cores=2)
+    outputs = rated.run_all(lambda rows: IMAGES[rows % 2], 60)
+    reference = Reference.find(rated.card.tasks, outputs, familiarity)
+    assert reference
+    told = {"familiarity": familiarity.model_dump(), "reference": reference.model_dump()}
+    sources.append(write_tiny_model(folder / "rated.onnx", told))
     contents = [source.read_bytes() for source in sources]
     list(Predictor(sources[0], cores=2).predict(IMAGES))
     resource.setrlimit(resource.RLIMIT_AS, (_mapped() + MEMORY,) * 2)

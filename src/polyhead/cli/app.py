@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from polyhead.cli import audit, compare, select, train, tune, use
+from polyhead.cli import audit, compare, monitor, select, train, tune, use
 from polyhead.cli.arguments import ClickException, Commands, describe_usage_error
 from polyhead.errors import PolyheadError
 
@@ -44,6 +44,7 @@ app.add_typer(tune.commands)
 app.add_typer(use.commands)
 app.add_typer(audit.commands)
 app.add_typer(compare.commands)
+app.add_typer(monitor.commands)
 app.add_typer(select.commands)
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from polyhead.errors import PolyheadError, show_text
 from polyhead.model.familiarity import Familiarity
+from polyhead.model.reference import Reference
 from polyhead.recipe.schema import RESERVED, TASK_NAME, ImageRecipe
 from polyhead.recipe.sources import PLUGIN_SOURCES
 from polyhead.tasks import StoredTask
@@ -95,6 +96,9 @@ class Card(BaseModel):
     familiarity: Familiarity | None = Field(
         default=None, description="What its training images' features are like; absent where it cannot tell."
     )
+    reference: Reference | None = Field(
+        default=None, description="What the validation images and its answers to them are like; absent where too few."
+    )
     rules: Annotated[list[str], Field(max_length=MOST_RULES)] = Field(
         default=[], description="What labels have to do with one another; see the recipe's key."
     )
@@ -121,6 +125,11 @@ class Card(BaseModel):
         for key in ("figures", "baseline"):
             if others := sorted(set(getattr(self, key)) - set(self.tasks)):
                 raise ValueError(f"{key}: {others[0][:LONGEST_NAME]!r} is not among the tasks")
+        if self.reference:
+            try:
+                self.reference.check_tasks(self.tasks)
+            except ValueError as error:
+                raise ValueError(f"reference: {error}") from None
         check_rules(self.rules, self.obey_rules, self.tasks)
         if self.diagram and set(self.diagram.heads) != set(self.tasks):
             raise ValueError("diagram.heads: are not the tasks'")

@@ -33,7 +33,7 @@ MOST_NUMBERS = 2**18  # of all directions: half a megabyte
 MOST_WIDTH = 2**16
 OFF = 0.02  # by which a direction's length may differ from 1
 DIGITS = 4  # of an unfamiliarity
-Bytes = Annotated[str, Field(max_length=2**21)]
+PackedNumbers = Annotated[str, Field(max_length=2**21)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +57,18 @@ class Familiarity(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    mean: Bytes
-    directions: Bytes
+    mean: PackedNumbers
+    directions: PackedNumbers
     threshold: Annotated[float, Field(ge=0, le=1)]
     familiar: Annotated[float, Field(gt=0, lt=1)] = FAMILIAR
     calibrated_on: Annotated[int, Field(ge=1, lt=2**53)]
 
     @model_validator(mode="after")
     def _hold_numbers(self) -> Self:
-        mean, directions = _unpack(self.mean, "mean", "<f4"), _unpack(self.directions, "directions", "<f2")
+        mean, directions = (
+            unpack_numbers(self.mean, "mean", "<f4"),
+            unpack_numbers(self.directions, "directions", "<f2"),
+        )
         if not 0 < len(mean) <= MOST_WIDTH:
             raise ValueError(f"mean: expected up to {MOST_WIDTH} numbers; got {len(mean)}")
         if not 0 < len(directions) <= MOST_NUMBERS or len(directions) % len(mean):
@@ -82,8 +85,8 @@ class Familiarity(BaseModel):
 
     @cached_property
     def _arrays(self) -> "_Arrays":
-        mean = _unpack(self.mean, "mean", "<f4")
-        directions = _unpack(self.directions, "directions", "<f2").reshape(-1, len(mean))
+        mean = unpack_numbers(self.mean, "mean", "<f4")
+        directions = unpack_numbers(self.directions, "directions", "<f2").reshape(-1, len(mean))
         return _Arrays(mean, directions.astype(np.float32))
 
     def rate(self, features: NDArray[Any]) -> Floats:
@@ -110,7 +113,12 @@ class Familiarity(BaseModel):
         directions = _find_directions(train.astype(float) - mean)
         if directions is None:
             return None
-        found = cls(mean=_pack(mean), directions=_pack(directions.astype("<f2")), threshold=1, calibrated_on=len(valid))
+        found = cls(
+            mean=pack_numbers(mean),
+            directions=pack_numbers(directions.astype("<f2")),
+            threshold=1,
+            calibrated_on=len(valid),
+        )
         return found.with_threshold(found.rate(valid))
 
     def with_threshold(self, rates: Floats) -> Self:
@@ -140,11 +148,12 @@ def _find_directions(away: Floats) -> Floats | None:
     return np.asarray(kept / np.linalg.norm(kept, axis=1, keepdims=True))
 
 
-def _pack(numbers: NDArray[Any]) -> str:
+def pack_numbers(numbers: NDArray[Any]) -> str:
+    """Numbers as text: their bytes in base64."""
     return base64.b64encode(numbers.tobytes()).decode()
 
 
-def _unpack(text: str, key: str, kind: str) -> Floats:
+def unpack_numbers(text: str, key: str, kind: str) -> Floats:
     """The numbers of a text, flat.
 
     Raises:

@@ -190,8 +190,9 @@ def _check_inputs_and_outputs(path: Path, session: Any, card: Card) -> None:
             )
     if "features" not in widths:
         raise PolyheadError(f"{path}: it gives no features")
-    if card.familiarity and not (isinstance(widths["features"], int) and widths["features"] >= card.familiarity.width):
-        raise PolyheadError(f"{path}: it gives fewer features than the {card.familiarity.width} that it tells of")
+    told = max((part.width for part in (card.familiarity, card.reference) if part), default=0)
+    if told and not (isinstance(widths["features"], int) and widths["features"] >= told):
+        raise PolyheadError(f"{path}: it gives fewer features than the {told} that it tells of")
 
 
 IMAGES = 32  # the most of a call

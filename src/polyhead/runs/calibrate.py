@@ -9,6 +9,7 @@ from polyhead.errors import require
 from polyhead.model.familiarity import Familiarity
 from polyhead.model.file import write_card
 from polyhead.model.predictor import Predictor
+from polyhead.model.reference import Reference
 
 FAMILIAR_ROWS = 3000  # training images whose features tell which images are familiar
 
@@ -35,4 +36,6 @@ def calibrate(model: Path, dataset: Dataset) -> None:
     features = predictor.run_all(lambda indices: dataset.pixels(train[indices]), len(train))["features"]
     with threadpool_limits(1):
         familiarity = Familiarity.find(features, outputs["features"])
-    write_card(model, card.model_copy(update={"tasks": tasks, "familiarity": familiarity}))
+    reference = Reference.find(tasks, outputs, familiarity)
+    found = {"tasks": tasks, "familiarity": familiarity, "reference": reference}
+    write_card(model, card.model_copy(update=found))

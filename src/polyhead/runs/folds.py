@@ -22,7 +22,9 @@ from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.rules import measure_rules
 from polyhead.files import write_beside, write_text
 from polyhead.model.card import Card
+from polyhead.model.file import read_model_card
 from polyhead.model.predictor import Predictor
+from polyhead.model.reference import Reference, count_answers
 from polyhead.progress import Progress
 from polyhead.recipe.loading import recipe_values
 from polyhead.recipe.schema import Recipe
@@ -195,11 +197,20 @@ def _write_average(whole: FoldsRun, outputs: Mapping[str, Array]) -> None:
         fingerprint="0" * 16,
         rules=[rule.text for rule in recipe.check_rules(tasks)],
         obey_rules=recipe.obey_rules and bool(recipe.check_rules(tasks)),
+        reference=_find_reference(whole, tasks, outputs) if recipe.has_validation else None,
     )
     made = run.state / "model.onnx"
     models = [run.fold(number).model for number in range(1, whole.count + 1)]
     average_models(models, made, card, dataset.pixels(train[:SAMPLES]))
     made.replace(run.model)  # last, so that it is there with all that belongs in it, or not at all
+
+
+def _find_reference(whole: FoldsRun, tasks: Mapping[str, Task], outputs: Mapping[str, Array]) -> Reference | None:
+    """That of the first fold's rows, by the first network, whose features come first; its answers as `tasks` say."""
+    first = read_model_card(whole.run.fold(1).model).reference
+    mine = np.isin(whole.dataset.rows_of("train"), _find_rows(whole.dataset, 1))
+    counted = {name: count_answers(task, outputs[name][mine]) for name, task in tasks.items()}
+    return first and first.model_copy(update={"tasks": counted})
 
 
 def _evaluate(whole: FoldsRun, outputs: Mapping[str, Array]) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from polyhead.data.splits import find_groups
 from polyhead.evaluation.bootstrap import Cases, Draws, Interval, divide, find_error, find_fraction
+from polyhead.evaluation.certainty import find_certainty
 from polyhead.evaluation.label_counts import Marked, count_in_draws, mark_classes, mark_several
 from polyhead.evaluation.shares import find_shares
 from polyhead.tasks import Array, Numbers, Task
@@ -38,6 +39,7 @@ def add_intervals(
         texts = np.array(task.regroup(labels[name].tolist()), object)
         if not figures["n"]:
             continue
+        certain = find_certainty(figures, task, texts.tolist(), outputs[name], draws)
         if task.several:
             _add_to_labels(figures, task, texts.tolist(), outputs[name], draws)
         elif task.numeric:
@@ -51,9 +53,10 @@ def add_intervals(
                 figures["intervals"] |= _find_ranking(figures, ranking, yes, draws)
             right, known = right + (texts == answers), known + (texts != "")
             whole &= (texts == "") | (texts == answers)
+        figures["intervals"] |= _list_intervals(certain)
     parts = np.column_stack([right, whole & (known > 0)]), np.column_stack([known, known > 0])
-    joint = dict(zip(("mean_accuracy", "all_correct"), find_shares(*parts, draws), strict=True))
-    found["joint"]["intervals"] = _list_intervals(joint)
+    mean_accuracy, all_correct = find_shares(*parts, draws)
+    found["joint"]["intervals"] = _list_intervals({"mean_accuracy": mean_accuracy, "all_correct": all_correct})
 
 
 def _add_to_classes(figures: Numbers, task: Task, truth: Any, answers: Any, draws: Draws) -> None:
@@ -95,10 +98,10 @@ def _add_to_labels(figures: Numbers, task: Task, texts: Sequence[str], outputs: 
     marked, truth = mark_several(task, texts, outputs), task.encode(texts)
     known = marked.known
     right, used = (marked.truth == marked.given) & known, known.any(axis=0)
-    whole = known.all(axis=1, keepdims=True)
+    whole = np.atleast_2d(known.all(axis=1)).T
     drawn, cases = count_in_draws(marked, draws), _list_cases(marked, draws)
-    shares, ((_, groups),) = draws.share(right, known), draws.cases(known.any(axis=1)[:, np.newaxis])
-    (exact,) = find_shares(right.all(axis=1, keepdims=True) & whole, whole, draws)
+    shares, ((_, groups),) = draws.share(right, known), draws.cases(np.atleast_2d(known.any(axis=1)).T)
+    (exact,) = find_shares(np.atleast_2d(right.all(axis=1)).T & whole, whole, draws)
     f1, even = drawn.scores()["f1"][:, used].mean(axis=1), _even([cases["f1"][i] for i in np.flatnonzero(used)])
     accuracy = divide(np.nan_to_num(shares).sum(axis=1), (~np.isnan(shares)).sum(axis=1), none=np.nan)
     intervals = {

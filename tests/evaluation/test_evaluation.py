@@ -9,6 +9,7 @@ import pytest
 
 from kinds import EXAMPLES
 from polyhead.evaluation.evaluate import answers_frame, combine, evaluate_split, measure_joint
+from polyhead.evaluation.results import Evaluation
 from polyhead.tasks import Array, Categorical, MultiLabel, Ordinal, Regression, Task
 from polyhead.tasks.published import Published
 
@@ -119,6 +120,16 @@ def test_seen_and_unseen_combinations_have_a_harmonic_mean(
 
     expected = {"seen": seen, "unseen": unseen, "harmonic_mean": mean}
     assert found == {**splits, "combinations": pytest.approx(expected, nan_ok=False)}
+
+
+def test_the_harmonic_mean_has_an_interval_where_both_have() -> None:
+    seen = {"joint": {"all_correct": 0.9, "intervals": {"all_correct": [0.8, 0.95]}}}
+    unseen = {"joint": {"all_correct": 0.5, "intervals": {"all_correct": [0.3, 0.7]}}}
+    found = Evaluation({"combinations": combine({"test": seen, "unseen": unseen})["combinations"]})
+    low, high = found.combination_intervals["harmonic_mean"]
+    # .643; with .8 .615, with .3 .45: lower by the root of .028^2 + .193^2; and so upwards, with .655 and .788.
+    assert (low, high) == pytest.approx((0.448, 0.788), abs=0.001)
+    assert set(found.combinations or ()) == {"seen", "unseen", "harmonic_mean"}
 
 
 def test_without_held_out_combinations_there_are_none_to_compare() -> None:

@@ -48,8 +48,11 @@ def test_the_main_metric_is_followed_and_an_unlabelled_task_is_left_out() -> Non
     bad = {"color": wrong, "none": right, "age": np.array([[2.0], [5.0]])}
     found = compare_worse(tasks, labels, good, {"blur": [good, bad]})
     assert found["n"] == 2
-    assert found["tasks"]["color"] == {"metric": "accuracy", "blur": [1, 1, 0]}
-    assert found["tasks"]["age"] == {"metric": "mae", "blur": [0, 0, 1.5]}
+    color, age = found["tasks"]["color"], found["tasks"]["age"]
+    assert (color["metric"], color["blur"]) == ("accuracy", [1, 1, 0])
+    assert (age["metric"], age["blur"]) == ("mae", [0, 0, 1.5])
+    assert color["intervals"]["blur"][1:] == [[pytest.approx(0.05**0.5), 1], [0, pytest.approx(1 - 0.05**0.5)]]
+    assert age["intervals"]["blur"][0] is None  # an error of 0
     assert found["tasks"].get("none", {"blur": [None] * 3})["blur"] == [None] * 3
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,11 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
     for line in _describe_folds(evaluation.get("folds", {})):
         print(line)
     # If only one split was evaluated, the other half is not known.
-    combinations = [
-        f"{key} {value:.3f}" for key, value in evaluation.get("combinations", {}).items() if value is not None
-    ]
+    combinations = []
+    for key, value in evaluation.get("combinations", {}).items():
+        if isinstance(value, float):
+            interval = evaluation["combinations"].get("intervals", {}).get(key)
+            combinations.append(f"{key} {value:.3f}" + (_bracket(interval) if interval else ""))
     if combinations:
         print(f"combinations  {', '.join(combinations)}")
 
@@ -141,11 +143,19 @@ def print_worse(evaluation: Mapping[str, Any]) -> None:
     """A line a task: its main metric, and what is left of it where images are worse, of the middle strength."""
     for split in evaluation.values():
         for name, followed in split.get("worse", {}).get("tasks", {}).items():
-            kinds = {kind: values for kind, values in followed.items() if kind != "metric"}
+            kinds = {kind: values for kind, values in followed.items() if kind not in ("metric", "intervals")}
             first = next(iter(kinds.values()))[0]
-            left = ", ".join(f"{kind} {_show(values[3])}" for kind, values in kinds.items())
+            intervals = followed.get("intervals", {})
+            left = ", ".join(
+                _show(values[3], (intervals.get(kind) or [None] * 4)[3], f"{kind} ") for kind, values in kinds.items()
+            )
             print(f"{name} {followed['metric']} {_show(first)}; of worse images (3 of 5): {left}")
 
 
-def _show(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _show(value: float | None, interval: Sequence[float] | None = None, before: str = "") -> str:
+    shown = "-" if value is None else f"{value:.3f}"
+    return before + shown + (_bracket(interval) if interval else "")
+
+
+def _bracket(interval: Sequence[float]) -> str:
+    return f" ({interval[0]:.3f} to {interval[1]:.3f})"

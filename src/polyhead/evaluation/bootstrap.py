@@ -48,6 +48,14 @@ class Draws:
         blocks = [self._times[i : i + step].astype(np.float32) @ by_group for i in range(0, DRAWS, step)]
         return np.concatenate(blocks).astype(float)
 
+    def flip(self, columns: NDArray[Any]) -> Array:
+        """The sums of columns (n, k) over all rows where the sign of each group is drawn: (DRAWS, k)."""
+        by_group, rng = self.sum_groups(columns).astype(np.float32), np.random.default_rng(0)
+        step = max(1, BLOCK // max(1, len(by_group)))
+        sizes = [min(step, DRAWS - begin) for begin in range(0, DRAWS, step)]
+        signs = (rng.integers(0, 2, (size, len(by_group)), np.int8).astype(np.float32) * 2 - 1 for size in sizes)
+        return np.concatenate([some @ by_group for some in signs]).astype(float)
+
     def cases(self, rows: NDArray[np.bool_]) -> list[Cases]:
         """How many of the n rows are meant, in how many groups: of each of the columns (n, k)."""
         in_group = np.logical_or.reduceat(rows[self._order], self._starts)

@@ -82,15 +82,29 @@ def combine(evaluation: Mapping[str, Numbers]) -> dict[str, Numbers]:
         evaluation: what `evaluate_split` gave, by split.
 
     Returns:
-        The same, and `combinations`: all_correct of `test` as `seen`, of `unseen`, and their `harmonic_mean`.
+        The same, and `combinations`: all_correct of `test` as `seen`, of `unseen`, and their `harmonic_mean`; with
+        `intervals` where both have some: of the mean by those of the two (Zou, Donner 2008, "Construction of confidence
+        limits about effect measures").
     """
     if "unseen" not in evaluation:
         return dict(evaluation)
-    seen, unseen = (evaluation.get(split, {"joint": {}})["joint"].get("all_correct") for split in ("test", "unseen"))
-    both = None
-    if seen is not None and unseen is not None:
-        both = 2 * seen * unseen / (seen + unseen) if seen and unseen else 0.0
-    return {**evaluation, "combinations": {"seen": seen, "unseen": unseen, "harmonic_mean": both}}
+    joint = [evaluation.get(split, {"joint": {}})["joint"] for split in ("test", "unseen")]
+    seen, unseen = (found.get("all_correct") for found in joint)
+    both = None if seen is None or unseen is None else _harmonic_mean(seen, unseen)
+    combinations: Numbers = {"seen": seen, "unseen": unseen, "harmonic_mean": both}
+    bounds = [found.get("intervals", {}).get("all_correct") for found in joint]
+    if both is not None and all(bounds):
+        ends = [  # how far the mean moves with either of the two
+            math.hypot(both - _harmonic_mean(bounds[0][end], unseen), both - _harmonic_mean(seen, bounds[1][end]))
+            for end in (0, 1)
+        ]
+        mean = [max(0.0, both - ends[0]), min(1.0, both + ends[1])]
+        combinations["intervals"] = {"seen": bounds[0], "unseen": bounds[1], "harmonic_mean": mean}
+    return {**evaluation, "combinations": combinations}
+
+
+def _harmonic_mean(first: float, second: float) -> float:
+    return 2 * first * second / (first + second) if first and second else 0.0
 
 
 def answers_frame(

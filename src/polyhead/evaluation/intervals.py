@@ -8,6 +8,7 @@ import pandas as pd
 
 from polyhead.data.splits import find_groups
 from polyhead.evaluation.bootstrap import Cases, Draws, Interval, divide, find_error, find_fraction
+from polyhead.evaluation.certainty import find_certainty
 from polyhead.evaluation.label_counts import Marked, count_in_draws, mark_classes, mark_several
 from polyhead.evaluation.shares import find_shares
 from polyhead.tasks import Array, Numbers, Task
@@ -38,6 +39,7 @@ def add_intervals(
         texts = np.array(task.regroup(labels[name].tolist()), object)
         if not figures["n"]:
             continue
+        certain = find_certainty(figures, task, texts.tolist(), outputs[name], draws)
         if task.several:
             _add_to_labels(figures, task, texts.tolist(), outputs[name], draws)
         elif task.numeric:
@@ -51,6 +53,7 @@ def add_intervals(
                 figures["intervals"] |= _find_ranking(figures, ranking, yes, draws)
             right, known = right + (texts == answers), known + (texts != "")
             whole &= (texts == "") | (texts == answers)
+        figures["intervals"] |= _list_intervals(certain)
     parts = np.column_stack([right, whole & (known > 0)]), np.column_stack([known, known > 0])
     mean_accuracy, all_correct = find_shares(*parts, draws)
     found["joint"]["intervals"] = _list_intervals({"mean_accuracy": mean_accuracy, "all_correct": all_correct})

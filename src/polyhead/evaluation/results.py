@@ -200,7 +200,13 @@ class Evaluation(dict[str, SplitEvaluation]):
     @property
     def combinations(self) -> dict[str, float | None] | None:
         """`all_correct` of `seen` and `unseen` combinations, and their `harmonic_mean`; None if none are held out."""
-        return self.get("combinations")  # type: ignore[return-value]
+        found: dict[str, float | None] | None = self.get("combinations")  # type: ignore[assignment]
+        return None if found is None else {key: value for key, value in found.items() if key != "intervals"}
+
+    @property
+    def combination_intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % intervals of the same; empty where none were worked out."""
+        return _list_intervals(self.get("combinations") or {})  # type: ignore[arg-type]
 
     @property
     def folds(self) -> dict[str, Plain] | None:

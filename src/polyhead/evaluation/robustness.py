@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from polyhead.evaluation.evaluate import evaluate_split
+from polyhead.evaluation.intervals import add_intervals
 from polyhead.tasks import Array, Task
 
 STRENGTHS: dict[str, tuple[float, ...]] = {
@@ -70,18 +71,30 @@ def compare_worse(
 
     Returns:
         `n`; and `tasks`, of each the `metric` and, by kind, its values: of the images as they are, then by strength.
-        None where no label is known.
+        None where no label is known. And by kind the `intervals` of the same, None where one cannot be told.
     """
-    first = evaluate_split(tasks, labels, unchanged)["tasks"]
+
+    def measure(outputs: Mapping[str, Array]) -> dict[str, Any]:
+        found = evaluate_split(tasks, labels, outputs)
+        add_intervals(found, tasks, labels, outputs)
+        return dict(found["tasks"])
+
+    first = measure(unchanged)
     metrics = {name: next((key for key in MAIN if key in first[name]), "") for name in tasks}
     followed: dict[str, Any] = {
-        name: {"metric": metric} | {kind: [first[name][metric]] for kind in worse}
+        name: {"metric": metric, "intervals": {kind: [_interval(first[name], metric)] for kind in worse}}
+        | {kind: [first[name][metric]] for kind in worse}
         for name, metric in metrics.items()
         if metric
     }
     for kind, strengths in worse.items():
         for outputs in strengths:
-            found = evaluate_split(tasks, labels, outputs)["tasks"]
+            found = measure(outputs)
             for name, values in followed.items():
                 values[kind].append(found[name].get(values["metric"]))
+                values["intervals"][kind].append(_interval(found[name], values["metric"]))
     return {"n": len(labels), "tasks": followed}
+
+
+def _interval(figures: Mapping[str, Any], metric: str) -> list[float] | None:
+    return figures.get("intervals", {}).get(metric)  # type: ignore[no-any-return]

@@ -35,10 +35,17 @@ def describe_certainty(task: Task, labels: Labels, outputs: Array, metrics: Numb
         "several": decisions[1].shape[1] > 1,
         "rows": show_count(found["calibrated_on"]),
         "temperature": show_number(found["temperature"]) if found["temperature"] != 1 else "",
-        "errors": [f"{100 * found[name]:.2f}\N{NO-BREAK SPACE}%" for name in ("ece_before", "ece_after")],
+        "errors": [_show_error(found, name) for name in ("ece_before", "ece_after")],
         "target": show_percent(target) if target is not None else "",
         "reached": threshold <= 1,
         "unsure_below": show_percent(threshold) if threshold else "",
         "answered": show_percent(metrics.get("answered")),
         "right": show_percent(metrics.get("answered_accuracy")),
     }
+
+
+def _show_error(found: Numbers, name: str) -> str:
+    """A calibration error with its interval."""
+    interval = found.get("intervals", {}).get(name)
+    told = f" ({100 * interval[0]:.2f} to {100 * interval[1]:.2f})" if interval else ""
+    return f"{100 * found[name]:.2f}\N{NO-BREAK SPACE}%{told}"

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from polyhead.evaluation.results import FEW
 from polyhead.report.words import NOTHING, show_count, show_percent
 from polyhead.tasks import Task
 from polyhead.tasks.metrics import Numbers
 
 Context = dict[str, Any]
 Column = Sequence[float | None]
+SCORES = {"F1": "f1", "AP": "average_precision"}
 
 
 def list_labels(task: Task, metrics: Numbers) -> Context:
@@ -20,7 +22,8 @@ def list_labels(task: Task, metrics: Numbers) -> Context:
 
     Returns:
         `heads`, the columns' names; `rows`, each a label and its cells; `means`, the cells of the last row. A cell is a
-        text and the number to sort by, or None. `published`, the name of that column.
+        text and the number to sort by, or None. `published`, the name of that column; `few`, whether there are labels
+        of which an interval alone is shown.
     """
     labels: Mapping[str, Numbers] = metrics["per_label"]
     constant = dict(zip(task.names, task.baseline_outputs(), strict=True))
@@ -41,6 +44,10 @@ def list_labels(task: Task, metrics: Numbers) -> Context:
         [(show_percent(value) if index < percentages else _show_score(value), value) for value in column]
         for index, column in enumerate(columns.values())
     ]
+    for index, name in enumerate(columns):
+        if name in SCORES:
+            told = zip(cells[index], labels.values(), strict=True)
+            cells[index] = [(_show_few(row, SCORES[name]) or text, value) for (text, value), row in told]
     cells.append([(show_count(row["n"]), row["n"]) for row in labels.values()])
     means = [_mean(column) for name, column in columns.items() if name != "threshold"]
     shown = [show_percent(mean) if index < percentages else _show_score(mean) for index, mean in enumerate(means)]
@@ -50,7 +57,15 @@ def list_labels(task: Task, metrics: Numbers) -> Context:
         "means": shown,
         "published": published,
         "thresholds": bool(thresholds),
+        "few": any(_show_few(row, score) for row in labels.values() for score in SCORES.values()),
     }
+
+
+def _show_few(row: Numbers, score: str) -> str:
+    """The interval alone, of a label that fewer than 30 images have; blank for others, or where there is none."""
+    interval = row.get("intervals", {}).get(score)
+    few = row["n"] and row["n"] * row["rate"] < FEW
+    return f"{interval[0]:.2f} to {interval[1]:.2f}" if few and interval else ""
 
 
 def _pick(labels: Mapping[str, Numbers], key: str) -> Column:

@@ -38,6 +38,7 @@ from polyhead.tasks.metrics import Numbers
 Context = dict[str, Any]
 PLACES = frozenset({"top", "content", "overview", "images", "data", "network", "training", "labels", "samples"})
 PLACES |= {"left-out", "repeats", "groups"}
+COMBINED = ("seen", "unseen", "harmonic_mean")
 SCORES = ("precision", "recall", "f1")
 
 
@@ -142,7 +143,7 @@ def _describe_combinations(part: ResultPart) -> Context | None:
     baselines = {"seen": _joint_baseline(part, "test"), "unseen": _joint_baseline(part, "unseen")}
     return {
         "held_out": [" ".join(combination.values()) for combination in part.held_out],
-        "accuracies": {key: (accuracy, baselines.get(key)) for key, accuracy in found.items()},
+        "accuracies": {key: (found[key], baselines.get(key), show_interval(found, key)) for key in COMBINED},
     }
 
 
@@ -185,8 +186,12 @@ def _draw_worse(worse: Mapping[str, Any], name: str) -> Context | None:
     followed = worse.get("tasks", {}).get(name)
     if not followed or followed["blur"][0] is None:
         return None
-    kinds = {kind: values for kind, values in followed.items() if kind != "metric"}
-    return {"chart": draw_worse(kinds), "metric": METRICS[followed["metric"]], "n": show_count(worse["n"])}
+    kinds = {kind: values for kind, values in followed.items() if kind not in ("metric", "intervals")}
+    return {
+        "chart": draw_worse(kinds, followed.get("intervals", {})),
+        "metric": METRICS[followed["metric"]],
+        "n": show_count(worse["n"]),
+    }
 
 
 def _describe_task(task: Task, evaluated: EvaluatedSplit, name: str, metrics: Numbers) -> Context:

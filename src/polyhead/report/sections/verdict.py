@@ -19,6 +19,7 @@ from polyhead.report.words import (
 from polyhead.tasks import Task
 from polyhead.tasks.metrics import Numbers
 
+FRACTIONS = frozenset({"all_correct", "mean_accuracy", "seen", "unseen", "harmonic_mean"})  # of all tasks together
 FEW = 30  # images: of fewer, a percentage says little
 SURE = 0.95  # a wrong answer with that probability points to the label
 RARE = 50  # training images of a class
@@ -36,10 +37,7 @@ def show_interval(metrics: Mapping[str, Any], key: str, task: Task | None = None
     if not found or None in found:
         return ""
     unit = task.error_unit if task else ""
-    shown = (
-        show_percent(end) if key in ("all_correct", "mean_accuracy") else show_metric(key, {key: end}, unit)
-        for end in found
-    )
+    shown = (show_percent(end) if key in FRACTIONS else show_metric(key, {key: end}, unit) for end in found)
     return " to ".join(
         text.replace("\N{NO-BREAK SPACE}%", "").removesuffix(f"\N{NO-BREAK SPACE}{unit}") for text in shown
     )

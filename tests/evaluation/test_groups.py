@@ -17,7 +17,6 @@ from polyhead.errors import PolyheadError
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.groups import check_groups, measure_groups, name_groups
 from polyhead.evaluation.intervals import add_intervals
-from polyhead.evaluation.promises import add_coverage_intervals
 from polyhead.evaluation.results import falls_short
 from polyhead.recipe.loading import check_recipe
 from polyhead.report.sections.groups import describe_groups
@@ -188,7 +187,6 @@ def test_what_answers_promise_is_told_of_each_group(capsys: pytest.CaptureFixtur
     rest, given = frame[600:].reset_index(drop=True), {name: values[600:] for name, values in outputs.items()}
     whole = evaluate_split(promising, rest, given)
     add_intervals(whole, promising, rest, given)
-    add_coverage_intervals(whole, promising, rest, given)
     for name in tasks:
         found, (low, high) = whole["tasks"][name], whole["tasks"][name]["intervals"]["coverage"]
         assert low - 1e-9 <= found["coverage"] <= high + 1e-9

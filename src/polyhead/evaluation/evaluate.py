@@ -93,7 +93,7 @@ def combine(evaluation: Mapping[str, Numbers]) -> dict[str, Numbers]:
     both = None if seen is None or unseen is None else _harmonic_mean(seen, unseen)
     combinations: Numbers = {"seen": seen, "unseen": unseen, "harmonic_mean": both}
     bounds = [found.get("intervals", {}).get("all_correct") for found in joint]
-    if both is not None and all(bounds):
+    if seen is not None and unseen is not None and both is not None and all(bounds):
         ends = [  # how far the mean moves with either of the two
             math.hypot(both - _harmonic_mean(bounds[0][end], unseen), both - _harmonic_mean(seen, bounds[1][end]))
             for end in (0, 1)

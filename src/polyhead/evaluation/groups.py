@@ -13,7 +13,6 @@ from polyhead.errors import PolyheadError, list_words, nearest, shorten
 from polyhead.evaluation.bootstrap import Interval
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.intervals import add_intervals
-from polyhead.evaluation.promises import add_coverage_intervals, keep_promised
 from polyhead.evaluation.results import FEW, SHOWN
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.metrics import range_names
@@ -21,6 +20,13 @@ from polyhead.tasks.regression import Regression
 
 MOST_VALUES = 50  # of a column, each a group of its own; the rarer ones are one together
 OTHERS = "(others)"
+PROMISED = (
+    "promised",
+    "coverage",
+    "set_size",
+    "not_sure",
+    "interval_width",
+)  # what answers promise, and how they keep it
 FEW_NUMBERS = 10  # different numbers of a column, which are each a group of their own
 ERRORS = frozenset({"mae"})  # of which less is better
 
@@ -148,7 +154,6 @@ def _measure(
         part, answers = labels.iloc[rows].reset_index(drop=True), {name: outputs[name][rows] for name in tasks}
         figures = evaluate_split(tasks, part, answers)
         add_intervals(figures, tasks, part, answers)
-        add_coverage_intervals(figures, tasks, part, answers)
         measured = {name: _shorten(figures["tasks"][name]) for name in tasks}
         found[group] = {"n": len(rows), "tasks": measured, "joint": figures["joint"]}
     for name in tasks:
@@ -158,7 +163,9 @@ def _measure(
 
 def _shorten(figures: Numbers) -> Numbers:
     """The figures that say most of a task."""
-    kept = {key: figures[key] for key in ("n", *SHOWN) if figures.get(key) is not None} | keep_promised(figures)
+    kept = {key: figures[key] for key in ("n", *SHOWN) if figures.get(key) is not None}
+    if figures.get("coverage") is not None:
+        kept |= {key: figures[key] for key in PROMISED if key in figures}
     kept["intervals"] = {key: value for key, value in figures.get("intervals", {}).items() if key in kept}
     if figures.get("calibration"):
         kept["ece"] = figures["calibration"].get("ece_after")

@@ -18,7 +18,7 @@ has bins; else the usual error of answers of that size, found on half of the val
 
 import math
 from itertools import pairwise
-from typing import Annotated, Any, Protocol, Self, runtime_checkable
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,22 +57,6 @@ class Promise(BaseModel):
 
     coverage: Annotated[float, Field(gt=0, lt=1)]
     calibrated_on: Annotated[int, Field(ge=1, lt=2**53)]
-
-
-@runtime_checkable
-class Promising(Protocol):
-    """A task whose answers may promise something; one of another package's kinds need not be."""
-
-    def find_covered(self, labels: Labels, outputs: Array) -> Array:
-        """Whether what is promised holds the truth (n, m): 1, 0, or NaN where that is unknown, or nothing is promised.
-
-        Of a task with several labels for each of them, m; else m is 1. The task must promise something.
-
-        Args:
-            labels: n, blank where unknown.
-            outputs: (n, width).
-        """
-        ...
 
 
 class LabelPromise(Promise):

@@ -351,7 +351,7 @@ class MultiLabel(LabelTask, frozen=True):
         promise = self.state.promise
         if promise is None:
             return conformal.describe(self.coverage, None)
-        covered, open_, by_label = self.find_covered(labels, outputs), self._open(outputs, promise), {}
+        covered, open_, by_label = self._find_covered(labels, outputs), self._open(outputs, promise), {}
         for index, name in enumerate(self.names):
             rows = ~np.isnan(covered[:, index])
             if rows.any():
@@ -362,8 +362,8 @@ class MultiLabel(LabelTask, frozen=True):
         means = {key: float(np.mean([row[key] for row in by_label.values()])) for key in ("coverage", "not_sure")}
         return conformal.describe(self.coverage, promise) | means | {"promised_labels": by_label}
 
-    def find_covered(self, labels: Labels, outputs: Array) -> Array:
-        """For each label (n, labels); NaN for one of which nothing is promised."""
+    def _find_covered(self, labels: Labels, outputs: Array) -> Array:
+        """Whether what is promised of each label holds the truth (n, labels); NaN where either is unknown."""
         assert self.state.promise is not None
         truth, least = self.encode(labels), self.state.promise.at_least
         covered = self._plausible(outputs, truth) >= [least.get(name, 0.0) for name in self.names]

@@ -292,11 +292,6 @@ class Regression(Task, frozen=True):
         described = conformal.describe(self.coverage, self.state.promise)
         return described | {"coverage": found["interval_coverage"], "interval_width": found["interval_width"]}
 
-    def find_covered(self, labels: Labels, outputs: Array) -> Array:
-        truth, ends = self.encode(labels).astype(float), self.intervals(outputs)
-        inside = (ends[:, :1] <= truth) & (truth <= ends[:, 1:])
-        return np.where(np.isnan(truth), np.nan, inside.astype(float))
-
     def decisions(self, labels: Labels, outputs: Array) -> None:
         return None
 

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from browser import CHROMIUM, Browser
+from polyhead.model.familiarity import Familiarity
 from polyhead.report.gallery.gallery import Gallery, write_gallery
 from polyhead.tasks import Array, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
 from polyhead.tasks.conformal import LabelPromise, LabelsPromise, NumberPromise
@@ -246,6 +247,23 @@ def test_an_image_shows_what_its_answers_promise(browser: Browser, tmp_path: Pat
         "not sure of dot (holds in 90.0 % of cases or more)",
         "0 to 4 euro (holds in 90.0 % of cases or more)",
     ]
+
+
+@needs_browser
+def test_images_unlike_the_training_images_are_found(browser: Browser, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    known = np.column_stack([rng.normal(size=(60, 2)) * 5, rng.normal(size=(60, 2)) * 0.1])
+    gallery = make_gallery()
+    outputs = {**gallery.outputs, "features": np.tile([4.0, 4, 0, 0], (8, 1)) + np.eye(8, 4, -4) * [0, 0, 0, 9]}
+    familiarity = Familiarity.find(known, known)
+    gallery = replace(gallery, outputs=outputs, familiarity=familiarity)
+    browser.open(write_gallery(tmp_path / "index.html", gallery).as_uri())
+    browser.wait("globalThis.gallery?.imageSet")
+    assert browser.run("gallery.show('unfamiliar'), gallery.shown") == [7]
+    assert browser.run("gallery.show('unfamiliar first'), gallery.shown[0]") == 7
+    assert browser.run("gallery.show('familiar'), gallery.shown.length") == 7
+    browser.run("gallery.show('unfamiliar'), gallery.open(0), 0")
+    assert "unfamiliar" in browser.run("document.querySelector('.detail-about').innerText")
 
 
 @needs_browser

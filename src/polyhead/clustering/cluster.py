@@ -76,9 +76,9 @@ def predict_to_gallery(
         image_set = predict_images(predictor, files, folder, progress)
         for image, error in image_set.unreadable:
             progress.say(f"{image}: {error}")
-        title, names = f"Answers of {predictor.card.name}", name_images(image_set.images, root)
-        outputs = image_set.outputs
-        gallery = Gallery(title, names, predictor.card.tasks, outputs, image_set.pixels, root)
+        card, names = predictor.card, name_images(image_set.images, root)
+        given = image_set.outputs, image_set.pixels, root
+        gallery = Gallery(f"Answers of {card.name}", names, card.tasks, *given, familiarity=card.familiarity)
         write_gallery(folder / PAGE, gallery, progress)
     return Path(out) / PAGE, len(image_set.unreadable)
 
@@ -136,7 +136,8 @@ def _write(
 def _make_gallery(card: Card, image_set: ImageSet, title: str, groups: GroupPart) -> Gallery:
     root = Path(os.path.commonpath([os.path.dirname(os.path.abspath(image)) for image in image_set.images]))
     names = name_images(image_set.images, root)
-    return Gallery(title, names, card.tasks, image_set.outputs, image_set.pixels, root, groups=groups)
+    given = image_set.outputs, image_set.pixels, root
+    return Gallery(title, names, card.tasks, *given, groups=groups, familiarity=card.familiarity)
 
 
 __all__ = ["Grouping", "cluster", "group_images", "predict_to_gallery"]

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polyhead.model.card import Diagram
+from polyhead.model.familiarity import Familiarity
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.agreement import Agreed
 
@@ -67,6 +68,7 @@ class ResultPart:
     tasks: Mapping[str, Task]
     splits: Mapping[str, EvaluatedSplit]
     held_out: Sequence[Mapping[str, str]] = ()
+    familiarity: Familiarity | None = None
 
 
 @dataclass(frozen=True)

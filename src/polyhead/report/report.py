@@ -71,7 +71,13 @@ def _write_gallery(folder: Path, title: str, part: ResultPart) -> dict[str, Any]
     write_gallery(
         folder / GALLERY,
         Gallery(
-            f"{title}: {words} images", images, part.tasks, evaluated.outputs, evaluated.pixels, truth=evaluated.rows
+            f"{title}: {words} images",
+            images,
+            part.tasks,
+            evaluated.outputs,
+            evaluated.pixels,
+            truth=evaluated.rows,
+            familiarity=part.familiarity,
         ),
     )
     return {"page": GALLERY, "images": show_count(len(images)), "split": words}

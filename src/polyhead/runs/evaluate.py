@@ -225,7 +225,7 @@ def report_run(
             data=_data_part(dataset, tasks, predictor.card.resolved_rules),
             network=card.diagram,
             training=_training_part(run, recipe),
-            results=ResultPart(evaluation, tasks, detailed, recipe.data.split.hold_out),
+            results=ResultPart(evaluation, tasks, detailed, recipe.data.split.hold_out, card.familiarity),
         ),
     )
 

@@ -79,6 +79,7 @@ class Selection:
             lambda rows: self._thumbnails[rows],
             self.root,
             chosen_for=[selected.task for selected in self.images] if self.images[0].task else (),
+            familiarity=self.card.familiarity,
         )
         with (
             show_progress(progress) as shown,

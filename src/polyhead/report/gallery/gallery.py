@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
 from polyhead.evaluation.answers import read_answers
+from polyhead.model.familiarity import Familiarity
 from polyhead.progress import SILENT, Progress
 from polyhead.report.gallery.image_map import find_neighbours
 from polyhead.report.gallery.sprite_sheets import write_sprite_sheets
@@ -58,6 +59,7 @@ class Gallery:
         chosen_for: the task for which each image was chosen to be labelled, if they were.
         suspicion: by task, how likely each image's label is wrong, (n,), more is likelier, 0 where nothing speaks
             against it; it opens at the first of these tasks.
+        familiarity: by which images are told to be unlike those that the model was trained on, if it can tell.
     """
 
     title: str
@@ -70,6 +72,7 @@ class Gallery:
     groups: GroupPart | None = None
     chosen_for: Sequence[str] = ()
     suspicion: Mapping[str, Array] = field(default_factory=dict)
+    familiarity: Familiarity | None = None
 
     @property
     def order(self) -> NDArray[np.intp]:
@@ -106,6 +109,9 @@ def write_gallery_files(folder: Path, gallery: Gallery, progress: Progress = SIL
         "tasks": tasks,
         "groups": _pack_groups(gallery.groups, order) if gallery.groups else None,
         "neighbours": len(order) > 1 and np.isfinite(gallery.outputs.get("features", np.nan)).all().item(),
+        "unfamiliar": _pack_rates(gallery.familiarity, gallery.outputs["features"][order])
+        if gallery.familiarity
+        else None,
         "chosenFor": [indices[gallery.chosen_for[int(row)]] for row in order] if gallery.chosen_for else None,
     }
     _write_script(folder / "data.js", "polyheadGallery", data)
@@ -134,6 +140,10 @@ def _write_script(path: Path, name: str, data: Packed) -> None:
 
 def _pack(values: Array | NDArray[Any], kind: DTypeLike) -> str:
     return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
+
+
+def _pack_rates(familiarity: Familiarity, features: Array) -> Packed:
+    return {"rates": _pack(familiarity.rate(features), "<f4"), "threshold": familiarity.threshold}
 
 
 def _pack_task(task: Task, outputs: Array) -> Packed:

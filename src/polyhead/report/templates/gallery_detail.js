@@ -16,7 +16,8 @@ class Detail {
     close.addEventListener("click", () => this.dialog.close());
     const top = make("div", "detail-top");
     const about = make("div", "detail-about");
-    about.append(make("h3", "", this.imageSet.names[image]), ...this.links(image), ...this.group(image));
+    const strange = this.imageSet.isUnfamiliar(image) ? [make("span", "chip unsure", "unfamiliar")] : [];
+    about.append(make("h3", "", this.imageSet.names[image]), ...strange, ...this.links(image), ...this.group(image));
     const large = this.gallery.thumbnail(image, Math.min(3, 224 / Math.max(this.imageSet.sheets.width, this.imageSet.sheets.height)));
     top.append(large, about);
     const near = make("div", "near");

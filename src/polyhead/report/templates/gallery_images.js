@@ -16,6 +16,7 @@ class ImageSet {
     this.hasNeighbours = data.neighbours;
     this.identity = data.identity;
     this.chosenFor = data.chosenFor;
+    if (data.unfamiliar) this.unfamiliar = { ...data.unfamiliar, rates: unpack(data.unfamiliar.rates, Float32Array) };
     this.tasks = data.tasks.map((task, index) => ({
       ...task,
       index,
@@ -39,6 +40,10 @@ class ImageSet {
         maps: Object.entries(data.groups.maps).map(([name, plane]) => [name, unpack(plane, Float32Array)]),
       };
     }
+  }
+
+  isUnfamiliar(image) {
+    return Boolean(this.unfamiliar && this.unfamiliar.rates[image] > this.unfamiliar.threshold);
   }
 
   hasLabel(task, label, image) {

@@ -45,6 +45,11 @@ class Query {
   }
 
   readOrder(words) {
+    const { unfamiliar } = this.imageSet;
+    if (unfamiliar && words === "unfamiliar first") {
+      const rate = (image) => unfamiliar.rates[image];
+      return { value: rate, caption: (image) => rate(image).toFixed(2), means: words };
+    }
     const first = words.match(/^(unsure|wrong|suspect) first$/);
     if (first) return { value: this.flag(this.imageSet.tasks, first[1]), means: words };
     const [, what, rising] = words.match(/^by (.+?)( rising)?$/) ?? [];
@@ -71,6 +76,9 @@ class Query {
   }
 
   readFlag(words) {
+    if (this.imageSet.unfamiliar && /^(un)?familiar$/.test(words)) {
+      return { keep: (image) => this.imageSet.isUnfamiliar(image) === (words === "unfamiliar"), means: words };
+    }
     const [, name, flag] = words.match(/^(?:(.+) )?(unsure|sure|wrong|right|suspect|labelled|unlabelled|marked|unmarked)$/) ?? [];
     const tasks = this.imageSet.tasks.filter((task) => !name || task.name.toLowerCase() === name);
     if (!flag || !tasks.length) return null;

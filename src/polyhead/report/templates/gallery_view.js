@@ -143,9 +143,14 @@ class Facets {
       box.append(fold);
     });
     const flags = ["unsure", ...(gallery.imageSet.hasTruth ? ["wrong", "right", "unlabelled"] : []), "marked"];
+    const orders = ["unsure first"];
+    if (gallery.imageSet.unfamiliar) {
+      flags.push("unfamiliar");
+      orders.push("unfamiliar first");
+    }
     const fold = make("details", "facet");
     fold.open = true;
-    fold.append(make("summary", "", "certainty"), ...flags.map((words) => this.wordsRow(words)), this.wordsRow("unsure first"));
+    fold.append(make("summary", "", "certainty"), ...flags.map((words) => this.wordsRow(words)), ...orders.map((words) => this.wordsRow(words)));
     box.prepend(fold);
   }
 

@@ -71,7 +71,7 @@ def test_held_out_combinations_are_a_split_of_their_own(run: Path) -> None:
 def test_the_evaluation_is_of_the_shipped_file(run: Path) -> None:
     evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
     assert set(evaluation) == {"valid", "test", "unseen", "combinations"}
-    assert set(evaluation["combinations"]) == {"seen", "unseen", "harmonic_mean"}
+    assert set(evaluation["combinations"]) == {"seen", "unseen", "harmonic_mean", "intervals"}
     predictor = polyhead.load_model(run)
     with (run / "predictions.csv").open(encoding="utf-8") as file:
         answers = {row["image"]: row["color.answer"] for row in csv.DictReader(file)}

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ import polyhead
 from conftest import call
 from pages import Page
 from polyhead.data.table import load_dataset
-from polyhead.evaluation.unfamiliar import measure_share
 from polyhead.model.file import read_model_card
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import load_recipe
@@ -45,6 +45,16 @@ def draw(folder: Path, valid: int) -> Path:
     return path
 
 
+def keep(folder: Path, split: str) -> Path:
+    """A recipe for the images of one split alone."""
+    lines = (folder / "labels.csv").read_text(encoding="utf-8").splitlines()
+    kept = [lines[0], *(line for line in lines if line.endswith(f",{split}"))]
+    (folder / "some.csv").write_text("\n".join(kept), encoding="utf-8")
+    recipe = (folder / "tiny.yaml").read_text(encoding="utf-8").replace("labels.csv", "some.csv")
+    (folder / "some.yaml").write_text(recipe, encoding="utf-8")
+    return folder / "some.yaml"
+
+
 def test_the_share_of_unfamiliar_images_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, out = draw(tmp_path, 40), tmp_path / "figures"
     assert call("evaluate", model, "--data", tmp_path / "tiny.yaml", "--out", out) == 0
@@ -58,7 +68,14 @@ def test_the_share_of_unfamiliar_images_is_told(tmp_path: Path, capsys: pytest.C
     assert {100, 101, 102, 103} <= set(unfamiliar)
     assert found["share"] == pytest.approx(len(unfamiliar) / 110)
     assert found["n"] == 110
-    low, high = measure_share(np.arange(10) < 4, np.arange(10))[1] or (0, 0)
+    told: Any = found["interval"]
+    low, high = told
+    assert low < len(unfamiliar) / 110 < high
+    few = polyhead.evaluate(model, data=keep(tmp_path, "test"), progress=False)["all"].unfamiliar
+    assert few
+    assert few["n"] == 10
+    told = few["interval"]
+    low, high = told
     assert low < 0.2 < 0.6 < high
     assert found["expected"] == 0.01
     assert "Unfamiliar, that is, unlike the training images:" in Page(out / "report/index.html").text
@@ -71,7 +88,3 @@ def test_too_few_validation_images_tell_nothing(tmp_path: Path, capsys: pytest.C
     assert read_model_card(model).familiarity is None
     assert call("evaluate", model, "--data", tmp_path / "tiny.yaml") == 0
     assert "unfamiliar" not in capsys.readouterr().out
-
-
-def test_no_images_have_no_share() -> None:
-    assert measure_share(np.zeros(0, bool), np.zeros(0, np.intp)) == (None, None)

@@ -59,8 +59,9 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
 def describe_unfamiliar(found: Mapping[str, Any]) -> str:
     """How many images are unlike those that the model was trained on."""
     share, (low, high) = found["share"], found["interval"]
-    between = f"{low:.3f} to {high:.3f}; {found['expected']:.2f} of images like those of validation"
-    return f"unfamiliar {share:.3f} ({between}) of {found['n']:,} images"
+    return (
+        f"unfamiliar {share:.3f} ({low:.3f} to {high:.3f}; expected {found['expected']:.2f}) of {found['n']:,} images"
+    )
 
 
 def _describe_groups(groups: Mapping[str, Any]) -> Iterator[str]:

@@ -10,23 +10,18 @@ import pandas as pd
 
 from polyhead.data.sources.columns import COLUMN, CROSSED, find_columns, list_kept, split_groups
 from polyhead.errors import PolyheadError, list_words, nearest, shorten
-from polyhead.evaluation.bootstrap import Interval
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.results import FEW, SHOWN
+from polyhead.evaluation.shares import find_difference
 from polyhead.tasks import Array, Numbers, Task
 from polyhead.tasks.metrics import range_names
 from polyhead.tasks.regression import Regression
 
 MOST_VALUES = 50  # of a column, each a group of its own; the rarer ones are one together
 OTHERS = "(others)"
-PROMISED = (
-    "promised",
-    "coverage",
-    "set_size",
-    "not_sure",
-    "interval_width",
-)  # what answers promise, and how they keep it
+# What answers promise, and how they keep it.
+PROMISED = ("promised", "coverage", "set_size", "not_sure", "interval_width")
 FEW_NUMBERS = 10  # different numbers of a column, which are each a group of their own
 ERRORS = frozenset({"mae"})  # of which less is better
 
@@ -186,16 +181,9 @@ def _add_gaps(by_group: Mapping[str, Numbers]) -> None:
     for group, figures in told.items():
         if group != best:
             more, less = (figures, told[best]) if metric in ERRORS else (told[best], figures)
-            difference, interval = _find_difference(more, less, metric)
-            figures["gap"] = {"metric": metric, "best": best, "behind": difference, "interval": interval}
-
-
-def _find_difference(first: Numbers, second: Numbers, metric: str) -> tuple[float, Interval]:
-    """The first less the second, which share no image, and its interval, from the interval of either."""
-    (low, high), (other_low, other_high) = first["intervals"][metric], second["intervals"][metric]
-    value, other = first[metric], second[metric]
-    below, above = math.hypot(value - low, other_high - other), math.hypot(high - value, other - other_low)
-    return value - other, [value - other - below, value - other + above]
+            interval = find_difference(*((one[metric], one["intervals"][metric]) for one in (more, less)))
+            behind = more[metric] - less[metric]
+            figures["gap"] = {"metric": metric, "best": best, "behind": behind, "interval": interval}
 
 
 def _mean_gap(tasks: Mapping[str, Numbers]) -> float:

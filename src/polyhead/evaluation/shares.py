@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyhead.errors import require
-from polyhead.evaluation.bootstrap import EXACT, HIGH, LOW, Draws, Interval
+from polyhead.evaluation.bootstrap import EXACT, HIGH, Draws, Interval
 from polyhead.tasks import Array
 
 
@@ -45,19 +45,33 @@ def _find_share(hits: Array, cases: Array, rows: float, groups: int) -> Interval
     return bound_fraction(value, max(1.0, min(rows, count)))
 
 
-def bound_fraction(value: float, count: float) -> Interval:
-    """The interval of a fraction that was seen in so many independent cases, which need not be a whole number."""
+def find_difference(first: tuple[float, Interval], second: tuple[float, Interval]) -> Interval:
+    """The interval of the first figure less the second, which have no image in common, from the interval of either.
+
+    That is method 10 of Newcombe (1998, "Interval estimation for the difference between independent proportions").
+    """
+    (value, (low, high)), (other, (other_low, other_high)) = first, second
+    below, above = math.hypot(value - low, other_high - other), math.hypot(high - value, other - other_low)
+    return [value - other - below, value - other + above]
+
+
+def bound_fraction(value: float, count: float, level: float = HIGH) -> Interval:
+    """The interval of a fraction that was seen in so many independent cases, which need not be a whole number.
+
+    Args:
+        level: the probability that the truth is below its upper end; .975 for an interval of 95 %.
+    """
     from scipy.optimize import brentq
     from scipy.stats import norm
 
     hits = value * count
     if count >= EXACT:
-        z = float(norm.ppf(HIGH))
+        z = float(norm.ppf(level))
         middle = (hits + z**2 / 2) / (count + z**2)
         reach = z / (count + z**2) * math.sqrt(hits * (1 - value) + z**2 / 4)
         return [max(0.0, middle - reach), min(1.0, middle + reach)]
-    low = brentq(_more, 0, 1, args=(hits, count, LOW)) if hits > 1e-9 else 0.0
-    high = brentq(_more, 0, 1, args=(hits, count, HIGH)) if count - hits > 1e-9 else 1.0
+    low = brentq(_more, 0, 1, args=(hits, count, 1 - level)) if hits > 1e-9 else 0.0
+    high = brentq(_more, 0, 1, args=(hits, count, level)) if count - hits > 1e-9 else 1.0
     return [float(low), float(high)]
 
 

@@ -183,7 +183,7 @@ def _write_average(whole: FoldsRun, outputs: Mapping[str, Array]) -> None:
     labels, tasks = dataset.table.frame.iloc[train], dict(whole.tasks)
     if recipe.has_validation:
         tasks = {name: task.calibrate(labels[name].tolist(), outputs[name]) for name, task in tasks.items()}
-    values = recipe_values(recipe)
+    values, rules = recipe_values(recipe), recipe.check_rules(tasks)
     card = Card(
         version=__version__,
         name=recipe.name,
@@ -195,8 +195,8 @@ def _write_average(whole: FoldsRun, outputs: Mapping[str, Array]) -> None:
         rows={split: len(rows) for split in ("train", "test", "unseen") if len(rows := dataset.rows_of(split))},
         parameters=0,
         fingerprint="0" * 16,
-        rules=[rule.text for rule in recipe.check_rules(tasks)],
-        obey_rules=recipe.obey_rules and bool(recipe.check_rules(tasks)),
+        rules=[rule.text for rule in rules],
+        obey_rules=recipe.obey_rules and bool(rules),
         reference=_find_reference(whole, tasks, outputs) if recipe.has_validation else None,
     )
     made = run.state / "model.onnx"

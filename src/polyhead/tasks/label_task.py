@@ -289,17 +289,9 @@ class OneLabel(LabelTask, ABC, frozen=True):
         promise = self.state.promise
         if promise is None:
             return conformal.describe(self.coverage, None)
-        covered = self._find_covered(labels, outputs)
+        covered = conformal.look_up(self.plausibilities(outputs), self.encode(labels)[:, 0]) >= promise.at_least
         size = self._sets(outputs, promise).sum(axis=1).mean()
         return conformal.describe(self.coverage, promise) | {"coverage": float(covered.mean()), "set_size": float(size)}
-
-    def _find_covered(self, labels: Labels, outputs: Array) -> Array:
-        """Whether what is promised holds the truth (n, 1), NaN where unknown; never of a label unknown to the model."""
-        assert self.state.promise is not None
-        plausible = conformal.look_up(self.plausibilities(outputs), self.encode(labels)[:, 0])
-        covered = plausible >= self.state.promise.at_least
-        known = np.array(self.regroup(labels), object) != ""
-        return np.where(known, covered.astype(float), np.nan)[:, np.newaxis]
 
     def _sets(self, outputs: Array, promise: LabelPromise) -> NDArray[np.bool_]:
         return np.asarray(self.plausibilities(outputs) >= promise.at_least)

@@ -348,27 +348,20 @@ class MultiLabel(LabelTask, frozen=True):
 
     def _measure_promise(self, labels: Labels, outputs: Array) -> Numbers:
         """`coverage` and `not_sure`, means over the labels of which something is promised; both by label, too."""
-        promise = self.state.promise
+        promise, truth = self.state.promise, self.encode(labels)
         if promise is None:
             return conformal.describe(self.coverage, None)
-        covered, open_, by_label = self._find_covered(labels, outputs), self._open(outputs, promise), {}
+        covered = self._plausible(outputs, truth) >= [promise.at_least.get(name, 0.0) for name in self.names]
+        open_, known, by_label = self._open(outputs, promise), ~np.isnan(truth), {}
         for index, name in enumerate(self.names):
-            rows = ~np.isnan(covered[:, index])
-            if rows.any():
+            rows = known[:, index]
+            if name in promise.at_least and rows.any():
                 numbers = {"coverage": float(covered[rows, index].mean()), "not_sure": float(open_[rows, index].mean())}
                 by_label[name] = numbers
         if not by_label:
             return conformal.describe(self.coverage, promise)
         means = {key: float(np.mean([row[key] for row in by_label.values()])) for key in ("coverage", "not_sure")}
         return conformal.describe(self.coverage, promise) | means | {"promised_labels": by_label}
-
-    def _find_covered(self, labels: Labels, outputs: Array) -> Array:
-        """Whether what is promised of each label holds the truth (n, labels); NaN where either is unknown."""
-        assert self.state.promise is not None
-        truth, least = self.encode(labels), self.state.promise.at_least
-        covered = self._plausible(outputs, truth) >= [least.get(name, 0.0) for name in self.names]
-        told = ~np.isnan(truth) & [name in least for name in self.names]
-        return np.where(told, covered.astype(float), np.nan)
 
     def evidence(self, outputs: Array, label: str | None) -> Array:
         return yes_no.yes_log_odds(self.probabilities(outputs)[:, self.names.index(label or "")], True)

@@ -52,7 +52,7 @@ def test_what_differs_is_said_in_a_sentence_each() -> None:
     reference = Reference.find(TASKS, draw(rng, 500), None)
     assert reference
     found = measure_drift(reference, TASKS, draw(rng, 400, moved=2), None, unreadable=3)
-    assert (found.images, found.before, found.unreadable) == (400, 500, 3)
+    assert (found.images, found.validation_images, found.unreadable) == (400, 500, 3)
     sentences = str(found)
     assert "400 images, compared with 500 of validation" in sentences
     assert "The features have moved by" in sentences
@@ -60,6 +60,16 @@ def test_what_differs_is_said_in_a_sentence_each() -> None:
     assert "marks: “dot”" in sentences
     assert "price" not in sentences  # it is as it was
     assert found.to_dict()["findings"] == found.findings
+
+
+def test_labels_of_strangers_cannot_command_a_terminal() -> None:
+    task = Categorical().fit("color", ["red", "\x1b[31mblue"] * 20)
+    answered = {"color": np.eye(2)[[0] * 40], "features": np.random.default_rng(0).normal(size=(40, 3))}
+    reference = Reference.find({"color": task}, answered | {"color": np.eye(2)[[0, 1] * 20]}, None)
+    assert reference
+    said = str(measure_drift(reference, {"color": task}, answered, None))
+    assert "blue" in said
+    assert "\x1b" not in said
 
 
 def test_few_images_say_little() -> None:
@@ -72,13 +82,13 @@ def test_few_images_say_little() -> None:
     assert "Nothing differs clearly." in str(found)
 
 
-@pytest.mark.parametrize(("now", "before"), [((0, 1), (0, 30)), ((1, 1), (0, 30)), ((5, 5), (30, 30))])
+@pytest.mark.parametrize(("found", "kept"), [((0, 1), (0, 30)), ((1, 1), (0, 30)), ((5, 5), (30, 30))])
 def test_shares_of_few_images_have_wide_intervals_within_what_is_possible(
-    now: tuple[int, int], before: tuple[int, int]
+    found: tuple[int, int], kept: tuple[int, int]
 ) -> None:
-    found = compare_shares(now, before)
-    assert -1 <= found.interval[0] <= found.now - found.before <= found.interval[1] <= 1
-    assert found.interval[1] - found.interval[0] > 0.1
+    shift = compare_shares(found, kept)
+    assert -1 <= shift.interval[0] <= shift.share - shift.of_validation <= shift.interval[1] <= 1
+    assert shift.interval[1] - shift.interval[0] > 0.1
 
 
 def test_too_few_validation_images_are_no_reference() -> None:

@@ -42,7 +42,7 @@ def model(tmp_path: Path) -> Path:
 def test_images_of_the_same_kind_do_not_differ(model: Path, tmp_path: Path) -> None:
     found = polyhead.monitor(model, paint(tmp_path / "now", 60, 256, 1), progress=False)
     assert found.findings == []
-    assert (found.images, found.before, found.unreadable, found.unfamiliar) == (60, 80, 0, None)
+    assert (found.images, found.validation_images, found.unreadable, found.unfamiliar) == (60, 80, 0, None)
     assert str(found).endswith("Nothing differs clearly.")
 
 
@@ -58,7 +58,7 @@ def test_dark_images_are_told_from_bright_ones_in_words_in_json_and_on_a_page(
     assert "marks: “dark” 100.0 %" in said.out
     assert "The features have moved" in said.out
     written: dict[str, Any] = json.loads((tmp_path / "out" / "monitor.json").read_text())
-    assert written["answers"]["marks"]["dark"]["now"] == 1
+    assert written["answers"]["marks"]["dark"]["share"] == 1
     page = (tmp_path / "out" / "index.html").read_text()
     assert all(sentence.split("%")[0] in page for sentence in written["findings"])
     assert call("monitor", model, dark, "--out", tmp_path / "out") == 2  # it is there

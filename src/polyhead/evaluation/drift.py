@@ -16,6 +16,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from polyhead.errors import show_text
+from polyhead.evaluation.bootstrap import Interval
+from polyhead.evaluation.shares import bound_fraction, find_difference
 from polyhead.fields import Plain
 from polyhead.model.reference import Reference, count_answers
 from polyhead.tasks import Array, Task
@@ -27,16 +30,16 @@ WIDE = 1.959964  # standard deviations of a 95 % interval
 
 @dataclass(frozen=True)
 class Shift:
-    """A share of the images now, and of the validation images before.
+    """A share of the images, and the same of the validation images.
 
     Attributes:
-        now, before: 0 to 1.
-        interval: 95 %, of `now` less `before`.
+        share, of_validation: 0 to 1.
+        interval: 95 %, of the first less the second.
         clear: whether they differ, also when it is one of many comparisons.
     """
 
-    now: float
-    before: float
+    share: float
+    of_validation: float
     interval: tuple[float, float]
     clear: bool
 
@@ -58,7 +61,8 @@ class Drift:
     """What was found.
 
     Attributes:
-        images, before: how many there are now, and how many of validation.
+        images: how many there are.
+        validation_images: how many they are compared with.
         unreadable: images that could not be read, which are in none of the figures.
         features: how far they have moved; None for a single image.
         unfamiliar: the share of unfamiliar images; None where the file cannot tell.
@@ -67,7 +71,7 @@ class Drift:
     """
 
     images: int
-    before: int
+    validation_images: int
     unreadable: int
     features: FeatureShift | None
     unfamiliar: Shift | None
@@ -89,8 +93,8 @@ class Drift:
         found += [f"{task}: unsure answers {_tell(shift)}." for task, shift in self.unsure.items() if shift.clear]
         for task, shifts in self.answers.items():
             clear = [(label, shift) for label, shift in shifts.items() if shift.clear]
-            clear.sort(key=lambda pair: -abs(pair[1].now - pair[1].before))
-            found += [f"{task}: “{label}” {_tell(shift)}." for label, shift in clear]
+            clear.sort(key=lambda pair: -abs(pair[1].share - pair[1].of_validation))
+            found += [f"{task}: “{show_text(label)}” {_tell(shift)}." for label, shift in clear]
         return found
 
     def to_dict(self) -> dict[str, Plain]:
@@ -99,8 +103,8 @@ class Drift:
         return found
 
     def __str__(self) -> str:
-        """In words, the findings first; the five largest of each task's answers."""
-        lines = [f"{self.images:,} images, compared with {self.before:,} of validation:"]
+        """In words: what differs clearly, a line each."""
+        lines = [f"{self.images:,} images, compared with {self.validation_images:,} of validation:"]
         if self.images < FEW:
             lines.append(f"  Fewer than {FEW} images say little.")
         lines += [f"  {sentence}" for sentence in self.findings] or ["  Nothing differs clearly."]
@@ -110,8 +114,8 @@ class Drift:
 def _tell(shift: Shift) -> str:
     low, high = shift.interval
     return (
-        f"{100 * shift.now:.1f} %, before {100 * shift.before:.1f} % (a difference of {100 * low:+.1f} to "
-        f"{100 * high:+.1f} points)"
+        f"{100 * shift.share:.1f} %, of validation {100 * shift.of_validation:.1f} % (a difference of "
+        f"{100 * low:+.1f} to {100 * high:+.1f} points)"
     )
 
 
@@ -134,25 +138,25 @@ def measure_drift(
     images = len(outputs["features"])
     counted = {name: count_answers(task, outputs[name]) for name, task in tasks.items()}
 
-    def compare(now: int, before: int, comparisons: int = 1) -> Shift:
-        return compare_shares((now, images), (before, reference.images), comparisons)
+    def compare(count: int, of_validation: int, comparisons: int = 1) -> Shift:
+        return compare_shares((count, images), (of_validation, reference.images), comparisons)
 
     unsure = {
-        name: compare(counted[name].unsure, before.unsure, len(tasks))
-        for name, before in reference.tasks.items()
+        name: compare(counted[name].unsure, kept.unsure, len(tasks))
+        for name, kept in reference.tasks.items()
         if tasks[name].has_probabilities
     }
     answers = {
         name: {
-            label: compare(counted[name].answers[label], count, len(before.answers))
-            for label, count in before.answers.items()
+            label: compare(counted[name].answers[label], count, len(kept.answers))
+            for label, count in kept.answers.items()
         }
-        for name, before in reference.tasks.items()
+        for name, kept in reference.tasks.items()
     }
     known = reference.unfamiliar is not None and unfamiliar is not None
     return Drift(
         images=images,
-        before=reference.images,
+        validation_images=reference.images,
         unreadable=unreadable,
         features=_compare_features(reference, outputs["features"]),
         unfamiliar=compare(unfamiliar or 0, reference.unfamiliar or 0) if known else None,
@@ -161,46 +165,39 @@ def measure_drift(
     )
 
 
-def compare_shares(now: tuple[int, int], before: tuple[int, int], comparisons: int = 1) -> Shift:
+def compare_shares(found: tuple[int, int], of_validation: tuple[int, int], comparisons: int = 1) -> Shift:
     """Compare two shares, each a count and of how many.
 
     Args:
         comparisons: how many such are made at once.
     """
-    from scipy.stats import norm
+    share, other = (count / whole for count, whole in (found, of_validation))
 
-    shares = now[0] / now[1], before[0] / before[1]
-    widened = float(norm.isf(0.025 / comparisons))
-    low, high = _newcombe(now, before, widened)
-    return Shift(*shares, _newcombe(now, before, WIDE), clear=low > 0 or high < 0)
+    def bound(comparisons: int) -> Interval:
+        level = 1 - 0.025 / comparisons
+        both = ((count / whole, bound_fraction(count / whole, whole, level)) for count, whole in (found, of_validation))
+        return find_difference(*both)
 
-
-def _newcombe(now: tuple[int, int], before: tuple[int, int], wide: float) -> tuple[float, float]:
-    (p, (low_p, high_p)), (q, (low_q, high_q)) = ((k / n, _wilson(k, n, wide)) for k, n in (now, before))
-    return p - q - math.hypot(p - low_p, high_q - q), p - q + math.hypot(high_p - p, q - low_q)
-
-
-def _wilson(hits: int, count: int, wide: float) -> tuple[float, float]:
-    middle = (hits + wide**2 / 2) / (count + wide**2)
-    reach = wide / (count + wide**2) * math.sqrt(hits * (count - hits) / count + wide**2 / 4)
-    return middle - reach, middle + reach
+    (low, high), (lowest, highest) = bound(1), bound(comparisons)
+    return Shift(share, other, (low, high), clear=lowest > 0 or highest < 0)
 
 
 def _compare_features(reference: Reference, features: Array) -> FeatureShift | None:
     if len(features) < 2:
         return None
-    scaled = features[:, : reference.width].astype(float) / reference.spread
-    moved = scaled.mean(axis=0) - reference.center / reference.spread
-    away = scaled[np.linspace(0, len(scaled) - 1, min(SAMPLE, len(scaled))).astype(int)]
-    away = away - away.mean(axis=0)
+    features = features[:, : reference.width]
+    moved = (features.mean(axis=0, dtype=float) - reference.center) / reference.spread
+    rows = np.linspace(0, len(features) - 1, min(SAMPLE, len(features))).astype(int)
+    away = features[rows].astype(float) / reference.spread
+    away -= away.mean(axis=0)
     variance = float((away**2).sum() / (len(away) - 1))
-    chance = variance / len(scaled) + 1 / reference.images
+    chance = variance / len(features) + 1 / reference.images
     distance = float(moved @ moved) - chance
     direction = moved / max(float(np.linalg.norm(moved)), np.finfo(float).tiny)
-    along = float(((away @ direction) ** 2).sum() / (len(away) - 1)) * (1 / len(scaled) + 1 / reference.images)
+    along = float(((away @ direction) ** 2).sum() / (len(away) - 1)) * (1 / len(features) + 1 / reference.images)
     squares = float(((away @ away.T) ** 2).sum()) / (len(away) - 1) ** 2  # of the covariance's elements
     squares = max(squares - variance**2 / len(away), variance**2 / reference.width)  # less what few rows add
-    deviation = math.sqrt(4 * max(distance, 0) * along + 2 * squares * (1 / len(scaled) + 1 / reference.images) ** 2)
+    deviation = math.sqrt(4 * max(distance, 0) * along + 2 * squares * (1 / len(features) + 1 / reference.images) ** 2)
     ends = (math.sqrt(max(0.0, distance + sign * WIDE * deviation)) for sign in (-1, 1))
     low, high = ends
     return FeatureShift(math.sqrt(max(0.0, distance)), (low, high))

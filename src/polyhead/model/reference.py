@@ -14,6 +14,7 @@ from polyhead.tasks.metrics import range_names
 from polyhead.tasks.regression import Regression
 
 FEWEST = 30  # validation images, below which nothing is kept
+LEAST_SPREAD, MOST_SPREAD = 1e-12, 1e24  # of features, whose squares are worked with
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
@@ -46,7 +47,7 @@ class Reference(BaseModel):
 
     images: Annotated[int, Field(ge=FEWEST, lt=2**53)]
     mean: PackedNumbers
-    spread: Annotated[float, Field(gt=0)]
+    spread: Annotated[float, Field(ge=LEAST_SPREAD, le=MOST_SPREAD)]
     unfamiliar: Count | None
     tasks: dict[str, AnswerCounts]
 
@@ -95,7 +96,7 @@ class Reference(BaseModel):
         features = outputs["features"].astype(float)
         mean = features.mean(axis=0).astype("<f4") if len(features) >= FEWEST else np.zeros(0)
         spread = float(np.sqrt(((features - mean) ** 2).sum(axis=1).mean())) if len(mean) else 0.0
-        if not spread > 0 or features.shape[1] > MOST_WIDTH:
+        if not LEAST_SPREAD <= spread <= MOST_SPREAD or features.shape[1] > MOST_WIDTH:
             return None
         unfamiliar = familiarity and int((familiarity.rate(features) > familiarity.threshold).sum())
         counted = {name: count_answers(task, outputs[name]) for name, task in tasks.items()}

@@ -17,7 +17,7 @@ def write_monitor_page(folder: Path, name: str, drift: Drift) -> Path:
     """
     facts = [
         ("images", show_count(drift.images)),
-        ("compared with", f"{show_count(drift.before)} of validation"),
+        ("compared with", f"{show_count(drift.validation_images)} of validation"),
         ("could not be read", show_count(drift.unreadable)),
         ("features moved by", _tell_features(drift)),
     ]
@@ -45,4 +45,10 @@ def _tell_features(drift: Drift) -> str:
 def _list_cells(label: str, shift: Shift) -> list[str]:
     low, high = shift.interval
     between = f"{100 * low:+.1f} to {100 * high:+.1f}"
-    return [label, f"{100 * shift.now:.1f} %", f"{100 * shift.before:.1f} %", between, "clear" if shift.clear else ""]
+    return [
+        label,
+        f"{100 * shift.share:.1f} %",
+        f"{100 * shift.of_validation:.1f} %",
+        between,
+        "clear" if shift.clear else "",
+    ]

@@ -12,11 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom, multinomial
 
 from polyhead.evaluation.bootstrap import Draws
 from polyhead.evaluation.comparison import Answers, compare_joint, compare_task
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.intervals import add_intervals
+from polyhead.evaluation.paired import find_paired
+from polyhead.evaluation.shares import bound_fraction
 from polyhead.tasks import KINDS, Array, Task
 
 LABELS = ["a", "b", "c", "d"]
@@ -133,8 +136,38 @@ def print_differences(sets: int, tasks: dict[str, Task]) -> None:
         print(f"| {rows:,}{' drawn together' if grouped else ''} | {told} | {' | '.join(cells)} |", flush=True)
 
 
+def print_exact() -> None:
+    """How often intervals of accuracies hold the truth, by all that can happen instead of by drawn sets."""
+    rights = np.linspace(0.5, 0.99, 50)
+    for rows in (50, 200, 1000):
+        bounds = np.array([bound_fraction(hits / rows, rows) for hits in range(rows + 1)])
+        held = [cover(bounds, binom.pmf(np.arange(rows + 1), rows, right), right) for right in rights]
+        at = cover(bounds, binom.pmf(np.arange(rows + 1), rows, 0.9), 0.9)
+        print(f"{rows:,} images, accuracies .5 to .99: {min(held):.3f} to {max(held):.3f}; .9: {at:.3f}")
+    for rows in (30, 60, 120, 200):
+        pairs = [(wins, losses) for wins in range(rows + 1) for losses in range(rows + 1 - wins)]
+        gains = np.zeros((rows, 1))
+        bounds = np.zeros((len(pairs), 2))
+        for at, (wins, losses) in enumerate(pairs):
+            gains[:, 0] = np.arange(rows) < wins
+            gains[rows - losses :, 0] = -1
+            bounds[at] = find_paired(gains, np.arange(rows)) or (-1, 1)
+        table = np.array([(*pair, rows - sum(pair)) for pair in pairs])
+        held = [
+            cover(bounds, multinomial.pmf(table, rows, (wins, losses, 1 - wins - losses)), wins - losses)
+            for differ in np.linspace(5 / rows, 0.5, 12)
+            for wins, losses in zip(np.linspace(0, differ, 11), np.linspace(differ, 0, 11), strict=True)
+        ]
+        print(f"{rows:,} pairs, of which 5 to half differ: {min(held):.3f} to {max(held):.3f}", flush=True)
+
+
+def cover(bounds: Array, chances: Array, truth: float) -> float:
+    """The probability that the interval holds the truth, of all intervals (n, 2) and how likely each is (n,)."""
+    return float(chances[(bounds[:, 0] <= truth + 1e-12) & (truth <= bounds[:, 1] + 1e-12)].sum())
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", type=int, default=500, help="drawn test sets a row")
     options = parser.parse_args()
@@ -157,6 +190,7 @@ def main() -> None:
         cells = [f"{hits / max(1, count):.3f}" for hits, count in held.values()]
         print(f"| {rows:,}{' drawn together' if grouped else ''} | {right:g} | {' | '.join(cells)} |", flush=True)
     print_differences(options.sets, tasks)
+    print_exact()
     frame, outputs = draw(10_000, 0.9, False, rng)
     found = evaluate_split(tasks, frame, outputs)
     begun = time.perf_counter()

@@ -26,7 +26,7 @@ from polyhead.progress import SILENT
 
 MEMORY = 3 * 2**30  # bytes that reading may take; what Python and pyarrow map comes on top
 SECONDS = 15.0
-ODD = [
+ODD: tuple[Any, ...] = [
     None,
     [],
     {},

@@ -125,11 +125,10 @@ def _read_class_names(schema: Any) -> dict[str, list[str]]:
     try:
         features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
         for column, feature in features.items():
-            inner = feature.get("feature", feature) if isinstance(feature, dict) else feature
-            inner = inner[0] if isinstance(inner, list) and inner else inner
+            inner: Any = feature.get("feature", feature) if isinstance(feature, dict) else feature[0]  # of a list
             if inner.get("_type") == "ClassLabel" and all(isinstance(name, str) for name in inner["names"]):
                 found[column] = list(inner["names"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return found  # whatever else stands there
     return found
 

@@ -33,8 +33,10 @@ LABEL_SUFFIXES = (*SEPARATORS, *FORMS)
 STARTS = {b"PAR1": "Parquet", b"PK\3\4": "Excel or a zip file", b"SQLite format 3\0": "SQLite", b"ARROW1": "Arrow"}
 
 
-TABLES = dict.fromkeys((".db", ".sqlite", ".sqlite3"), list_sqlite_tables)
-TABLES |= dict.fromkeys((".xlsx", ".xlsm"), list_sheets)
+TABLES: dict[str, Callable[[Path], list[str]]] = {
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), list_sqlite_tables),
+    **dict.fromkeys((".xlsx", ".xlsm"), list_sheets),
+}
 
 
 def list_tables(file: Path) -> list[str | None]:

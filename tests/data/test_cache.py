@@ -22,7 +22,8 @@ from polyhead.data.images.cache import (
     list_caches,
     open_images,
 )
-from polyhead.data.images.decode import decode, is_fast
+from polyhead.data.images.decode import decode
+from polyhead.data.images.jpeg import is_fast
 from polyhead.data.images.read import digest_all, digest_bytes
 from polyhead.data.images.settings import FAST, PILLOW
 from polyhead.errors import PolyheadError

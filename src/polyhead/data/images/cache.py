@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from polyhead.data.images.decode import ImageError, Resize, decode
 from polyhead.data.images.fill import Filling
-from polyhead.data.images.read import Digests
+from polyhead.data.images.read import Digests, Pixels
 from polyhead.data.images.settings import NAME, ImageSettings, cache_root
-from polyhead.data.images.store import Pixels, Store
+from polyhead.data.images.store import Store
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT, Progress
 
@@ -90,7 +90,7 @@ def _find_rows(store: Store, found: Digests) -> Callable[[Indices], Pixels]:
 def _copy_rows(parts: list[Pixels], places: NDArray[np.int64], indices: Indices) -> Pixels:
     part_of, rows = places[indices, 0], places[indices, 1]
     if len(parts) == 1:
-        return parts[0][rows]
+        return np.asarray(parts[0][rows])
     pixels = np.empty((len(rows), *parts[0].shape[1:]), np.uint8)
     for part in np.unique(part_of):
         pixels[part_of == part] = parts[part][rows[part_of == part]]

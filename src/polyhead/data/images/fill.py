@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from polyhead.data.images.decode import decode, is_fast
+from polyhead.data.images.decode import decode
+from polyhead.data.images.jpeg import is_fast
 from polyhead.data.images.read import Digests, decode_files, digest_all
 from polyhead.data.images.settings import FAST, PILLOW, ImageSettings
 from polyhead.data.images.store import Store, Writer

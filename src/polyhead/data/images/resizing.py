@@ -43,7 +43,7 @@ class Target:
     @property
     def lying(self) -> tuple[int, int]:
         """The (width, height) before the picture is turned upright."""
-        return self.size if self.orientation >= 5 else self.size[::-1]
+        return self.size if self.orientation >= 5 else (self.size[1], self.size[0])
 
     def scale(self, size: tuple[float, float]) -> tuple[int, int]:
         """The (width, height) that a whole picture of this size is resized to, before it is cropped or padded."""
@@ -93,7 +93,8 @@ def resize_array(pixels: Pixels, box: Box, target: Target) -> Pixels:
     shown, (width, height) = target.crop(box)
     if max((shown[2] - shown[0]) / width, (shown[3] - shown[1]) / height) >= 2 * REDUCING_GAP:
         return resize_picture(Image.fromarray(pixels), box, target)  # Pillow averages whole blocks first
-    as_it_is = shown == (0, 0, width, height) and pixels.shape[:2] == (height, width)
+    down, across = pixels.shape[:2]
+    as_it_is = (across, down) == (width, height) and list(shown) == [0, 0, across, down]
     small = pixels if as_it_is else _filter(pixels, shown, width, height)
     if target.orientation not in UPRIGHT and (height, width) == target.size:
         return small

@@ -176,14 +176,14 @@ class Writer:
             with open(self.shard.pixels, "ab") as file:
                 os.fsync(file.fileno())
             with open(self.shard.index, "ab", buffering=0) as file:
-                _write_all(file.fileno(), np.frombuffer(bytes.fromhex("".join(self._waiting)), np.uint8))
+                _write_all(file.fileno(), bytes.fromhex("".join(self._waiting)))
                 os.fsync(file.fileno())
         self._waiting.clear()
         self._synced = time.monotonic()
 
 
-def _write_all(file: int, data: Pixels) -> None:
-    left = memoryview(np.ascontiguousarray(data).reshape(-1))
+def _write_all(file: int, data: Pixels | bytes) -> None:
+    left = memoryview(data if isinstance(data, bytes) else np.ascontiguousarray(data).reshape(-1).data)
     while left:
         left = left[os.write(file, left) :]  # a write may be partial
 

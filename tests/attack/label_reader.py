@@ -26,7 +26,7 @@ from polyhead.progress import SILENT
 
 MEMORY = 3 * 2**30  # bytes that reading may take; what Python and pyarrow map comes on top
 SECONDS = 15.0
-ODD: tuple[Any, ...] = [
+ODD: tuple[Any, ...] = (
     None,
     [],
     {},
@@ -43,7 +43,7 @@ ODD: tuple[Any, ...] = [
     True,
     [{}],
     "../a",
-]
+)
 
 
 def main(folder: Path, numbers: range) -> None:

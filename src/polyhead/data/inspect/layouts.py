@@ -103,9 +103,6 @@ def _check_found(rows: Rows, file: Path) -> Rows:
 
 
 def _read_folder(root: Path) -> Layout:
-    images = [path.relative_to(root) for path in find_images(root)]
-    if not images:
-        raise PolyheadError(f"{root}: there is no image in it")
     layouts, wrong = [], ""
     for name in list_label_files(root):
         try:
@@ -114,6 +111,9 @@ def _read_folder(root: Path) -> Layout:
             wrong = wrong or f"; {error}"
     if layouts:
         return max(layouts, key=rate_layout)
+    images = [path.relative_to(root) for path in find_images(root)]
+    if not images:
+        raise PolyheadError(f"{root}: there is no image in it{wrong}")
     if known := find_known_names(images, root):
         return known
     sources: list[FilesSource | FoldersSource] = [*_guess_folders(images), *_guess_files(images)]

@@ -104,7 +104,7 @@ def write_gallery_files(folder: Path, gallery: Gallery, progress: Progress = SIL
     order = gallery.order
     sheets = write_sprite_sheets(folder, gallery.pixels, order, progress)
     names = [gallery.images[int(row)] for row in order]
-    tasks = [
+    tasks: list[Packed] = [
         {"name": name} | _pack_task(task, gallery.outputs[name][order]) | _pack_labels(name, task, gallery, order)
         for name, task in gallery.tasks.items()
     ]
@@ -173,7 +173,8 @@ def _list_changes(gallery: Gallery, order: NDArray[np.intp]) -> list[list[tuple[
     """For each task, of each image whose answer rules changed, its number, what the answer would be, and the rules."""
     if gallery.agreed is None:
         return [[] for _ in gallery.tasks]
-    agreed, found = gallery.agreed.select(order), []
+    agreed = gallery.agreed.select(order)
+    found: list[list[tuple[int, str, Sequence[str]]]] = []
     for name, task in gallery.tasks.items():
         rows = np.flatnonzero(agreed.changed.get(name, np.zeros(0)))
         plain = task.decode(agreed.plain[name][rows])

@@ -131,8 +131,9 @@ def test_answers_are_the_likeliest_that_keep_all_rules(steep: float) -> None:
         answers = decode_answers(TASKS, agreed)[name]
         told = [answer.to_dict().get("before_rules") for answer in answers]
         assert [one is not None for one in told] == [a != b for a, b in zip(before[name], after[name], strict=True)]
-        by = [answer.to_dict().get("by_rules") for answer in answers]
-        assert all(by[row] and set(by[row]) <= set(RULES) for row in np.flatnonzero([one is not None for one in told]))
+        by: list[list[str]] = [answer.to_dict().get("by_rules", []) for answer in answers]
+        assert [bool(rules) for rules in by] == [one is not None for one in told]
+        assert all(set(rules) <= set(RULES) for rules in by)
 
 
 def test_the_rules_named_are_those_that_an_answer_would_break_had_it_alone_not_changed() -> None:

@@ -106,8 +106,7 @@ def audit_images(predictor: Predictor, dataset: Dataset, outputs: Outputs) -> Im
         left = np.setdiff1d(asked, [found.row for found in repeats])
         if len(left):
             mirrors = predictor.run_all(lambda some: mirror(dataset.pixels(left[some])), len(left))["features"]
-            rows = left, train
-            repeats += find_mirrored_repeats(vectors, space.place(mirrors), rows, dataset.pixels, thresholds)
+            repeats += find_mirrored_repeats(vectors, space.place(mirrors), (left, train), dataset.pixels, thresholds)
             repeats.sort(key=lambda found: (-found.similarity, found.row))
     return {
         "near_repeats": _tell_repeats(predictor.card.tasks, frame, outputs, repeats, thresholds),

@@ -34,7 +34,7 @@ Quality = Annotated[
 Minutes = Annotated[float | None, typer.Option("--minutes", help="How long the run may take, from here to its report.")]
 Data = Annotated[
     Path | None,
-    path_option("--data", "The folder or CSV file of the data; default: the recipe's."),
+    path_option("--data", "The folder or label file of the data; default: the recipe's."),
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; may be repeated.")

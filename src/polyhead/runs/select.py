@@ -123,7 +123,7 @@ def select(
 
     Args:
         model: a run folder or a model file.
-        images: files, folders, patterns, or CSV files of images.
+        images: files, folders, patterns, or label files of images.
         n: how many images; 1 or more. Where there are fewer, all are put in order.
         tasks: those whose uncertainty counts; all if there are none.
         seed: of what is drawn.

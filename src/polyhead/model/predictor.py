@@ -18,7 +18,8 @@ from polyhead.model.inputs import ImageLike, ImagesLike, name_image, read_pixels
 from polyhead.model.records import Prediction, Record, flat_columns, flatten_record
 from polyhead.progress import warn
 from polyhead.tasks import Array
-from polyhead.tasks.agreement import Agreed, Agreement, decode_answers
+from polyhead.tasks.agreed import Agreed, decode_answers
+from polyhead.tasks.agreement import Agreement
 
 if TYPE_CHECKING:
     import pandas
@@ -85,7 +86,7 @@ class Predictor:
 
         Without `obey_rules` they are the same.
         """
-        return self._agreement.apply(outputs) if self._agreement else Agreed(dict(outputs), dict(outputs), {})
+        return self._agreement.apply(outputs) if self._agreement else Agreed(dict(outputs), dict(outputs))
 
     def run_files(self, images: "ImagesLike") -> Iterator[Batch]:
         """The graph's outputs for images (see `predict`), batch after batch, in order.

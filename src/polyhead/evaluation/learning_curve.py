@@ -7,7 +7,7 @@ the same validation images, and foretells the next: errors fall as a power of th
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -22,6 +22,7 @@ from polyhead.evaluation.comparison import Answers, Difference, compare_task
 from polyhead.evaluation.cross_validation import answer_linearly, list_targets
 from polyhead.evaluation.intervals import add_intervals
 from polyhead.evaluation.results import FEW, SHOWN
+from polyhead.progress import SILENT, Progress
 from polyhead.tasks import Array, Numbers, Task
 
 SHARES = (8, 4, 2, 1)  # of the training images: one in so many
@@ -77,7 +78,7 @@ def measure_learning_curve(
     valid: Seen,
     seed: int,
     seconds: float = float("inf"),
-    advance: Callable[[int], None] = lambda parts: None,
+    progress: Progress = SILENT,
 ) -> Numbers:
     """How good linear models get with a part of the training images and with all, on the validation images.
 
@@ -87,7 +88,7 @@ def measure_learning_curve(
         valid: the same, to judge by.
         seed: of the parts.
         seconds: that it may take.
-        advance: is told of each part that is done.
+        progress: is told how far it is.
 
     Returns:
         `images` that it was measured with, `valid` that it was judged on, and by task what `_describe` gives, ready for
@@ -100,7 +101,7 @@ def measure_learning_curve(
         few = f"{len(train.labels):,} training and {len(valid.labels):,} validation images"
         return {"missing": f"{few} are too few for a learning curve, which takes {2 * FEWEST} and {FEW} at least"}
     shares = [share for share in SHARES if len(train.labels) // share >= FEWEST]
-    answered = _answer_all(tasks, (train, valid), shares, _Work(seed, seconds, advance))
+    answered = _answer_all(tasks, (train, valid), shares, _Work(seed, seconds, progress))
     found: dict[int, Numbers] = {}
     for share, outputs in answered.items():
         pooled = _pool(valid.labels, outputs)
@@ -127,7 +128,7 @@ class _Work:
 
     seed: int
     seconds: float
-    advance: Callable[[int], None]
+    progress: Progress
 
 
 def _answer_all(
@@ -142,7 +143,7 @@ def _answer_all(
     parts = [_Part(share, number) for share in shares for number in range(min(share, PARTS))]
     targets = {name: list_targets(task, train.labels[name].tolist()) for name, task in tasks.items()}
     answered: dict[int, list[Outputs]] = {share: [] for share in shares}
-    begun = time.monotonic()
+    begun, advance = time.monotonic(), work.progress.track("learning curve", len(parts))
     with threadpool_limits(1), np.errstate(invalid="ignore"):  # one thread, or sums would differ between machines
         reduced, asked = _reduce(train.features, valid.features)
         for done, part in enumerate(parts):
@@ -150,7 +151,7 @@ def _answer_all(
             answered[part.share].append(
                 {name: answer_linearly(task, reduced[rows], targets[name][rows], asked) for name, task in tasks.items()}
             )
-            work.advance(1)
+            advance(1)
             rest = sum(part.share / later.share for later in parts[done + 1 :])
             needed = started - begun + (time.monotonic() - started) * (1 + rest)
             if done == 0 and needed > work.seconds:

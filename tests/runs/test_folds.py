@@ -16,6 +16,7 @@ import pytest
 
 import polyhead
 from conftest import TINY_RECIPE, call, draw_shapes
+from polyhead.cli.printing import print_run
 from polyhead.errors import PolyheadError
 from polyhead.run_folder import RunFolder
 
@@ -113,7 +114,7 @@ def test_the_evaluation_has_mean_and_deviation_over_the_folds(
         assert found["mean"] == pytest.approx(np.mean(values))
         assert found["deviation"] == pytest.approx(np.std(values, ddof=1))
     assert evaluation.to_dict() == json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
-    assert call("resume", run.path) == 0  # which is finished, and says what came of it
+    print_run(run)
     assert f"3 folds  width: mae {folds['valid']['tasks']['width']['mae']['mean']:.3f} ±" in capsys.readouterr().out
     page = run.report.read_text(encoding="utf-8")
     assert "3 folds" in page

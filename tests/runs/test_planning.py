@@ -108,24 +108,38 @@ def test_what_has_network_is_not_planned_again_when_resumed(shapes: Path, tmp_pa
 
 
 class SlowMachine(TimeLimit):
-    """One on which two more epochs fit behind the first one, and one behind the second."""
+    """One on which so many more epochs fit behind each."""
 
-    epochs: ClassVar = 0
+    fitting: ClassVar[list[int]]
 
     def affordable(self, seconds: float, images: int) -> int:
-        type(self).epochs += 1
-        return 3 - self.epochs
+        return self.fitting.pop(0)
 
 
 def test_epochs_that_time_does_not_allow_are_left_out(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    SlowMachine.fitting = [2, 1]
     monkeypatch.setattr("polyhead.runs.train.TimeLimit", SlowMachine)
     overrides = {"image.size": [16, 16], "training.epochs": 10, "minutes": 600}
     run = polyhead.train(shapes, tmp_path / "run", overrides=overrides, progress=SILENT)
     rates = np.array(run.history["learning_rate"])
     assert len(rates) == 3
     assert rates[-1] < rates[0] / 20  # brought down all the same
+
+
+def test_epochs_that_were_left_out_are_taken_in_again(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is fast again has the rest of its minutes used, at the rates of the whole schedule."""
+    SlowMachine.fitting = [2, 3, 100, 100, 100]
+    monkeypatch.setattr("polyhead.runs.train.TimeLimit", SlowMachine)
+    overrides = {"image.size": [16, 16], "training.epochs": 6, "minutes": 600, "training.schedule": "cosine"}
+    run = polyhead.train(shapes, tmp_path / "run", overrides=overrides, progress=SILENT)
+    rates = np.array(run.history["learning_rate"])
+    assert len(rates) == 6
+    assert rates[1] < rates[2] / 1.2  # what was left out behind the first epoch had brought it down
+    assert rates[-1] < rates[0] / 20
 
 
 def test_a_run_ends_in_its_minutes(shapes: Path, tmp_path: Path) -> None:

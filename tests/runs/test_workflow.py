@@ -358,6 +358,11 @@ def test_ctrl_c_says_how_to_go_on_and_ends_in_130(
     assert f"stopped; to continue: polyhead resume {out}" in capsys.readouterr().err
     assert call("resume", out) == 0
     assert (out / "report/index.html").exists()
+    assert "test  color: accuracy" in capsys.readouterr().out
+    assert call("resume", out) == 0
+    told = capsys.readouterr()  # what is finished is not told all over again
+    assert f"{out}: is finished" in told.err
+    assert [line.split()[0] for line in told.out.splitlines()] == ["report", "model"]
 
 
 @pytest.mark.slow

@@ -31,6 +31,11 @@ def print_run(run: os.PathLike[str]) -> None:
         print_evaluation(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise PolyheadError(f"{file}: is damaged or missing; delete {run / 'report'} and resume the run") from None
+    print_places(run)
+
+
+def print_places(run: Path) -> None:
+    """Where a run's report and its model are."""
     print(f"report  {run / 'report' / 'index.html'}")
     print(f"model   {run / 'model.onnx'}")
 

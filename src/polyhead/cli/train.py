@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from polyhead.cli.arguments import Force, Model, path_option, read_path, read_text
-from polyhead.cli.printing import print_evaluation, print_run, print_worse
+from polyhead.cli.printing import print_evaluation, print_places, print_run, print_worse
 from polyhead.cli.terminal import Screen
 from polyhead.run_folder import RunFolder
 
@@ -34,7 +34,7 @@ Quality = Annotated[
 Minutes = Annotated[float | None, typer.Option("--minutes", help="How long the run may take, from here to its report.")]
 Data = Annotated[
     Path | None,
-    path_option("--data", "The folder or CSV file of the data; default: the recipe's."),
+    path_option("--data", "The folder or label file of the data; default: the recipe's."),
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; may be repeated.")
@@ -156,9 +156,14 @@ def resume(run: Run, data: Data = None) -> None:
     """Resume an interrupted run."""
     from polyhead.runs import train as runs
 
+    found = RunFolder(run)
+    finished = found.recipe.exists() and found.is_whole
     with _resumable(run), Screen() as screen:
         runs.resume(run, data=data, progress=screen)
-    print_run(run)
+    if finished:
+        print_places(run)
+    else:
+        print_run(run)
 
 
 @commands.command()

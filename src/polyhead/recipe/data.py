@@ -68,7 +68,7 @@ class DataRecipe(Part):
     FORMER_NAMES: ClassVar = {"weight": "sample_weight"}
 
     path: PathText | None = Field(
-        default=None, description="The folder (or CSV file) of the data; where it is used, another can be given."
+        default=None, description="The folder (or label file) of the data; where it is used, another can be given."
     )
     source: Source
     split: SplitRecipe = SplitRecipe()

@@ -22,6 +22,7 @@ from polyhead.training.soup import is_candidate, keep_candidate
 from polyhead.training.time_limit import TimeLimit
 
 SAVE_EVERY = 30.0  # seconds; what a kill may cost
+WORTH_MORE = 1.1  # times as many epochs must fit before epochs that were left out are taken in again
 LARGEST = float(np.finfo(np.float32).max)
 STATE, HISTORY = "state/last.npz", "history.csv"
 
@@ -171,20 +172,20 @@ class CheckpointCallback(keras.callbacks.Callback):
         return max(len(self.position.rows), self.recipe.training.epochs - self.position.skipped)
 
     def _keep_time(self, limit: TimeLimit) -> None:
-        """Leave out epochs of the last stage that time does not allow: the learning rate goes on from behind them."""
+        """Leave out epochs of the last stage that time does not allow, or take some in again: the rate goes along."""
         position, epochs = self.position, self.recipe.training.epochs
         position.spent = limit.elapsed()
-        missing = epochs - position.reached
-        if self.stage_ends < epochs or missing <= 0:
+        planned = epochs - position.reached
+        if self.stage_ends < epochs or planned <= 0:
             return
         seconds = position.rows[-1]["seconds"] - self.compiling
-        affordable = limit.affordable(seconds, self.images)
+        affordable = min(limit.affordable(seconds, self.images), planned + position.skipped)
         if not affordable:
             self._end_in_time(f"after epoch {position.epoch}")
-        elif affordable < missing:
-            position.skipped += missing - affordable
+        elif affordable < planned or affordable > WORTH_MORE * planned:
+            position.skipped += planned - affordable
             iterations = self.model.optimizer.iterations
-            iterations.assign(iterations + self.steps * (missing - affordable))
+            iterations.assign(iterations + self.steps * (planned - affordable))
             self.progress.say(f"an epoch takes {seconds:.0f} seconds: there is time for {affordable} more")
 
     def _end_in_time(self, when: str) -> None:

@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 
 from polyhead.data.images.decode import USUAL_SUFFIXES, ImageError, check_format
 from polyhead.data.inspect.columns import ColumnGuess
-from polyhead.data.inspect.layouts import Layout, find_layout
+from polyhead.data.inspect.layout import Layout
+from polyhead.data.inspect.layouts import find_layout
 from polyhead.data.inspect.ties import describe_tie, find_ties
 from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.sources.rows import data_folder
@@ -27,7 +28,7 @@ MOST_TIES = 5  # pairs of tasks that are said to be tied
 
 
 def propose_recipe(data: Path) -> str:
-    """Look at a folder of images or a CSV file of labels, and write a recipe for it, its network still to be planned.
+    """Look at a folder of images or a label file, and write a recipe for it, its network still to be planned.
 
     Returns:
         YAML text; its comments say why each column is a task, or is not.

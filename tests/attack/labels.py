@@ -1,0 +1,21 @@
+"""Mangled label files of every form: each becomes rows or one line that says why not, in bounded time and memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from attack.campaign import Campaign
+from attack.children import run_in_children
+from drawn_labels import CASES, draw
+
+
+def attack(numbers: range, folder: Path) -> Iterator[str]:
+    """Read every case, in child processes."""
+    draw(folder)
+    for form, (name, write, _) in CASES.items():
+        whole = folder / "whole" / form / Path(name).name
+        whole.parent.mkdir(parents=True)
+        write(whole)
+    return run_in_children("attack.label_reader", numbers, folder)
+
+
+CAMPAIGN = Campaign("labels", 6000, 150, attack)

@@ -70,7 +70,8 @@ def test_every_kind_has_a_curve(kind: str) -> None:
         places = np.array([example.labels.index(label) for label in labels["task"]])
         features = rng.normal(size=(count, 8)) + places[:, np.newaxis]
         parts.append(Seen(labels.assign(content=[str(row) for row in range(count)]), features))
-    found = measure_learning_curve({"task": example.task.fit("task", example.labels)}, *parts, seed=0)["tasks"]["task"]
+    tasks = {"task": example.task.fit("task", example.labels)}
+    found = measure_learning_curve(tasks, parts[0], parts[1], seed=0)["tasks"]["task"]
     assert found["verdict"] in ("climbing", "flat", "unclear")
     assert found["points"][-1]["images"] == sum(bool(label) for label in parts[0].labels["task"])
     assert all(np.isfinite(point[found["metric"]]) for point in found["points"])
@@ -81,8 +82,9 @@ def test_parts_are_nested_disjoint_even_and_keep_groups_together() -> None:
     labels = seen.labels.assign(content=[str(row // 2) for row in range(400)])
     places = order_rows(learn(seen), labels, seed=0)
     assert (places[0::2] == places[1::2]).all()  # two images of one content
-    eighths = [set(np.flatnonzero(places % 8 == number)) for number in range(8)]
-    halves = [set(np.flatnonzero(places % 2 == number)) for number in range(2)]
+    eighths, halves = (
+        [set(np.flatnonzero(places % share == number).tolist()) for number in range(share)] for share in (8, 2)
+    )
     assert sum(map(len, eighths)) == 400
     assert all(part <= halves[number % 2] for number, part in enumerate(eighths))
     whole = np.mean(seen.labels["color"] == "red")
@@ -98,7 +100,7 @@ def test_too_few_images_are_said_to_be_too_few() -> None:
         "30 training and 100 validation images are too few for a learning curve"
     )
     blank = train.labels.assign(color=["red", *[""] * 298, "blue"])
-    tasks = {"color": Categorical().fit("color", blank["color"].tolist())}
+    tasks: dict[str, Task] = {"color": Categorical().fit("color", blank["color"].tolist())}
     found = measure_learning_curve(tasks, Seen(blank, train.features), valid, seed=0)["tasks"]["color"]
     assert (found["verdict"], found["points"]) == ("too few", [])
     tasks = learn(train)

@@ -13,7 +13,7 @@ import pytest
 from browser import CHROMIUM, Browser
 from conftest import TINY_RECIPE, call, draw_shapes
 from polyhead.report.search import SearchPage, TrialRow, write_page_of_search
-from serving import serve
+from served_page import serve
 
 try:
     AXE = str(distribution("axe-playwright-python").locate_file("axe_playwright_python/axe.min.js"))

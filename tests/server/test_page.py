@@ -12,7 +12,7 @@ from browser import CHROMIUM, Browser
 from drawn_model import MARKS, TASKS, write_model
 from polyhead.model.file import read_model_card, write_card
 from polyhead.tasks.conformal import LabelPromise, LabelsPromise, NumberPromise
-from serving import serve
+from served_page import serve
 
 pytestmark = [
     pytest.mark.slow,

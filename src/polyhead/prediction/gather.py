@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from polyhead.data.images.decode import find_images, looks_like_image
+from polyhead.data.images.kept import keep_image
+from polyhead.data.sources.forms.cells import read_image, read_path
 from polyhead.data.sources.forms.reading import LABEL_SUFFIXES, open_label_file
-from polyhead.data.sources.label_file import tell_path
 from polyhead.errors import PolyheadError, list_words
 
 COLUMNS = ("image", "path", "file", "file_name")  # possible names of a label file's column of images
@@ -88,4 +89,14 @@ def _read_list(path: Path) -> list[Path]:
                 f"its columns are {list_words(str(name) for name in header)}"
             )
         place = list(header).index(column)
-        return [path.parent / text for _, cells in rows if (text := tell_path(cells[place]))]
+        return [image for number, cells in rows if (image := _find_listed(cells[place], path, number))]
+
+
+def _find_listed(cell: object, file: Path, number: int) -> Path | None:
+    if held := read_image(cell):
+        try:
+            return keep_image(*held)
+        except ValueError as error:
+            raise PolyheadError(f"{file} row {number}: {error}") from None
+    text = read_path(cell)
+    return file.parent / text if text else None

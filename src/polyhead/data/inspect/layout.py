@@ -18,6 +18,7 @@ class Layout:
         guesses: what its columns seem to hold.
         origin: what a column is there, such as "column of labels.csv".
         split: keys of `data.split`.
+        remark: what a person should know of it; blank if nothing.
     """
 
     source: Source
@@ -25,6 +26,7 @@ class Layout:
     guesses: list[ColumnGuess]
     origin: str
     split: dict[str, Any] = field(default_factory=dict)
+    remark: str = ""
 
     @property
     def tasks(self) -> list[ColumnGuess]:

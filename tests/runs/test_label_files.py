@@ -38,7 +38,7 @@ def test_a_run_on_images_inside_a_label_file(
     draw_shapes(tmp_path / "other", 20, seed=3)
     found = polyhead.evaluate(tmp_path / "run", data=tmp_path / "other", progress=False)
     assert list(found) == ["all"]
-    assert found["all"]["joint"]["n"] <= 20
+    assert found["all"]["tasks"]["color"]["n"] <= 20
     other = pack(tmp_path / "other", tmp_path / "other.parquet")
     shutil.rmtree(tmp_path / "other")
     inside = polyhead.evaluate(tmp_path / "run", data=other, progress=False)["all"]["tasks"]

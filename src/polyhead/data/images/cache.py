@@ -66,16 +66,21 @@ class DecodedImages:
         return self.fetch(indices)
 
 
-def open_images(paths: Sequence[Path], settings: ImageSettings, progress: Progress = SILENT) -> DecodedImages:
+def open_images(
+    paths: Sequence[Path], settings: ImageSettings, progress: Progress = SILENT, known: Sequence[str] | None = None
+) -> DecodedImages:
     """Open images to be read in any order; those that cannot be decoded are among its `failures`.
 
     With a cache, missing images are decoded by several processes and kept. With `cache: off`, every image is decoded
     once to check it, and again whenever it is read.
 
+    Args:
+        known: the digests of the files, where another process has just found them: they are not read for that again.
+
     Raises:
         PolyheadError: the cache cannot be written, or its disk is too full.
     """
-    digests, failures = digest_all(paths, progress)
+    digests, failures = (list(known), {}) if known is not None else digest_all(paths, progress)
     wanted: dict[str, Path] = {}
     for key, path in zip(digests, paths, strict=True):
         if key:

@@ -2,13 +2,16 @@
 
 import csv
 import datetime
+import io
 import json
 import sqlite3
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+import datasets
 import openpyxl
 import pandas as pd
 from PIL import Image
@@ -159,6 +162,45 @@ def write_json(file: Path) -> None:
     file.write_text(json.dumps(plain()))
 
 
+def write_parquet_with_images(file: Path) -> None:
+    """As Hugging Face's `datasets` writes one: each image is in its cell, with its name."""
+    rows = [
+        row | {"image": {"bytes": (file.parent / row["image"]).read_bytes(), "path": row["image"]}} for row in plain()
+    ]
+    pd.DataFrame(rows).astype({"count": "Int64"}).to_parquet(file, index=False)
+
+
+def write_arrow_with_images(file: Path) -> None:
+    """As `datasets.save_to_disk` keeps one."""
+    rows = [row | {"image": str(file.parent.parent / row["image"])} for row in plain()]
+    made = datasets.Dataset.from_list(rows).cast_column("image", datasets.Image())
+    features = made.features.copy()
+    features["color"] = datasets.ClassLabel(names=["blue", "red"])
+    made = made.map(lambda row: row | {"color": row["color"] == "red"}, features=features, load_from_cache_file=False)
+    made.save_to_disk(file.parent)
+
+
+def write_blobs(file: Path) -> None:
+    write_sqlite(file)
+    database = sqlite3.connect(file)
+    for row in ROWS:
+        content = (file.parent / row["image"]).read_bytes()
+        database.execute("UPDATE labels SET image = ? WHERE image = ?", (content, row["image"]))
+    database.commit()
+    database.close()
+
+
+def write_shard(file: Path) -> None:
+    """As WebDataset has it: an image, and its labels under the same name."""
+    with tarfile.open(file, "w") as archive:
+        for row in plain():
+            archive.add(file.parent / row["image"], arcname=row["image"])
+            content = json.dumps({name: cell for name, cell in row.items() if name != "image"}).encode()
+            member = tarfile.TarInfo(row["image"].replace(".png", ".json"))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
 FILE_NAME = {"image": "file_name"}
 CASES: dict[str, tuple[str, Callable[[Path], None], dict[str, Any]]] = {
     "csv": ("labels.csv", write_csv, {}),
@@ -176,6 +218,12 @@ CASES: dict[str, tuple[str, Callable[[Path], None], dict[str, Any]]] = {
     "label-studio": ("export.json", write_label_studio, {}),
     "coco": ("annotations/instances_default.json", write_coco, {}),
     "cvat": ("annotations.xml", write_cvat, {}),
+}
+INSIDE: dict[str, tuple[str, Callable[[Path], None]]] = {  # where the images are in the label file
+    "parquet": ("labels.parquet", write_parquet_with_images),
+    "datasets-on-disk": ("kept/data-00000-of-00001.arrow", write_arrow_with_images),
+    "sqlite": ("labels.db", write_blobs),
+    "webdataset": ("shard.tar", write_shard),
 }
 COLUMNS = {"coco": {"color": "category"}, "cvat": {"color": "label"}}  # what they call the first task
 

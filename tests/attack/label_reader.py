@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from attack.pictures import Random, flip, insert, remove, truncate
-from drawn_labels import CASES, recipe
+from drawn_labels import CASES, INSIDE, recipe
 from polyhead.data.inspect.label_files import read_label_layouts
 from polyhead.data.table import read_table
 from polyhead.errors import PolyheadError
@@ -26,7 +26,7 @@ from polyhead.progress import SILENT
 
 MEMORY = 3 * 2**30  # bytes that reading may take; what Python and pyarrow map comes on top
 SECONDS = 15.0
-ODD: tuple[Any, ...] = [
+ODD: tuple[Any, ...] = (
     None,
     [],
     {},
@@ -43,7 +43,7 @@ ODD: tuple[Any, ...] = [
     True,
     [{}],
     "../a",
-]
+)
 
 
 def main(folder: Path, numbers: range) -> None:
@@ -84,9 +84,10 @@ def _try(way: str, call: Callable[[], object]) -> str:
 def mangle(number: int, folder: Path) -> tuple[str, bytes, dict[str, Any]]:
     """The name and the bytes of a case, and keys of its source: a function of the number."""
     rng = np.random.default_rng((6, number))
-    form = list(CASES)[int(rng.integers(len(CASES)))]
-    name, _, keys = CASES[form]
-    content = (folder / "whole" / form / Path(name).name).read_bytes()
+    files = {folder / "whole" / form / Path(name).name: keys for form, (name, _, keys) in CASES.items()}
+    files |= {folder / "whole" / "inside" / name: {} for name, _ in INSIDE.values()}
+    file = list(files)[int(rng.integers(len(files)))]
+    content, keys, name = file.read_bytes(), files[file], file.name
     suffix = Path(name).suffix
     if suffix == ".json" and rng.random() < 0.6:
         content = json.dumps(_replace(json.loads(content), rng)).encode("utf-8", "replace")

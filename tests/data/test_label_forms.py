@@ -2,22 +2,39 @@
 
 import json
 import re
+import shutil
 import sqlite3
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import datasets
+import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from drawn_labels import CASES, COLUMNS, ROWS, draw, plain, recipe, write_csv, write_excel, write_sqlite
+from drawn_labels import (
+    CASES,
+    COLUMNS,
+    INSIDE,
+    ROWS,
+    TASKS,
+    draw,
+    plain,
+    recipe,
+    write_csv,
+    write_excel,
+    write_shard,
+    write_sqlite,
+)
+from polyhead.data.images.cache import clear_caches
+from polyhead.data.images.kept import clear_kept
 from polyhead.data.inspect.proposal import propose_recipe
 from polyhead.data.sources.columns import list_columns
 from polyhead.data.sources.reading import read_rows
-from polyhead.data.table import Table, read_table
+from polyhead.data.table import Table, load_dataset, read_table, reopen_dataset
 from polyhead.errors import PolyheadError, require
 from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe
@@ -97,6 +114,48 @@ def write(content: str | bytes) -> Callable[[Path], None]:
     return write_content
 
 
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("POLYHEAD_CACHE", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("form", INSIDE)
+def test_images_inside_a_label_file_give_an_equal_table(tmp_path: Path, cache: Path, form: str) -> None:
+    draw(tmp_path)
+    wanted = by_content(expected(tmp_path))
+    name, write = INSIDE[form]
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    write(tmp_path / name)
+    (tmp_path / "expected.csv").unlink()
+    shutil.rmtree(tmp_path / "images")
+    read = recipe(form, {"kind": "table", "file": name})
+    table = read_table(read, tmp_path, SILENT)
+    assert by_content(table) == wanted
+    assert table.rejected.empty
+    assert all(Path(path).is_relative_to(cache / "files") for path in table.frame["path"])
+    proposed = check_recipe(YAML(typ="safe", pure=True).load(propose_recipe(tmp_path)), "proposal")
+    assert {"color", "striped", "details", "length"} <= set(proposed.tasks)
+    assert len(read_rows(proposed, tmp_path).paths) == 40
+
+
+def by_content(table: Table) -> dict[bytes, list[str]]:
+    return {(table.root / row["path"]).read_bytes(): [row[name] for name in TASKS] for _, row in table.frame.iterrows()}
+
+
+def test_kept_images_come_back_after_the_cache_was_cleared(tmp_path: Path, cache: Path) -> None:
+    draw(tmp_path)
+    write_shard(tmp_path / "shard.tar")
+    read = recipe("shard", {"kind": "table", "file": "shard.tar"})
+    read = read.model_copy(update={"data": read.data.model_copy(update={"path": str(tmp_path)})})
+    dataset = load_dataset(read, tmp_path, SILENT)
+    assert clear_kept(cache) > 0
+    assert clear_caches(cache) > 0
+    again = reopen_dataset(read, dataset.table, SILENT)
+    assert (again.pixels(np.arange(40)) == dataset.pixels(np.arange(40))).all()
+
+
 ENTITY = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">]><annotations><image name="&a;"/></annotations>'
 OUTSIDE = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotations><image name="&a;"/></annotations>'
 COCO_OF_NOTHING = {"images": [{"id": 1}], "annotations": [{"image_id": 2, "category_id": 1}], "categories": []}
@@ -130,6 +189,7 @@ COCO_OF_NOTHING = {"images": [{"id": 1}], "annotations": [{"image_id": 2, "categ
         ("labels.xml", write(OUTSIDE), "declares a document type"),
         ("labels.xml", write("<a><b></a>"), "is no XML that CVAT exports: mismatched tag"),
         ("labels.xml", write("<a/>"), "it has no image"),
+        ("labels.tar", write("no archive"), "cannot be read as a tar file"),
         ("labels.docx", write("x"), "expected a label file that ends in .csv"),
     ],
 )

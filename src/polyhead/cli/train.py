@@ -229,15 +229,19 @@ def cache(
 ) -> None:
     """Show or clear the cache of decoded images."""
     from polyhead.data.images.cache import cache_root, clear_caches, list_caches
+    from polyhead.data.images.kept import FOLDER, clear_kept, measure_kept
 
     root = cache_root(path)
     if clear:
-        print(f"{clear_caches(root) / 1e6:.1f} MB freed in {root}")
+        print(f"{(clear_caches(root) + clear_kept(root)) / 1e6:.1f} MB freed in {root}")
         return
+    kept, size = measure_kept(root)
     entries = list_caches(root)
     for entry in entries:
         print(f"{entry.name}  {entry.images:,} images  {entry.bytes / 1e6:,.1f} MB")
-    print(f"{sum(entry.bytes for entry in entries) / 1e6:,.1f} MB in {root}")
+    if kept:
+        print(f"{FOLDER}  {kept:,} images  {size / 1e6:,.1f} MB")
+    print(f"{(sum(entry.bytes for entry in entries) + size) / 1e6:,.1f} MB in {root}")
 
 
 @contextmanager

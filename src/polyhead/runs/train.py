@@ -40,6 +40,7 @@ from polyhead.runs.folds import (
     read_tasks,
     select_fold,
 )
+from polyhead.runs.learning_curve import read_learning_curve, request_features
 from polyhead.runs.plan import check_quality, load_unplanned, plan_recipe
 from polyhead.runs.remarks import remark_on_data, remark_on_rules
 from polyhead.runs.run import Run
@@ -255,11 +256,14 @@ def _finish(
     if not run.model.exists():
         from polyhead.training.checkpoint_callback import RunContext
 
-        _train_and_export(run, dataset, tasks, RunContext(run.path, progress, callbacks, limit))
+        wanted = request_features(run, dataset, tasks, progress)
+        _train_and_export(run, dataset, tasks, RunContext(run.path, progress, callbacks, limit, wanted))
     progress.say("evaluating the model file")
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
     evaluation, outputs = evaluate_splits(predictor, dataset, splits, dataset.recipe.groups)
+    if "valid" in evaluation and (curve := read_learning_curve(run)):
+        evaluation["valid"]["learning_curve"] = curve
     for warning in warn_of_overfitting(run, evaluation):
         warn(warning)
     record_metrics(run.model, evaluation)

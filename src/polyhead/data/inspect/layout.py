@@ -18,6 +18,7 @@ class Layout:
         guesses: what its columns seem to hold.
         origin: what a column is there, such as "column of labels.csv".
         split: keys of `data.split`.
+        remark: what a person should know of it; blank if nothing.
     """
 
     source: Source
@@ -25,10 +26,16 @@ class Layout:
     guesses: list[ColumnGuess]
     origin: str
     split: dict[str, Any] = field(default_factory=dict)
+    remark: str = ""
 
     @property
     def tasks(self) -> list[ColumnGuess]:
         return [guess for guess in self.guesses if guess.kind not in ("", "split")]
+
+    @property
+    def fetched(self) -> list[str]:
+        """The hosts and buckets that its images are fetched from."""
+        return list(getattr(self.source, "fetch", None) or ())
 
 
 def rate_layout(layout: Layout) -> tuple[int, int]:

@@ -3,16 +3,18 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from polyhead.data.images.decode import find_images
-from polyhead.data.inspect.columns import ColumnGuess, describe_counts, guess_column
+from polyhead.data.inspect.columns import SPLIT_WORDS, ColumnGuess, describe_counts, guess_column
 from polyhead.data.inspect.label_files import list_label_files, read_label_layouts
 from polyhead.data.inspect.layout import Layout, rate_layout
+from polyhead.data.inspect.naming import find_known_names, name_fields
 from polyhead.data.sources import celeba as celeba_source
 from polyhead.data.sources import fashionai as fashionai_source
 from polyhead.data.sources.reading import READERS, TEXTS
-from polyhead.data.sources.rows import Rows, data_folder
+from polyhead.data.sources.rows import Rows, data_folder, is_folder
 from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import (
     CelebaSource,
@@ -36,7 +38,7 @@ def find_layout(data: Path) -> Layout:
     root = data_folder(data)
     if known := _find_known_format(data, root):
         return known
-    return _read_folder(root) if data.is_dir() else _read_best(root, data.name)
+    return _read_folder(root) if is_folder(data) else _read_best(root, data.name)
 
 
 def list_layouts(data: Path) -> Iterator[Layout]:
@@ -49,10 +51,10 @@ def list_layouts(data: Path) -> Iterator[Layout]:
     if known := _find_known_format(data, root):
         yield known
         return
-    for name in list_label_files(root) if data.is_dir() else [data.name]:
+    for name in list_label_files(root) if is_folder(data) else [data.name]:
         with suppress(PolyheadError):
             yield from read_label_layouts(root, name)
-    images = [path.relative_to(root) for path in find_images(root)] if data.is_dir() else []
+    images = [path.relative_to(root) for path in find_images(root)] if is_folder(data) else []
     if images:
         sources: list[FilesSource | FoldersSource] = [*_guess_folders(images), *_guess_files(images)]
         yield from (_read_names(source, root) for source in sources)
@@ -60,7 +62,7 @@ def list_layouts(data: Path) -> Iterator[Layout]:
 
 def _find_known_format(data: Path, root: Path) -> Layout | None:
     """FashionAI's or CelebA's files, recognized by their names and their content."""
-    for name in (data.name,) if not data.is_dir() else (*celeba_source.FILES, *fashionai_source.FILES):
+    for name in (data.name,) if not is_folder(data) else (*celeba_source.FILES, *fashionai_source.FILES):
         if not (root / name).is_file():
             continue
         if name in celeba_source.FILES:
@@ -78,7 +80,8 @@ def _read_celeba(root: Path, name: str) -> Layout:
     guesses = [guess_column(column, list(rows.cells[column])) for column in columns]
     parts = next((part for part in PARTITIONS if (root / part).is_file()), None)
     split = {"file": parts, "values": {"0": "train", "1": "valid", "2": "test"}} if parts else {}
-    return Layout(source, _check_found(rows, root / name), guesses, f"attribute of {name}", split)
+    remark = "This is CelebA's list: the built-in recipe celeba-best is made for it."
+    return Layout(source, _check_found(rows, root / name), guesses, f"attribute of {name}", split, remark)
 
 
 def _read_fashionai(root: Path, name: str) -> Layout:
@@ -100,9 +103,6 @@ def _check_found(rows: Rows, file: Path) -> Rows:
 
 
 def _read_folder(root: Path) -> Layout:
-    images = [path.relative_to(root) for path in find_images(root)]
-    if not images:
-        raise PolyheadError(f"{root}: there is no image in it")
     layouts, wrong = [], ""
     for name in list_label_files(root):
         try:
@@ -111,6 +111,11 @@ def _read_folder(root: Path) -> Layout:
             wrong = wrong or f"; {error}"
     if layouts:
         return max(layouts, key=rate_layout)
+    images = [path.relative_to(root) for path in find_images(root)]
+    if not images:
+        raise PolyheadError(f"{root}: there is no image in it{wrong}")
+    if known := find_known_names(images, root):
+        return known
     sources: list[FilesSource | FoldersSource] = [*_guess_folders(images), *_guess_files(images)]
     for source in sources:
         layout = _read_names(source, root)
@@ -123,13 +128,14 @@ def _read_folder(root: Path) -> Layout:
 
 
 def _guess_folders(images: Sequence[Path]) -> list[FoldersSource]:
-    """Two levels of folders, or one, if their names vary; at the depth where most images are."""
+    """Two levels of folders, or one, if their names vary; at the depth where most images are. Above them, splits."""
     depth, _ = Counter(len(path.parts) for path in images).most_common(1)[0]
     folders = {path.parent.parts for path in images if len(path.parts) == depth}
     sources = []
-    for levels in (2, 1):
+    for levels in (3, 2, 1):
         names = [set(level) for level in zip(*(parts[-levels:] for parts in folders), strict=True)]
-        if len(names) == levels and all(len(level) > 1 for level in names):
+        of_splits = levels < 3 or (len(names) == 3 and {name.lower() for name in names[0]} <= SPLIT_WORDS.keys())
+        if of_splits and len(names) == levels and all(len(level) > 1 for level in names):
             sources.append(FoldersSource(pattern=_name_fields("/".join(_guess_fields(level) for level in names))))
     return sources
 
@@ -152,15 +158,19 @@ def _read_names(source: FilesSource | FoldersSource, root: Path) -> Layout:
     fits = len(rows.paths) >= MIN_FITTING * (len(rows.paths) + len(rows.rejected))
     guesses = [guess_column(column, list(rows.cells[column])) for column in fields if fits]
     pattern = source.pattern
+    texts = {guess.column: rows.cells[guess.column].unique().tolist() for guess in guesses}
+    names = name_fields(guesses, texts)
     for guess in guesses:
-        if not guess.kind:
-            pattern = pattern.replace(f"{{{guess.column}}}", "{}")
+        named = names[guess.column] if guess.kind else ""
+        pattern = pattern.replace(f"{{{guess.column}}}", f"{{{named}}}")
+    guesses = [replace(guess, column=names[guess.column]) for guess in guesses]
+    rows = replace(rows, cells=rows.cells.rename(columns=names))
     return Layout(source.model_copy(update={"pattern": pattern}), rows, guesses, f"{origin} names")
 
 
 def _guess_fields(names: Collection[str]) -> str:
     """Blank fields for folder names: several if the same words occur in different combinations."""
-    for separator in "_-":
+    for separator in "_- ":
         fields = list(zip(*(name.split(separator) for name in names), strict=False))
         alike = len({name.count(separator) for name in names}) == 1
         if alike and len(fields) > 1 and all(len(set(words)) < len(names) for words in fields):

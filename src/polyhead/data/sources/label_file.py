@@ -12,8 +12,10 @@ from typing import NamedTuple, TypeAlias
 
 import pandas as pd
 
+from polyhead.data.images.kept import keep_image
+from polyhead.data.sources.addresses import is_address
 from polyhead.data.sources.file_names import compile_pattern
-from polyhead.data.sources.forms.cells import read_text
+from polyhead.data.sources.forms.cells import read_image, read_path, read_text
 from polyhead.data.sources.forms.reading import open_label_file
 from polyhead.data.sources.long_form import gather_entries
 from polyhead.data.sources.rows import (
@@ -31,6 +33,7 @@ from polyhead.data.sources.rows import (
 from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import CsvSource, LongForm, TableSource, pattern_fields
 
+NOT_FETCHED = "is an address, and data.source.fetch names no host to fetch images from"
 LabelSource: TypeAlias = CsvSource | TableSource
 
 
@@ -145,20 +148,24 @@ def _read_images(source: LabelSource, data: Path, columns: RequestedColumns) -> 
     base = os.path.abspath(data_folder(data))
 
     def find(number: int, cells: Sequence[object], file: Path) -> Line:
-        texts = [tell_path(cells[part]) if isinstance(part, int) else part for part in parts]
+        if len(template) == 3 and not template[0] + template[2] and (held := read_image(cells[int(parts[1])])):
+            return _keep(number, cells, *held)
+        texts = [read_path(cells[part]) if isinstance(part, int) else part for part in parts]
         image, named = "".join(texts), all(texts[1::2])
+        if is_address(image):
+            return Line(number, cells, image, image if source.fetch else "", "" if source.fetch else NOT_FETCHED)
         path = find_image(image, dict.fromkeys((os.path.abspath(file.parent), base)), base) if named else None
         return Line(number, cells, image, path or "", "" if path else NO_FILE if named else NO_NAME)
 
     return header, (find(*line) for line in lines)
 
 
-def tell_path(cell: object) -> str:
-    """A part of an image's path, blank where the cell is nothing of that kind."""
+def _keep(number: int, cells: Sequence[object], content: bytes, name: str) -> Line:
+    """A row whose image is in its cell, and then in a file of its own."""
     try:
-        return read_text(cell).strip()
-    except ValueError:
-        return ""
+        return Line(number, cells, name, keep_image(content, name).as_posix(), "")
+    except ValueError as error:
+        return Line(number, cells, name or f"row {number}", "", str(error))
 
 
 def open_label_files(

@@ -90,6 +90,25 @@ def read_text(cell: object) -> str:
     return check_text(tell_cell(cell))
 
 
+def read_image(cell: object) -> tuple[bytes, str] | None:
+    """The bytes of an image that a cell holds, and the name that it had; None if it holds no bytes."""
+    name = ""
+    if isinstance(cell, Mapping):
+        path = cell.get("path")
+        name, cell = path if isinstance(path, str) else "", cell.get("bytes")
+    return (bytes(cell), name) if isinstance(cell, bytes | bytearray | memoryview) and len(cell) else None
+
+
+def read_path(cell: object) -> str:
+    """The path of an image that a cell names; blank if it is nothing of that kind."""
+    if isinstance(cell, Mapping):
+        cell = cell.get("path")
+    try:
+        return read_text(cell).strip()
+    except ValueError:
+        return ""
+
+
 def find_one(names: Sequence[str], wanted: str | None, file: Path, what: str) -> str:
     """The part of a file that `data.source.table` names, or the only one.
 

@@ -23,7 +23,10 @@ def list_coco(found: Mapping[str, Any], file: Path) -> list[dict[str, Any]]:
     Raises:
         PolyheadError: an image, annotation or category lacks what COCO gives it.
     """
-    names = {_key(each, "id", "categories", file): str(each.get("name", "")) for each in found.get("categories") or []}
+    categories = found.get("categories")
+    if not isinstance(categories, list):
+        raise PolyheadError(f"{file}: expected a list of COCO's `categories`; got {shorten(repr(categories), 60)}")
+    names = {_key(each, "id", "categories", file): str(each.get("name", "")) for each in categories}
     order = {category: place for place, category in enumerate(names)}
     records = {_key(each, "id", "images", file): {"image": each.get("file_name")} for each in found["images"]}
     seen: dict[Any, list[Any]] = {image: [] for image in records}

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from polyhead.data.sources.forms.cells import MOST_COLUMNS, MOST_ROWS, CellRows, give_records
+from polyhead.data.sources.forms.cells import IMAGE_KEYS, MOST_COLUMNS, MOST_ROWS, CellRows
 from polyhead.errors import PolyheadError, require
 from polyhead.files import open_regular
 
-BATCH = 1024  # rows that are unpacked at once
+BATCH = 256  # rows that are unpacked at once
 
 
 def read_parquet(file: Path, table: str | None) -> CellRows:
@@ -68,47 +68,48 @@ def _open_arrow(stream: Any, file: Path) -> tuple[Any, Iterator[Any]]:
 
 def _give_rows(schema: Any, batches: Iterator[Any], file: Path) -> CellRows:
     """Records within records become columns, but not those that are an image."""
-    columns = [name.strip() for name in schema.names]
     names = _read_class_names(schema)
-    wide = any(_is_struct(field.type) for field in schema)
-    if not wide:
-        yield 0, columns
+    yield 0, [name for field in schema for name in _list_names(field.name.strip(), field.type)]
     number = 0
-    records: list[dict[str, Any]] = []
     for batch in batches:
+        batch.validate(full=True)  # of a stranger's file: lengths and offsets that lie would be read beyond memory
         lists = [
-            _read_column(column, names.get(name)) for name, column in zip(schema.names, batch.columns, strict=True)
+            cells
+            for field, column in zip(schema, batch.columns, strict=True)
+            for cells in _read_column(column, names.get(field.name))
         ]
-        for cells in zip(*lists, strict=True):
+        for row in zip(*lists, strict=True):
             number += 1
             if number > MOST_ROWS:
                 raise PolyheadError(f"{file}: has more than {MOST_ROWS:,} rows")
-            if wide:
-                records.append(dict(zip(columns, cells, strict=True)))
-            else:
-                yield number, cells
-    if wide:
-        yield from give_records(records, file)
+            yield number, row
 
 
-def _is_struct(kind: Any) -> bool:
-    """Whether cells are records; those of an image have the keys `bytes` and `path`."""
+def _is_record(kind: Any) -> bool:
+    """Whether cells hold columns of their own; those of an image have the keys `bytes` and `path`."""
     import pyarrow
 
-    return bool(pyarrow.types.is_struct(kind)) and {field.name for field in kind} != {"bytes", "path"}
+    return bool(pyarrow.types.is_struct(kind)) and {field.name for field in kind} != IMAGE_KEYS
 
 
-def _read_column(column: Any, names: list[str] | None) -> list[Any]:
+def _list_names(name: str, kind: Any) -> list[str]:
+    if not _is_record(kind):
+        return [name]
+    return [inner for field in kind for inner in _list_names(f"{name}.{field.name}", field.type)]
+
+
+def _read_column(column: Any, names: list[str] | None) -> list[list[Any]]:
+    """Its cells; of records, those of each of their columns."""
     import pyarrow
 
     kind = column.type
+    if _is_record(kind):
+        return [cells for inner in column.flatten() for cells in _read_column(inner, None)]
     if pyarrow.types.is_floating(kind) and kind.bit_width < 64:
         # Of a float32 a Python float has more digits than were ever meant: 0.1 would be 0.10000000149011612.
-        return list(column.to_numpy(zero_copy_only=False))
+        return [list(column.to_numpy(zero_copy_only=False))]
     cells = column.to_pylist()
-    if names is None:
-        return list(cells)
-    return [_name(cell, names) for cell in cells]
+    return [list(cells) if names is None else [_name(cell, names) for cell in cells]]
 
 
 def _name(cell: Any, names: list[str]) -> Any:

@@ -10,6 +10,7 @@ from polyhead.data.sources.forms.excel import list_sheets, read_excel
 from polyhead.data.sources.forms.json_files import read_json_lines, read_json_rows
 from polyhead.data.sources.forms.parquet import read_arrow, read_parquet
 from polyhead.data.sources.forms.sqlite import list_sqlite_tables, read_sqlite
+from polyhead.data.sources.forms.webdataset import read_shard
 from polyhead.data.sources.text_files import read_lines
 from polyhead.errors import PolyheadError
 from polyhead.files import open_regular
@@ -28,6 +29,7 @@ FORMS: dict[str, Callable[[Path, str | None], CellRows]] = {
     ".sqlite": read_sqlite,
     ".sqlite3": read_sqlite,
     ".xml": read_cvat,
+    ".tar": read_shard,
 }
 LABEL_SUFFIXES = (*SEPARATORS, *FORMS)
 STARTS = {b"PAR1": "Parquet", b"PK\3\4": "Excel or a zip file", b"SQLite format 3\0": "SQLite", b"ARROW1": "Arrow"}

@@ -38,7 +38,7 @@ def read_sqlite(file: Path, table: str | None) -> CellRows:
             for number, row in enumerate(rows, 1):
                 steps.start_anew()
                 yield number, row
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         reason = "a query in it takes too long" if "interrupted" in str(error) else " ".join(str(error).split())
         raise PolyheadError(f"{file}: cannot be read as an SQLite database: {reason}") from None
 
@@ -53,7 +53,7 @@ def list_sqlite_tables(file: Path) -> list[str]:
     try:
         with _open(file) as database:
             return _list_names(database)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise PolyheadError(f"{file}: cannot be read as an SQLite database: {' '.join(str(error).split())}") from None
 
 

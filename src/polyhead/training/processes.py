@@ -110,9 +110,7 @@ def _read_place() -> dict[str, Any]:
     if not re.fullmatch(r".+:\d+", address):
         raise PolyheadError(f"{ADDRESS}: expected host:port of process 0; got {address!r}")
     if not found[INDEX] < found[COUNT]:
-        raise PolyheadError(
-            f"{INDEX}: expected 0 to {found[COUNT] - 1}, as {COUNT} is {found[COUNT]}; got {found[INDEX]}"
-        )
+        raise PolyheadError(f"{INDEX}: expected 0 to {found[COUNT] - 1}, below {COUNT}; got {found[INDEX]}")
     place = {"coordinator_address": address, "num_processes": found[COUNT], "process_id": found[INDEX]}
     return place | {"cluster_detection_method": "deactivate"}
 

@@ -8,8 +8,8 @@ Images are drawn, a quarter of them to judge by, and the other three to learn fr
 what its last doubling gave, what the next one would give and whether it is worth it; what came is what linear models on
 the same frozen features give with all of them. So it is a matter of minutes; no network is fine-tuned.
 
-With --drawn: how often the interval of the last doubling's gain holds the gain that is to be expected, over drawn features
-and labels, each time other training and validation images.
+With --drawn: how often the interval of the last doubling's gain holds the gain that is to be expected, over drawn
+features and labels, each time other training and validation images.
 """
 
 import argparse

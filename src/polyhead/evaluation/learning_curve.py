@@ -249,15 +249,15 @@ def _describe(points: Sequence[Numbers], last: Difference | None) -> dict[str, A
         "gain": last.better_by,
         "interval": interval,
         "next": following,
-        "verdict": judge(interval, half, last.metric),
+        "verdict": judge(interval, half, last.metric) if whole > 0 else "flat",  # no mistake is left to see
     }
 
 
 def _widen(gain: float, interval: Sequence[float], points: Sequence[Numbers]) -> list[float]:
     """The interval of a gain, by the validation images, with what the draw of the training images adds to it.
 
-    That is found from how far the halves differ, and the quarters. How much of it is in the gain was found by drawing
-    (`benchmarks/learning_curve.py`): without it, intervals held the gain that is to be expected in 44 to 91 %.
+    That is found from how far the halves differ, and the quarters; how much of it is in the gain, by drawing
+    (`benchmarks/learning_curve.py`).
     """
     parts = [point["parts"] for point in points[-3:-1]]
     squares = sum(float(np.var(values)) * len(values) for values in parts)

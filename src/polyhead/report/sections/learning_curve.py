@@ -12,7 +12,7 @@ HOW = "linear models on the pretrained network's frozen features, not with the w
 SAYS = {
     "climbing": "More images would probably still help",
     "flat": "The curve is flat: more images of the same kind would hardly help",
-    "unclear": "Whether more images would help cannot be told from so few validation images",
+    "unclear": "That may be chance: whether more images would help cannot be told",
 }
 
 

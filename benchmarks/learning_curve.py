@@ -21,7 +21,7 @@ import pandas as pd
 from label_errors import find_features, read_data
 
 from polyhead.evaluation.learning_curve import Seen, limit_images, measure_learning_curve
-from polyhead.tasks import Categorical, Regression, Task
+from polyhead.tasks import Categorical, Numbers, Regression, Task
 from polyhead.training import choose_backend
 
 
@@ -34,8 +34,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=4)
     given = parser.parse_args()
     if given.drawn or given.data is None:
-        for images, judged in ((800, 300), (300, 1500), (2000, 1000)):
-            cover(images, judged, 100)
+        for images, watched in ((800, 300), (300, 1500), (2000, 1000)):
+            cover(images, watched, 100)
         return
     choose_backend()
     dataset, rng = read_data(given.data), np.random.default_rng(0)
@@ -67,7 +67,7 @@ def main() -> None:
         print(f"accuracies {verdict}: {len(pairs)}, foretold {foretold:+.2f} points on average, came {came:+.2f}")
 
 
-def compare(name: str, half: dict, whole: dict, told: dict[str, list[tuple[float, float]]]) -> str:
+def compare(name: str, half: Numbers, whole: Numbers, told: dict[str, list[tuple[float, float]]]) -> str:
     """What was foretold and what came, in points of accuracy or in the task's unit."""
     if "metric" not in half:
         return f"{name:14} {half['verdict']}"

@@ -4,7 +4,7 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,6 +147,8 @@ def _read_images(source: LabelSource, data: Path, columns: RequestedColumns) -> 
     parts = [header.index(text) if index % 2 else text for index, text in enumerate(template)]
     base = os.path.abspath(data_folder(data))
 
+    folders: dict[Path, Iterable[str]] = {}  # by label file: where its images may be
+
     def find(number: int, cells: Sequence[object], file: Path) -> Line:
         if len(template) == 3 and not template[0] + template[2] and (held := read_image(cells[int(parts[1])])):
             return _keep(number, cells, *held)
@@ -154,7 +156,9 @@ def _read_images(source: LabelSource, data: Path, columns: RequestedColumns) -> 
         image, named = "".join(texts), all(texts[1::2])
         if is_address(image):
             return Line(number, cells, image, image if source.fetch else "", "" if source.fetch else NOT_FETCHED)
-        path = find_image(image, dict.fromkeys((os.path.abspath(file.parent), base)), base) if named else None
+        if file not in folders:
+            folders[file] = dict.fromkeys((os.path.abspath(file.parent), base))
+        path = find_image(image, folders[file], base) if named else None
         return Line(number, cells, image, path or "", "" if path else NO_FILE if named else NO_NAME)
 
     return header, (find(*line) for line in lines)

@@ -15,8 +15,8 @@ from polyhead.data.images.cache import cache_root
 def pack(folder: Path, file: Path) -> Path:
     """A Parquet file with the images of a folder of drawn shapes in it."""
     table = pd.read_csv(folder / "labels.csv")
-    table["image"] = [{"bytes": (folder / path).read_bytes(), "path": path} for path in table["image"]]
-    table.to_parquet(file, index=False)
+    images = [{"bytes": (folder / path).read_bytes(), "path": path} for path in table["image"]]
+    table.assign(image=pd.Series(images, dtype=object)).to_parquet(file, index=False)
     return file
 
 

@@ -268,6 +268,22 @@ def test_a_file_for_each_split_is_one_source(tmp_path: Path) -> None:
     assert table.frame.groupby("split").size().to_dict() == {"test": 40, "train": 40}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("/etc/{x}.csv", "data.source.file: a pattern is for files in the data's folder; got /etc/{x}.csv"),
+        ("../{x}.csv", "data.source.file: a pattern is for files in the data's folder"),
+        ("{x}/{y}.csv", "is called like {x}/{y}.csv"),
+        ("{x}{y}.csv", "is called like {x}{y}.csv"),
+        ("{x}**[a].csv", "is called like"),
+        ("{x.csv", "data.source.file: there is no file"),
+    ],
+)
+def test_a_pattern_that_finds_nothing_is_one_line(tmp_path: Path, pattern: str, told: str) -> None:
+    with pytest.raises(PolyheadError, match=re.escape(told)):
+        read_rows(recipe("pattern", {"kind": "table", "file": pattern}), tmp_path)
+
+
 def test_a_missing_library_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_excel(tmp_path / "labels.xlsx")
     monkeypatch.setattr("polyhead.errors.find_spec", lambda name: None)

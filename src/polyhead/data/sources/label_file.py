@@ -207,10 +207,12 @@ def _find_files(source: LabelSource, data: Path) -> list[tuple[Path, dict[str, s
     """The file, or the files that a pattern such as `{split}/metadata.csv` matches, each with its fields."""
     if not source.file or not pattern_fields(source.file) or isinstance(source, CsvSource):
         return [(find_label_file(source.file, data), {})]
+    if os.path.isabs(source.file) or ".." in Path(source.file).parts:
+        raise PolyheadError(f"data.source.file: a pattern is for files in the data's folder; got {source.file}")
     root, read = data_folder(data), compile_pattern(source.file)
     parts = [glob.escape(part) for part in re.split("{[^{}]*}", source.file)]
     found = []
-    for path in sorted(root.glob("*".join(parts))):
+    for path in sorted(root.glob(re.sub(r"\*+", "*", "*".join(parts)))):  # of two fields side by side, one star
         fields = read(path.relative_to(root).as_posix())
         if fields is not None and path.is_file():
             found.append((path, {name: text for name, text in fields.items() if name}))

@@ -19,7 +19,7 @@ attack: $(VENV)/.ready
 
 # The whole way on Keras's other backends as well; JAX and PyTorch are large, so they have an environment of their own.
 test-backends: .venv-backends/.ready
-	.venv-backends/bin/python -m pytest tests/training/test_backends.py
+	.venv-backends/bin/python -m pytest tests/training/test_backends.py tests/training/test_several_processes.py
 	KERAS_BACKEND=jax .venv-backends/bin/python -m pytest $(KERAS_TESTS)
 	KERAS_BACKEND=torch .venv-backends/bin/python -m pytest $(KERAS_TESTS)
 

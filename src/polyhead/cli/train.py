@@ -13,6 +13,7 @@ from polyhead.cli.arguments import Force, Model, path_option, read_path, read_te
 from polyhead.cli.printing import print_evaluation, print_places, print_run, print_worse
 from polyhead.cli.terminal import Screen
 from polyhead.run_folder import RunFolder
+from polyhead.training.processes import leads
 
 commands = typer.Typer()
 
@@ -40,6 +41,10 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; may be repeated.")
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="The random seed; default: the recipe's.")]
+Engine = Annotated[
+    Literal["process", "slurm"],
+    typer.Option("--engine", help="How several processes that train one network find each other."),
+]
 Run = Annotated[Path, typer.Argument(metavar="RUN", parser=read_path, help="A run folder.")]
 
 
@@ -127,6 +132,7 @@ def train(
     folds: Annotated[
         int | None, typer.Option("--folds", metavar="K", min=2, max=100, help="Cross-validate, and average K networks.")
     ] = None,
+    engine: Engine = "process",
     force: Force = False,
 ) -> None:
     """Train, export, evaluate and report.
@@ -146,20 +152,24 @@ def train(
             seed=seed,
             force=force,
             folds=folds,
+            engine=engine,
             progress=screen,
         )
-    print_run(run)
+    if leads():
+        print_run(run)
 
 
 @commands.command()
-def resume(run: Run, data: Data = None) -> None:
+def resume(run: Run, data: Data = None, engine: Engine = "process") -> None:
     """Resume an interrupted run."""
     from polyhead.runs import train as runs
 
     found = RunFolder(run)
     finished = found.recipe.exists() and found.is_whole
     with _resumable(run), Screen() as screen:
-        runs.resume(run, data=data, progress=screen)
+        runs.resume(run, data=data, engine=engine, progress=screen)
+    if not leads():
+        return
     if finished:
         print_places(run)
     else:

@@ -278,15 +278,18 @@ def load_dataset(recipe: Recipe, data: Path, progress: Progress, check: bool = T
     return Dataset(recipe, table, images, rows)
 
 
-def reopen_dataset(recipe: Recipe, table: Table, progress: Progress) -> Dataset:
+def reopen_dataset(recipe: Recipe, table: Table, progress: Progress, check: bool = True) -> Dataset:
     """Open the images of a table that was written before.
+
+    Args:
+        check: whether to see that each file is still the one that it was. If not, what the cache has is not read again.
 
     Raises:
         PolyheadError: an image is gone, cannot be read or is not the one that it was.
     """
     moved = find_moved(recipe, table.root, table.frame["path"])
     table = replace(table, frame=table.frame.assign(path=table.frame["path"].replace(moved))) if moved else table
-    images = _open(recipe, table, progress)
+    images = _open(recipe, table, progress, None if check else list(table.frame["content"]))
     for row, (path, content) in enumerate(zip(table.frame["path"], table.frame["content"], strict=True)):
         if row in images.failures:
             raise PolyheadError(f"{table.root / path}: {images.failures[row]}; it is in the run's table, put it back")
@@ -295,9 +298,9 @@ def reopen_dataset(recipe: Recipe, table: Table, progress: Progress) -> Dataset:
     return Dataset(recipe, table, images, np.arange(len(table.frame)))
 
 
-def _open(recipe: Recipe, table: Table, progress: Progress) -> DecodedImages:
+def _open(recipe: Recipe, table: Table, progress: Progress, digests: list[str] | None = None) -> DecodedImages:
     settings = ImageSettings(recipe.image.size, recipe.image.resize, recipe.image.cache)
-    return open_images([table.root / path for path in table.frame["path"]], settings, progress)
+    return open_images([table.root / path for path in table.frame["path"]], settings, progress, digests)
 
 
 def _whole_rows(table: Table) -> int:

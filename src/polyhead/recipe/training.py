@@ -60,7 +60,8 @@ class TrainingRecipe(Part):
         default="one",
         description="`all`: each step's images are shared out among all accelerators of this machine, or its virtual "
         "CPU devices; the losses are those of one device. On the jax backend only; they must divide `batch_size` (an "
-        "epoch's last, smaller batch is computed whole by each).",
+        "epoch's last, smaller batch is computed whole by each). Several processes use all of theirs, whatever "
+        "stands here.",
     )
     optimizer: Literal[
         "adam",

@@ -46,10 +46,12 @@ from polyhead.runs.remarks import remark_on_data, remark_on_rules
 from polyhead.runs.run import Run
 from polyhead.runs.tables import load_recipe_for
 from polyhead.runs.teaching import ask_teacher, check_teacher
+from polyhead.runs.together import together
 from polyhead.tasks import Task
 from polyhead.training import WEIGHTS, choose_backend
 from polyhead.training.history import read_divergence
 from polyhead.training.own_code import import_own_code
+from polyhead.training.processes import GROUP, Engine, order_training
 from polyhead.training.time_limit import TimeLimit
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ DEMO_IMAGES = 3000
 SAMPLES = 32  # training images that Keras and ONNX Runtime are compared on
 
 
+@together
 def train(
     recipe: RecipeLike,
     out: str | os.PathLike[str],
@@ -74,6 +77,7 @@ def train(
     folds: int | None = None,
     backbone: "KerasModel | None" = None,
     callbacks: "Sequence[KerasCallback]" = (),
+    engine: Engine = "process",
     progress: Progress | bool = True,
 ) -> Run:
     """Train a recipe on a data set; the run folder then holds the model, its evaluation and the report.
@@ -99,6 +103,9 @@ def train(
             starts from its weights, and leaves the object itself as it is.
         callbacks: of Keras's, which see the training as one `fit`; what one of them raises comes through, and the run
             can then be resumed. With `folds` they see each of them.
+        engine: how several processes that make the same call find each other, to train one network on JAX: `process`,
+            by Keras's variables KERAS_DISTRIBUTION_... in the environment, and alone without them; `slurm`, as SLURM
+            tells it. The first one does all else.
         progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
 
     Raises:
@@ -137,11 +144,13 @@ def train(
     return Run(out)
 
 
+@together
 def resume(
     run: str | os.PathLike[str],
     *,
     data: str | os.PathLike[str] | None = None,
     callbacks: "Sequence[KerasCallback]" = (),
+    engine: Engine = "process",
     progress: Progress | bool = True,
 ) -> Run:
     """Resume an interrupted run; a finished one stays as it is.
@@ -150,6 +159,7 @@ def resume(
         run: its folder.
         data: where the data is now, if it was moved.
         callbacks: see `train`; they are not kept in the run.
+        engine: see `train`.
         progress: whether to show how far it is, on stderr or in a notebook; or an object that is told.
 
     Raises:
@@ -195,7 +205,7 @@ def _absolute(data: str | os.PathLike[str] | None) -> str | None:
 
 def _check_devices(recipe: Recipe) -> None:
     """Before any image is read; without Keras, where there is nothing to ask it."""
-    if recipe.training.devices == "all":
+    if recipe.training.devices == "all" or GROUP.count > 1:
         from polyhead.training.backend import check_devices
 
         check_devices(recipe.training)
@@ -305,6 +315,7 @@ def _train_and_export(run: RunFolder, dataset: Dataset, tasks: Mapping[str, Task
         progress.say("trying whether the network can be exported")
         try_export(recipe, tasks, run.state)
     taught = ask_teacher(run, dataset, tasks, progress)
+    order_training(run.path, recipe.data.path)
     train_network(recipe, tasks, replace(TrainingData.from_dataset(dataset, tasks), taught=taught), context)
     _note_divergence(run)
     progress.say("writing model.onnx")

@@ -16,6 +16,7 @@ from polyhead.progress import Progress, warn
 from polyhead.recipe.training import Precision, TrainingRecipe
 from polyhead.training import quiet, suggest_backend
 from polyhead.training.losses import Tensor
+from polyhead.training.processes import GROUP
 
 NAME = keras.backend.backend()
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
@@ -156,12 +157,12 @@ class WholeBatches(distribution.DataParallel):
 
 
 def check_devices(training: TrainingRecipe) -> None:
-    """Refuse what cannot be done on the devices that the recipe asks for.
+    """Refuse what cannot be done on the devices that the recipe, or several processes, ask for.
 
     Raises:
         PolyheadError: the backend cannot train on several, or they do not divide a batch.
     """
-    if training.devices == "one":
+    if training.devices == "one" and GROUP.count == 1:
         return
     if NAME != "jax":
         raise PolyheadError(
@@ -170,29 +171,41 @@ def check_devices(training: TrainingRecipe) -> None:
     count = distribution.get_device_count()
     if training.batch_size % count:
         lower, upper = training.batch_size // count * count, -(-training.batch_size // count) * count
+        machine = "this machine" if GROUP.count == 1 else f"the {GROUP.count} processes"
+        alone = ", or training.devices: one" if GROUP.count == 1 else ""
         raise PolyheadError(
-            f"training.batch_size: the {count} devices of this machine do not divide {training.batch_size}; "
-            f"take {f'{lower} or ' if lower else ''}{upper}, or training.devices: one"
+            f"training.batch_size: the {count} devices of {machine} do not divide {training.batch_size}; "
+            f"take {f'{lower} or ' if lower else ''}{upper}{alone}"
         )
 
 
 def use_devices(training: TrainingRecipe, progress: Progress) -> None:
-    """Place all variables that are created from now on, and all batches, on the devices that the recipe asks for."""
+    """Place all variables that are created from now on, and all batches, on the devices that are asked for."""
     distribution.set_distribution(None)
-    if training.devices == "one":
-        return
-    count = distribution.get_device_count()
-    if count == 1:
+    devices = distribution.list_devices() if training.devices == "all" or GROUP.count > 1 else []
+    if len(devices) == 1:
         warn("training.devices: this machine has one device; training on that")
-        return
-    distribution.set_distribution(WholeBatches(devices=distribution.list_devices()))
-    progress.say(f"training on {count} devices: {', '.join(distribution.list_devices())}")
+    elif GROUP.count > 1:
+        distribution.set_distribution(distribution.DataParallel(devices=devices, auto_shard_dataset=False))
+        progress.say(f"training on {len(devices)} devices of {GROUP.count} processes")
+    elif devices:
+        distribution.set_distribution(WholeBatches(devices=devices))
+        progress.say(f"training on {len(devices)} devices: {', '.join(devices)}")
 
 
-def split_batch(images: Tensor) -> Tensor:
-    """The same images (n, ...), split evenly over the devices; whole on each where their number does not divide n."""
+def split_batch(images: Tensor, mark: Tensor | None = None) -> Tensor:
+    """The same images (n, ...), split evenly over the devices; whole on each where their number does not divide n.
+
+    Args:
+        mark: of several processes, what says how many of the images are none: see `share_rows`.
+    """
     parts = distribution.distribution()
-    if parts is None or images.shape[0] is None or images.shape[0] % parts.device_mesh.devices.size:
+    if parts is None or images.shape[0] is None:
         return images
-    axes = [parts.batch_dim_name] + [None] * (len(images.shape) - 1)
+    if mark is not None:
+        images = images[: images.shape[0] - (mark.shape[1] - 1)]
+    elif images.shape[0] % parts.device_mesh.devices.size:
+        return images
+    divides = images.shape[0] % parts.device_mesh.devices.size == 0
+    axes = [parts.batch_dim_name if divides else None] + [None] * (len(images.shape) - 1)
     return distribution.distribute_tensor(images, distribution.TensorLayout(axes, parts.device_mesh))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from polyhead.data.table import WEIGHT, Dataset
 from polyhead.tasks import Task
+from polyhead.training.processes import share_rows
 
 Strata = NDArray[np.float32]
 
@@ -93,9 +94,17 @@ class TrainingData:
             strata={name: tasks[name].strata(labels[name]) for name in shown},
         )
 
-    def read(self, rows: NDArray[np.intp]) -> tuple[Any, ...]:
-        """Images and targets of some rows; and the rows' weights, where they have any."""
-        batch = self.pixels(rows), {name: targets[rows] for name, targets in self.targets.items()}
+    def read(self, rows: NDArray[np.intp], taught: Taught | None = None) -> tuple[Any, ...]:
+        """Images and targets of a batch's rows; and the rows' weights, where they have any.
+
+        Of several processes each reads its own share, and the images then have a mark beside them: see `share_rows`.
+        """
+        rows, mark = share_rows(rows)
+        images = self.pixels(rows)
+        targets = {name: targets[rows] for name, targets in self.targets.items()}
+        if taught is not None:
+            targets |= {f"{TAUGHT}{name}": outputs for name, outputs in taught(rows).items()}
+        batch = images if mark is None else (images, mark), targets
         return batch if self.weights is None else (*batch, self.weights[rows])
 
 
@@ -124,11 +133,7 @@ class Batches(keras.utils.PyDataset):
         if self._order[0] != epoch:
             self._order = (epoch, self._draw(np.random.default_rng((self.seed, epoch))))
         rows = self._order[1][step * self.size : (step + 1) * self.size]
-        images, targets, *weights = self.training_data.read(rows)
-        if self.training_data.taught is not None:
-            taught = self.training_data.taught(rows)
-            targets = targets | {f"{TAUGHT}{name}": outputs for name, outputs in taught.items()}
-        return images, targets, *weights
+        return self.training_data.read(rows, self.training_data.taught)
 
     def _draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
         rows = self.training_data.train

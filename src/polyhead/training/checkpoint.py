@@ -21,6 +21,7 @@ from polyhead.files import write_beside
 from polyhead.progress import warn
 from polyhead.training import backend
 from polyhead.training.multi_task import MultiTaskModel
+from polyhead.training.processes import leads
 
 BEFORE = "before.npz"  # beside the last state, the one that it replaced
 HDF5_ROOM = 8192  # bytes that it needs besides, for an array
@@ -46,7 +47,9 @@ class Position:
 
 
 def save(path: Path, model: MultiTaskModel, position: Position) -> None:
-    """Write the state beside `path`, then put it in its place."""
+    """Write the state beside `path`, then put it in its place; of several processes, the leader does."""
+    if not leads():
+        return
     backend.sync_variables(model)
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
     with write_beside(path) as beside:
@@ -140,7 +143,9 @@ def _read_whole(file: Path) -> Position | None:
 
 
 def keep_weights(path: Path, model: MultiTaskModel) -> str:
-    """Write the network's weights, whole or not at all; the file's digest."""
+    """Write the network's weights, whole or not at all; the file's digest. Of several processes, the leader does."""
+    if not leads():
+        return ""
     core = model.core
     with write_beside(path) as beside:
         if hasattr(os, "posix_fallocate"):

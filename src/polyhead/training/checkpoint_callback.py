@@ -18,6 +18,7 @@ from polyhead.training import WEIGHTS, backend, checkpoint
 from polyhead.training.frozen import FeatureRequest
 from polyhead.training.history import best_epoch, choose_epoch, explain_divergence, mark_kept, note_divergence
 from polyhead.training.multi_task import MultiTaskModel
+from polyhead.training.processes import GROUP, leads, share
 from polyhead.training.soup import is_candidate, keep_candidate
 from polyhead.training.time_limit import TimeLimit
 
@@ -137,9 +138,14 @@ class CheckpointCallback(keras.callbacks.Callback):
             self.compiling, self.compiled = time.monotonic() - self.began_fit, True
         if not math.isfinite(float((logs or {})["loss"])):
             self._diverge()
-        if self.limit and self.limited and self.limit.left((time.monotonic() - self.begun) / self.images) <= 0:
+        if (
+            self.limit
+            and self.limited
+            and GROUP.count == 1
+            and self.limit.left((time.monotonic() - self.begun) / self.images) <= 0
+        ):
             self._end_in_time(f"within epoch {self.position.epoch + 1}")
-        if time.monotonic() - self.saved >= SAVE_EVERY and self.position.step < self.steps:
+        if leads() and time.monotonic() - self.saved >= SAVE_EVERY and self.position.step < self.steps:
             self.position.seconds = time.monotonic() - self.begun
             self.position.spent = self.limit.elapsed() if self.limit else 0.0
             if checkpoint.is_finite(self.model):  # or else the next step's loss tells it, or the end of the epoch
@@ -161,9 +167,9 @@ class CheckpointCallback(keras.callbacks.Callback):
         self._keep_weights()
         self.write_history()
         self.position.epoch, self.position.step, self.position.seconds = epoch + 1, 0, 0.0
-        if self.limit:
-            self._keep_time(self.limit)
+        self._keep_time()
         checkpoint.save(self.folder / STATE, self.model, self.position)
+        share({})  # a follower that begins another stage reads the state that is now there
         self.progress.say(describe_epoch(self.position.rows, self._count_epochs()))
         self.model.stop_training = self.model.stop_training or self.is_over()
 
@@ -171,8 +177,18 @@ class CheckpointCallback(keras.callbacks.Callback):
         """Epochs in all, as far as time allows."""
         return max(len(self.position.rows), self.recipe.training.epochs - self.position.skipped)
 
-    def _keep_time(self, limit: TimeLimit) -> None:
+    def _keep_time(self) -> None:
         """Leave out epochs of the last stage that time does not allow, or take some in again: the rate goes along."""
+        position, before = self.position, self.position.skipped
+        if self.limit:
+            self._count_affordable(self.limit)
+        position.skipped = share({"skipped": position.skipped})["skipped"]  # one clock decides for all processes
+        if position.skipped not in (before, self.recipe.training.epochs):
+            iterations = self.model.optimizer.iterations
+            iterations.assign(iterations + self.steps * (position.skipped - before))
+
+    def _count_affordable(self, limit: TimeLimit) -> None:
+        """Note how many epochs of the last stage there is no time for."""
         position, epochs = self.position, self.recipe.training.epochs
         position.spent = limit.elapsed()
         planned = epochs - position.reached
@@ -184,8 +200,6 @@ class CheckpointCallback(keras.callbacks.Callback):
             self._end_in_time(f"after epoch {position.epoch}")
         elif affordable < planned or affordable > WORTH_MORE * planned:
             position.skipped += planned - affordable
-            iterations = self.model.optimizer.iterations
-            iterations.assign(iterations + self.steps * (planned - affordable))
             self.progress.say(f"an epoch takes {seconds:.0f} seconds: there is time for {affordable} more")
 
     def _end_in_time(self, when: str) -> None:
@@ -205,7 +219,8 @@ class CheckpointCallback(keras.callbacks.Callback):
         # Where validation cannot tell, the first step of an epoch tells of the weights that the last one ended with.
         kept = (best_epoch(rows) if self.chooses else None) or (len(rows) if step > 1 else 0)
         divergence = explain_divergence(self.recipe, tasks, (self.position.epoch + 1, step), kept)
-        note_divergence(self.folder, divergence)
+        if leads():
+            note_divergence(self.folder, divergence)
         raise divergence.error()
 
     def _keep_weights(self) -> None:
@@ -220,13 +235,15 @@ class CheckpointCallback(keras.callbacks.Callback):
             self.averages.on_test_begin()
         if is_best:
             self.position.kept = checkpoint.keep_weights(self.folder / WEIGHTS, self.model)
-        if joins:
+        if joins and leads():
             keep_candidate(self.folder, self.model, rows)
         if self.averages:
             self.averages.on_test_end()
 
     def write_history(self) -> None:
         """Write one row an epoch; what may have been damaged is whole again."""
+        if not leads():
+            return
         with write_beside(self.folder / HISTORY) as beside:
             pd.DataFrame(mark_kept(self.position.rows, self.chooses, self.averaged)).to_csv(beside, index=False)
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from polyhead.training.lora import add_factors
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.network import Network, build_network
 from polyhead.training.optimizer import make_optimizer
+from polyhead.training.processes import leads, share, wait_for_all
 from polyhead.training.resizing import build_smaller
 from polyhead.training.soup import clear_candidates, make_soup
 
@@ -43,7 +45,7 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
     """
     folder, progress = context.folder, context.progress
     (folder / "state").mkdir(exist_ok=True)
-    position = checkpoint.read_position(folder / STATE)
+    position = read_position(folder)
     training_data = _leave_out_unlabelled(recipe, tasks, training_data)
     chooses = recipe.kept_epoch != "last" and len(training_data.valid) > 0
     diverged = read_divergence(folder)
@@ -51,13 +53,15 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
         raise diverged.error()
     if diverged:
         warn(f"{diverged.happened}; finishing the run with the weights of epoch {diverged.kept}")
-        clear_candidates(folder)
+        if leads():
+            clear_candidates(folder)
         checkpoint.check_kept(folder / WEIGHTS, position)
         return
     with backend.explain_memory():
         backend.start(recipe.seed, recipe.training.precision)
         backend.tell_device(progress)
-        write_text(folder / BACKEND, backend.NAME)
+        if leads():
+            write_text(folder / BACKEND, backend.NAME)
         use_devices(recipe.training, progress)
         network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists(), folder=folder)
         if recipe.network.backbone and recipe.network.backbone.lora:
@@ -76,14 +80,25 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
                 _train_stage(network, stage, end, training_data, checkpoints)
         checkpoints.own.end()
         if recipe.kept_epoch == "soup" and chooses:
+            wait_for_all("soup")  # whose parts the leader has written
             valid = OneEpoch(training_data, training_data.valid, recipe.training.batch_size)
             soup = make_soup(folder, model, valid, position.rows, progress)
             checkpoints.averaged, position.kept = soup.epochs, soup.digest or position.kept
+        wait_for_all("trained")
         checkpoints.write_history()
+    if not leads():
+        return
     checkpoint.check_kept(folder / WEIGHTS, position)
     (folder / FEATURES).unlink(missing_ok=True)
     if chooses and best_epoch(position.rows) is None:
         warn("no epoch has a finite validation loss to be chosen by: the last epoch's weights are kept")
+
+
+def read_position(folder: Path) -> checkpoint.Position:
+    """Where training stands; the leader of several processes first puts right what is damaged."""
+    position = checkpoint.read_position(folder / STATE) if leads() else None
+    share({})
+    return position or checkpoint.read_position(folder / STATE)
 
 
 def _leave_out_unlabelled(recipe: Recipe, tasks: Mapping[str, Task], training_data: TrainingData) -> TrainingData:

@@ -77,9 +77,10 @@ class MultiTaskModel(keras.Model):
     def call(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Logits by task of uint8 images (n, height, width, 3), or of the vectors (n, width) that the top reads.
 
-        Where images are mixed, SHARES too: how much of each is its own.
+        Where images are mixed, SHARES too: how much of each is its own. Of several processes each gives its share, and
+        beside it the mark of `share_rows`: (images, mark).
         """
-        images = split_batch(images)
+        images = split_batch(*images) if isinstance(images, tuple | list) else split_batch(images)
         if self.top is not None and len(images.shape) == 2:
             return dict(self.top(images, training=training))
         pixels, core = ops.cast(images, "float32"), self._trained_core() if training else self.core
@@ -99,6 +100,7 @@ class MultiTaskModel(keras.Model):
     ) -> Tensor:
         """The balanced sum of the tasks' losses over a batch, each over its known labels."""
         total = 0.0
+        y, sample_weight = _cut(y, y_pred), _cut(sample_weight, y_pred)
         sides = _sides(y, y_pred, sample_weight)
         for name, head in self.heads.items():
             found = [_weigh(head.loss(labels[name], y_pred[name]), weights) for labels, weights in sides]
@@ -124,6 +126,7 @@ class MultiTaskModel(keras.Model):
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Tensor]:
         """Add a batch to the epoch's sums; of mixed images the losses and scores of both, by their shares."""
+        y, sample_weight = _cut(y, y_pred), _cut(sample_weight, y_pred)
         for name, head in self.heads.items():
             for labels, weights in _sides(y, y_pred, sample_weight):
                 values, counts = _weigh(head.loss(labels[name], y_pred[name]), weights)
@@ -146,6 +149,14 @@ class MultiTaskModel(keras.Model):
     def log_names(self) -> list[str]:
         """The logs' names in the order of the tasks; TensorFlow sorts them."""
         return ["loss", *(f"{name}.{key}" for name, means in self.means.items() for key in means)]
+
+
+def _cut(given: Any, y_pred: dict[str, Tensor]) -> Any:
+    """Targets or weights without those rows that only fill up the processes' shares: they have no logits."""
+    count = next(iter(y_pred.values())).shape[0]
+    if given is None or count is None:
+        return given
+    return keras.tree.map_structure(lambda values: values if values.shape[0] == count else values[:count], given)
 
 
 def _sides(

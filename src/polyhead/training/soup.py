@@ -20,6 +20,7 @@ from polyhead.training import WEIGHTS, checkpoint
 from polyhead.training.batches import OneEpoch
 from polyhead.training.history import Row, rank_epochs
 from polyhead.training.multi_task import MultiTaskModel
+from polyhead.training.processes import leads, wait_for_all
 
 MOST = 5  # epochs whose weights are kept, and averaged
 PARTS, MADE = "state/soup", "state/soup.json"  # in a run folder
@@ -63,11 +64,15 @@ def make_soup(folder: Path, model: MultiTaskModel, valid: OneEpoch, rows: Sequen
         PolyheadError: the weights of an epoch are damaged.
     """
     soup = _read_made(folder)
+    wait_for_all("read")  # before anyone writes it
     if soup is None:
         model.compile(optimizer="sgd")  # to evaluate; it takes no step
         soup = _average(folder, model, valid, rows, progress)
-        write_text(folder / MADE, json.dumps(asdict(soup)))
-    clear_candidates(folder)
+        wait_for_all("averaged")
+        if leads():
+            write_text(folder / MADE, json.dumps(asdict(soup)))
+    if leads():
+        clear_candidates(folder)
     return soup
 
 

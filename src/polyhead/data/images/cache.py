@@ -52,17 +52,22 @@ class DecodedImages:
         return self.fetch(indices)
 
 
-def open_images(paths: Sequence[Path], settings: ImageSettings, progress: Progress = SILENT) -> DecodedImages:
+def open_images(
+    paths: Sequence[Path], settings: ImageSettings, progress: Progress = SILENT, known: Sequence[str] | None = None
+) -> DecodedImages:
     """Open images to be read in any order; those that cannot be decoded are among its `failures`.
 
     With a cache, missing images are decoded in threads and kept. With `cache: off`, every image is decoded
     once to check it, and again whenever it is read.
 
+    Args:
+        known: the digests of the files, where another process has just found them: what is kept is not read again.
+
     Raises:
         PolyheadError: the cache cannot be written, or its disk is too full.
     """
     fetch: Callable[[Indices], Pixels]
-    filling = Filling(paths, settings, progress)
+    filling = Filling(paths, settings, progress, known)
     if settings.cache == "off":
         found = filling.check()
         fetch = partial(_decode_anew, paths, settings, ThreadPoolExecutor())

@@ -16,11 +16,12 @@ from polyhead.progress import Progress
 
 @dataclass(frozen=True)
 class Filling:
-    """The files that are wanted."""
+    """The files that are wanted, and their digests where those are known."""
 
     paths: Sequence[Path]
     settings: ImageSettings
     progress: Progress
+    known: Sequence[str] | None = None
 
     def check(self) -> Digests:
         """Decode every content once, keep no pixels, and tell what is wrong."""
@@ -42,7 +43,7 @@ class Filling:
             own = FAST if is_fast() else PILLOW
             if stores[own].has_room(len(self.paths)) and (found := self._fill_empty(own)):
                 return found, stores[own]
-        found = digest_all(self.paths, self.progress)
+        found = digest_all(self.paths, self.progress) if self.known is None else Digests(list(self.known))
         missing = {version: found.find_missing(set(store.list_digests())) for version, store in stores.items()}
         # What was kept before is read, and added to, by the library that resized it; of none, the fast one is.
         usable = [version for version in stores if version == PILLOW or is_fast() or not missing[version]]

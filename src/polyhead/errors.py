@@ -92,6 +92,7 @@ EXTRAS = {  # by name, as in pyproject.toml: modules to import, and what their l
     "hub": {"keras_hub": "KerasHub", **TRAIN},
     "tune": {"optuna": "Optuna", **TRAIN},
     "parquet": {"pyarrow": "pyarrow"},
+    "excel": {"openpyxl": "openpyxl"},
     "heif": {"pillow_heif": "pillow-heif"},
     "litert": {"ai_edge_litert": "LiteRT", **TRAIN},
     "openvino": {"openvino": "OpenVINO", **REPORT},

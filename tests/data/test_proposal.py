@@ -14,7 +14,7 @@ from polyhead.data.inspect.proposal import propose_recipe
 from polyhead.data.table import load_dataset
 from polyhead.errors import PolyheadError
 from polyhead.progress import SILENT
-from polyhead.recipe.loading import check_recipe
+from polyhead.recipe.loading import check_recipe, load_recipe
 from polyhead.recipe.schema import Recipe
 
 
@@ -65,17 +65,17 @@ def test_a_csv_with_all_kinds_of_columns_is_understood(tmp_path: Path) -> None:
 def test_names_of_folders_that_combine_words_are_several_tasks(tmp_path: Path) -> None:
     folders = ["black_jeans", "blue_jeans", "blue_dress", "red_dress"]
     text = propose_recipe(draw(tmp_path, *(f"{folder}/{number}.png" for folder in folders for number in range(10))))
-    assert "# label1 (folder names): 3 values: black 10, blue 20, red 10" in text
+    assert "# color (folder names): 3 values: black 10, blue 20, red 10" in text
     recipe = propose(tmp_path)
-    assert source(recipe) == {"kind": "folders", "pattern": "{label1}_{label2}"}
-    assert kinds(recipe) == {"label1": "categorical", "label2": "binary"}
+    assert source(recipe) == {"kind": "folders", "pattern": "{color}_{category}"}
+    assert kinds(recipe) == {"color": "categorical", "category": "binary"}
 
 
 def test_names_of_folders_that_combine_nothing_are_one_task(tmp_path: Path) -> None:
     folders = ["golden_retriever", "german_shepherd", "border_collie"]
     recipe = propose(draw(tmp_path, *(f"{folder}/{number}.png" for folder in folders for number in range(10))))
-    assert source(recipe)["pattern"] == "{label1}"
-    assert recipe.data.split.stratify == ["label1"]
+    assert source(recipe)["pattern"] == "{category}"
+    assert recipe.data.split.stratify == ["category"]
 
 
 def test_folders_of_splits_are_splits(tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_folders_of_splits_are_splits(tmp_path: Path) -> None:
         for n in range(many)
     ]
     recipe = propose(draw(tmp_path, *paths))
-    assert kinds(recipe) == {"label2": "binary"}
-    assert recipe.data.split.column == "label1"
+    assert kinds(recipe) == {"category": "binary"}
+    assert recipe.data.split.column == "split"
     assert recipe.data.split.values == {"train": "train", "val": "valid", "test": "test"}
 
 
@@ -99,6 +99,64 @@ def test_names_of_files_are_read_field_by_field(tmp_path: Path) -> None:
     recipe = propose(draw(tmp_path, *names, "26_20170116174525125.jpg.chip.jpg"))
     assert source(recipe) == {"kind": "files", "pattern": "{label1}_{label2}_{label3}_{}"}
     assert kinds(recipe) == {"label1": "regression", "label2": "binary", "label3": "categorical"}
+
+
+def test_folders_are_split_at_spaces_and_called_by_their_words(tmp_path: Path) -> None:
+    folders = ["Black Jeans", "Blue Jeans", "Blue Dress", "Red Dress"]
+    recipe = propose(draw(tmp_path, *(f"{folder}/{number}.png" for folder in folders for number in range(10))))
+    assert source(recipe) == {"kind": "folders", "pattern": "{color} {category}"}
+
+
+def test_splits_above_two_levels_of_folders(tmp_path: Path) -> None:
+    parts = {"train": 8, "val": 2, "test": 2}
+    paths = [
+        f"{part}/{sex}/{season}/{n}.png"
+        for part, many in parts.items()
+        for sex in ("Men", "Women")
+        for season in ("Summer", "Winter")
+        for n in range(many)
+    ]
+    recipe = propose(draw(tmp_path, *paths))
+    assert source(recipe) == {"kind": "folders", "pattern": "{split}/{gender}/{season}"}
+    assert kinds(recipe) == {"gender": "binary", "season": "binary"}
+    assert recipe.data.split.column == "split"
+
+
+def test_names_that_words_do_not_tell_are_never_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = ["cat_in", "cat_out", "dog_in", "dog_out"]
+    draw(tmp_path, *(f"{name}/{number}.png" for name in names for number in range(10)))
+    text = propose_recipe(tmp_path)
+    assert 'pattern: "{label1}_{label2}"' in text
+    told = "label1, label2: the folder names do not tell what this is; give it its name in data.source.pattern"
+    assert told in caplog.text
+    assert told in " ".join(text.replace("#", " ").split())
+
+
+def test_names_of_utkface_name_the_built_in_recipe(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = [
+        f"{rng.integers(1, 90)}_{rng.integers(2)}_{rng.integers(5)}_20170116{n:09}.jpg.chip.jpg" for n in range(200)
+    ]
+    draw(tmp_path, *names, "26_20170116174525125.jpg.chip.jpg")
+    assert "the built-in recipe utkface-best is made for them" in " ".join(propose_recipe(tmp_path).split())
+    recipe = propose(tmp_path)
+    assert source(recipe) == {"kind": "files", "pattern": "{age}_{gender}_{race}_{}"}
+    assert kinds(recipe) == {"age": "regression", "gender": "categorical", "race": "categorical"}
+    assert recipe.tasks["gender"].values == {"0": "male", "1": "female"}
+
+
+def test_a_recipe_and_its_data_can_be_moved_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(tmp_path / "a/photos", *(f"{folder}/{number}.png" for folder in ("cat", "dog") for number in range(10)))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a/mine.yaml").write_text(propose_recipe(tmp_path / "a/photos", tmp_path / "a"), encoding="utf-8")
+    assert "  path: photos\n" in (tmp_path / "a/mine.yaml").read_text(encoding="utf-8")
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert load_recipe("b/mine.yaml").data.path == str(tmp_path / "b/photos")
+    assert "  path: photos\n" not in propose_recipe(tmp_path / "b/photos", tmp_path / "elsewhere")
+    # Where it was ever since: in the current folder, if nothing is beside the recipe.
+    (tmp_path / "b/photos").rename(tmp_path / "photos")
+    assert load_recipe("b/mine.yaml").data.path == "photos"
+    assert load_recipe("b/mine.yaml", ["data.path=other"]).data.path == "other"
 
 
 def test_images_are_found_by_a_column_without_folder_or_suffix(tmp_path: Path) -> None:

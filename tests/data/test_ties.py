@@ -129,6 +129,6 @@ def test_explore_and_init_tell_of_ties(tmp_path: Path) -> None:
 
     words = " ".join(recipe.replace("#", " ").split())
     assert "no red shoes among 60 images" in words
-    assert "`ignores: shape` in label1, `ignores: color` in label2" in words
+    assert "`ignores: shape` in color, `ignores: color` in category" in words
     assert call("explore", tmp_path / "recipe.yaml", "--out", tmp_path / "page") == 0
     assert "no red shoes among" in (tmp_path / "page/index.html").read_text(encoding="utf-8")

@@ -7,10 +7,12 @@ from polyhead.evaluation import near_repeats
 from polyhead.evaluation.near_repeats import (
     FeatureSpace,
     Thresholds,
+    find_mirrored_repeats,
     find_near_repeats,
     find_nearest,
     find_thresholds,
     find_unlike,
+    mirror,
 )
 
 
@@ -50,6 +52,27 @@ def test_an_altered_copy_is_a_near_repeat_and_another_image_is_not() -> None:
     assert {(one.row, one.of) for one in found} == {(30, 3), (31, 7)}
     never = Thresholds(thresholds.features, 1.1)  # the features alone are not enough
     assert find_near_repeats(space.place(features), asked, among, lambda rows: images[rows], never) == []
+
+
+def test_a_mirror_image_is_found_and_a_turned_one_is_not() -> None:
+    rng = np.random.default_rng(3)
+    images = np.kron(rng.integers(0, 256, (40, 4, 4, 3)), np.ones((1, 8, 8, 1))).astype(np.uint8)
+    images[30] = np.clip(images[3, :, ::-1].astype(int) + 4, 0, 255)
+    images[31] = images[7, ::-1]
+    images[32] = images[8]  # no mirror image
+
+    def embed(some: np.ndarray) -> np.ndarray:
+        return some[:, ::4, ::4].reshape(len(some), -1).astype(float)
+
+    features = embed(images)
+    space = FeatureSpace.of(features)
+    thresholds = find_thresholds(space, images[:20], features[:20], embed)
+    asked, among, vectors = np.arange(30, 40), np.arange(30), space.place(features)
+    mirrored = space.place(embed(mirror(images[asked])))
+    found = find_mirrored_repeats(vectors, mirrored, (asked, among), lambda rows: images[rows], thresholds)
+    assert [(one.row, one.of, one.mirrored) for one in found] == [(30, 3, True)]
+    plain = find_near_repeats(vectors, asked, among, lambda rows: images[rows], thresholds)
+    assert [(one.row, one.of, one.mirrored) for one in plain] == [(32, 8, False)]
 
 
 def test_what_is_far_from_all_neighbours_is_told_first() -> None:

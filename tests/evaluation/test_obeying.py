@@ -43,6 +43,7 @@ def test_answers_break_rules_only_where_they_need_not_obey(tmp_path: Path, obey:
     assert said == ([("red", []), before[1], ("blue", [])] if obey else before)
     told = [one["marks"].get("before_rules") for one in answers]
     assert told == ([["bright"], None, ["dark"]] if obey else [None] * 3)
+    assert [one["marks"].get("by_rules") for one in answers] == ([[RULES[0]], None, [RULES[1]]] if obey else [None] * 3)
     assert not any("before_rules" in one["color"] for one in answers)
     table = model.predict_table(IMAGES)
     assert list(table.get("marks.before_rules", [])) == (
@@ -60,7 +61,9 @@ def test_answers_in_files_say_what_rules_changed(tmp_path: Path, capsys: pytest.
     assert call("predict", model, *files, "--csv", tmp_path / "a.csv") == 0
     assert "rules changed the answers to 2 images" in capsys.readouterr().err
     with (tmp_path / "a.csv").open(encoding="utf-8") as file:
-        assert [row["marks.before_rules"] for row in csv.DictReader(file)] == ["bright", "", "dark"]
+        rows = list(csv.DictReader(file))
+    assert [row["marks.before_rules"] for row in rows] == ["bright", "", "dark"]
+    assert [row["marks.by_rules"] for row in rows] == [json.dumps([RULES[0]]), "", json.dumps([RULES[1]])]
     assert call("predict", model, files[0]) == 0
     assert "by rules instead of bright)" in capsys.readouterr().out
     make(model, obey=False)

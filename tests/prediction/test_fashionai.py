@@ -22,7 +22,7 @@ from polyhead.progress import SILENT
 from polyhead.recipe.loading import check_recipe, load_recipe, write_recipe
 from polyhead.recipe.schema import Recipe
 from polyhead.tasks import Binary, Categorical, Ordinal, Regression, Task
-from polyhead.tasks.agreement import Agreed
+from polyhead.tasks.agreed import Agreed
 from tables import read_complete
 
 SLEEVES = ["Invisible", "Short", "Long"]

@@ -66,7 +66,10 @@ def test_a_written_recipe_reads_back_the_same(name: str, tmp_path: Path) -> None
         ("image.size=[8, 8]", "network.branches.category: its pools leave nothing of an image of 8x8"),
         ("data.split.hold_out=[{colour: red}]", "'colour' is not among the tasks (category, color)"),
         ("data.split.valid=2", "data.split.valid: expected less than 1; got 2"),
-        ("data.source.kind=foldr", "data.source.kind: expected files, folders, csv, fashionai, celeba; got 'foldr'"),
+        (
+            "data.source.kind=foldr",
+            "data.source.kind: expected files, folders, csv, table, fashionai, celeba; got 'foldr'",
+        ),
         ("data.source={kind: celeba, keep: [Male], drop: [Bald]}", "data.source: give `keep` or `drop`, not both"),
         (
             "network.branches.color.color_mode=grey",

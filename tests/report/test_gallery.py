@@ -17,7 +17,9 @@ from browser import CHROMIUM, Browser
 from polyhead.model.familiarity import Familiarity
 from polyhead.report.gallery.gallery import Gallery, write_gallery
 from polyhead.tasks import Array, Binary, Categorical, MultiLabel, Ordinal, Regression, Task
+from polyhead.tasks.agreement import Agreement
 from polyhead.tasks.conformal import LabelPromise, LabelsPromise, NumberPromise
+from polyhead.tasks.rules import resolve_rules
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 HOSTILE = '</script><b>&amp; "x", `y`'
@@ -264,6 +266,33 @@ def test_images_unlike_the_training_images_are_found(browser: Browser, tmp_path:
     assert browser.run("gallery.show('familiar'), gallery.shown.length") == 7
     browser.run("gallery.show('unfamiliar'), gallery.open(0), 0")
     assert "unfamiliar" in browser.run("document.querySelector('.detail-about').innerText")
+
+
+@needs_browser
+def test_answers_that_a_rule_changed_are_found_and_say_what_they_would_be(browser: Browser, tmp_path: Path) -> None:
+    gallery = make_gallery()
+    rule = "dress excludes light blue"
+    agreed = Agreement(resolve_rules([rule], gallery.tasks), gallery.tasks).apply(gallery.outputs)
+    gallery = replace(gallery, outputs=agreed.outputs, agreed=agreed)
+    browser.open(write_gallery(tmp_path / "index.html", gallery).as_uri())
+    browser.wait("globalThis.gallery?.imageSet")
+    found = browser.run("gallery.show('changed by a rule'), gallery.shown")
+    changed = {name: np.flatnonzero(rows).tolist() for name, rows in agreed.changed.items()}
+    assert found == sorted(set(changed["color"]) | set(changed["kind"])) != []
+    for name, rows in changed.items():
+        assert browser.run(f"gallery.show('{name} changed by a rule'), gallery.shown") == rows
+    browser.run("gallery.show('changed by a rule'), gallery.open(0), 0")
+    told = browser.run("[...document.querySelectorAll('.changed')].map((note) => note.textContent)")
+    assert told == [
+        f"{name}: {is_now}, changed by a rule: without “{rule}” it would be {was}."
+        for name, rows in changed.items()
+        if found[0] in rows
+        for is_now, was in [
+            (gallery.tasks[name].decode(values[name])[found[0]].label for values in (agreed.outputs, agreed.plain))
+        ]
+    ]
+    assert told
+    assert "changed by a rule" in browser.run("document.querySelector('[data-part=facets]').textContent")
 
 
 @needs_browser

@@ -101,8 +101,9 @@ def misleading(tmp_path: Path) -> Path:
         color = list(COLORS)[number % 3]
         split = "test" if number >= 200 else "train"
         pixels = np.kron(rng.integers(0, 256, (4, 4, 3)), np.ones((4, 4, 1)))
-        if number in (200, 201):
+        if number in (200, 201, 202):
             pixels = np.asarray(Image.open(tmp_path / f"{number - 200:03}.png"), float) + 2
+            pixels = pixels[:, ::-1] if number == 202 else pixels
         suffix = "bmp" if color == "red" and number < 200 else "png"
         picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
         picture.save(tmp_path / f"{number:03}.{suffix}")
@@ -127,21 +128,27 @@ def test_near_repeats_across_splits_and_shortcuts_are_told_and_shown(
 ) -> None:
     assert call("audit", misleading / "run", "--out", misleading / "audit") == 0
     screen = capsys.readouterr().out
-    assert "near repeats of training images: 2 of test" in screen
+    assert (
+        "near repeats of training images: 3 of test\nof these, mirror images of a training image: 1 of test\n" in screen
+    )
     assert "shortcut? file format alone tells color of" in screen
     found: dict[str, Any] = json.loads((misleading / "audit/audit.json").read_text(encoding="utf-8"))
     near = found["near_repeats"]
-    assert {(one["image"], one["split"], one["of"]) for one in near["images"]} == {
-        ("200.png", "test", "000.bmp"),
-        ("201.png", "test", "001.png"),
+    assert {(one["image"], one["split"], one["of"], one["mirrored"]) for one in near["images"]} == {
+        ("200.png", "test", "000.bmp", False),
+        ("201.png", "test", "001.png", False),
+        ("202.png", "test", "002.png", True),
     }
-    assert (near["counts"], near["figures"]["test"]["n"], near["figures"]["test"]["without"]) == ({"test": 2}, 40, 38)
+    assert (near["counts"], near["mirrored"]) == ({"test": 3}, {"test": 1})
+    assert (near["figures"]["test"]["n"], near["figures"]["test"]["without"]) == (40, 37)
     whole, without = near["figures"]["test"]["tasks"]["color"]["accuracy"]
-    assert round(whole * 40) - round(without * 38) in (0, 1, 2)
+    assert round(whole * 40) - round(without * 37) in (0, 1, 2, 3)
     assert {one["attribute"] for one in found["shortcuts"] if one["task"] == "color"} <= {"file format", "file size"}
     page = Page(misleading / "audit/index.html")
     for path in ("200.png", "000.bmp"):
         assert path in page.text
-    assert "38 of 40 test images nearly repeat no training image" in page.text
+    assert "37 of 40 test images nearly repeat no training image" in page.text
+    assert "Mirror images of a training image, left for right, are among them: 1 of test." in page.text
+    assert "as its mirror image" in page.text
     assert "file format alone tells color" in page.text
     assert all((misleading / "audit" / file).exists() for file in page.values("src"))

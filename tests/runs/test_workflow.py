@@ -1,13 +1,17 @@
 """The whole way on a tiny set: recipe to report, and what a user may do wrong along it."""
 
 import csv
+import io
 import json
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
@@ -379,10 +383,15 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 OTHER_LAYOUTS = {
-    "folders": "found labels (folder names): color in label1, shape in label2",
+    "folders": "found labels (folder names): color in color, shape in shape",
     "other columns": "found labels (column of sheet.csv): color in Farbe, shape in kind, size in Size",
-    "names": "found labels (file names): color in label2, shape in label1",
+    "excel": "found labels (column of sheet.xlsx): color in Farbe, shape in kind, size in Size",
+    "database": "found labels (column of sheet.db): color in Farbe, shape in kind, size in Size",
+    "names": "found labels (file names): color in color, shape in shape",
 }
+
+
+TABLES = ("other columns", "excel", "database")
 
 
 def lay_out(layout: str, folder: Path) -> Path:
@@ -395,17 +404,23 @@ def lay_out(layout: str, folder: Path) -> Path:
         color, shape = row["color"], row["shape"]
         target = {
             "folders": to / f"{color}_{shape}" / f"{number}.png",
-            "other columns": to / "pictures" / f"{number}.png",
             "names": to / f"{shape}-{color}-{number}.png",
-        }[layout]
+        }.get(layout, to / "pictures" / f"{number}.png")
         target.parent.mkdir(exist_ok=True)
         shutil.copy(folder / "from" / row["image"], target)
-    if layout == "other columns":
+    if layout in TABLES:
         lines = ["Picture,Farbe,kind,Size,width"]
         for number, row in enumerate(known):
             cells = [f"pictures/{number}.png", row["color"].upper(), row["shape"], row["size"], "unknown"]
             lines.append(",".join(cells))
-        (to / "sheet.csv").write_text("\n".join(lines), encoding="utf-8")
+        sheet = pd.read_csv(io.StringIO("\n".join(lines)))
+        if layout == "excel":
+            sheet.to_excel(to / "sheet.xlsx", index=False)
+        elif layout == "database":
+            with closing(sqlite3.connect(to / "sheet.db")) as database:
+                sheet.to_sql("shapes", database, index=False)
+        else:
+            sheet.to_csv(to / "sheet.csv", index=False)
     return to
 
 
@@ -422,7 +437,7 @@ def test_labels_in_another_layout_are_found_and_matched_with_the_tasks(
     assert found["width"]["n"] == 0
     assert "no labels of" in err
     assert "width: no labels" in out
-    assert (found["size"]["n"] > 0) == (layout == "other columns")
+    assert (found["size"]["n"] > 0) == (layout in TABLES)
 
 
 def test_a_recipe_says_where_the_labels_of_other_images_stand(run: Path, tmp_path: Path) -> None:
@@ -451,4 +466,4 @@ def test_other_images_without_the_models_labels_are_told(
     assert call("evaluate", run / "model.onnx", "--data", tmp_path / "pets") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "no labels of the model's tasks were found in it (color: blue, green, red; shape: disc, square;" in line
-    assert "folder names: label1 (" in line
+    assert "folder names: category (" in line

@@ -14,6 +14,7 @@ from PIL import Image
 
 from browser import CHROMIUM, Browser
 from drawn_model import MARKS, TASKS, write_model
+from polyhead.model.file import read_model_card, write_card
 from polyhead.model.predictor import Predictor
 from polyhead.server.app import create_app
 from polyhead.tasks.conformal import LabelPromise, LabelsPromise, NumberPromise
@@ -111,6 +112,18 @@ def test_what_is_unsure_is_shown_as_unsure(page: Browser, tmp_path: Path) -> Non
     page.wait(ANSWERED.format(1))
     assert texts(page, "[aria-label=color] .chip") == ["unsure"]
     assert texts(page, "[aria-label=marks] .chip") == []
+
+
+def test_an_answer_that_a_rule_changed_says_what_it_would_be_and_why(browser: Browser, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model.onnx")
+    ruled = {"rules": ["bright excludes red", "never 1 excludes never 2"], "obey_rules": True}
+    write_card(model, read_model_card(model).model_copy(update=ruled))
+    with serve(model) as address:
+        browser.open(address)
+        browser.choose("#files", paint(tmp_path / "pink.png", "#ff4141"))
+        browser.wait(ANSWERED.format(1))
+        said = [texts(browser, f"[aria-label={task}] .small:not(.faint)") for task in ("color", "marks")]
+    assert said == [[], ["Changed by a rule: without “bright excludes red” it would be bright."]]
 
 
 def test_what_an_answer_promises_is_said(browser: Browser, tmp_path: Path) -> None:

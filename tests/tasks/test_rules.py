@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from polyhead.tasks import KINDS, Task
-from polyhead.tasks.agreement import Agreement, check_rules, decode_answers
+from polyhead.tasks.agreed import decode_answers
+from polyhead.tasks.agreement import Agreement, check_rules
 from polyhead.tasks.rules import read_labels, resolve_rules
 
 KEYS: dict[str, dict[str, Any]] = {
@@ -130,6 +131,18 @@ def test_answers_are_the_likeliest_that_keep_all_rules(steep: float) -> None:
         answers = decode_answers(TASKS, agreed)[name]
         told = [answer.to_dict().get("before_rules") for answer in answers]
         assert [one is not None for one in told] == [a != b for a, b in zip(before[name], after[name], strict=True)]
+        by: list[list[str]] = [answer.to_dict().get("by_rules", []) for answer in answers]
+        assert [bool(rules) for rules in by] == [one is not None for one in told]
+        assert all(set(rules) <= set(RULES) for rules in by)
+
+
+def test_the_rules_named_are_those_that_an_answer_would_break_had_it_alone_not_changed() -> None:
+    texts = ["ring excludes dot", "bar requires dot"]  # without the dot, the bar would break a rule that it kept before
+    outputs = draw(1) | {"marks": np.array([[0.6, 0.7, 0.99]], np.float32)}
+    agreed = Agreement(resolve_rules(texts, TASKS), TASKS).apply(outputs)
+    answer = decode_answers(TASKS, agreed)["marks"][0].to_dict()
+    assert (answer["before_rules"], answer["answer"]) == (["dot", "bar", "ring"], ["ring"])
+    assert answer["by_rules"] == texts
 
 
 def _list_all() -> list[dict[str, tuple[str, ...]]]:

@@ -79,7 +79,7 @@ def path_option(name: str, help_text: str, metavar: str = "PATH", parser: Callab
 
 
 def images_argument(help_text: str) -> Any:
-    """An argument that takes images, folders, patterns and CSV files."""
+    """An argument that takes images, folders, patterns and label files."""
     return typer.Argument(metavar="IMAGE|DIR|PATTERN|CSV...", parser=read_text, help=help_text)
 
 

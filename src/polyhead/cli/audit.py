@@ -61,9 +61,12 @@ def audit(
 
 def _print_images(found: "Audit") -> None:
     """A line for each sort of finding about the images."""
-    near = {split: count for split, count in found["near_repeats"]["counts"].items() if count}
-    if near:
-        print("near repeats of training images: " + ", ".join(f"{count:,} of {split}" for split, count in near.items()))
+    for words, counts in (
+        ("near repeats of training images", found["near_repeats"]["counts"]),
+        ("of these, mirror images of a training image", found["near_repeats"]["mirrored"]),
+    ):
+        if any(counts.values()):
+            print(f"{words}: " + ", ".join(f"{count:,} of {split}" for split, count in counts.items() if count))
     for split, figures in found["near_repeats"]["figures"].items():
         accuracies = [
             f"{name} {both['accuracy'][0]:.3f} -> {both['accuracy'][1]:.3f}"

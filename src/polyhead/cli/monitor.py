@@ -15,7 +15,7 @@ commands = typer.Typer()
 @commands.command()
 def monitor(
     model: Model,
-    images: Annotated[list[str], images_argument("Images; folders, patterns or CSV files of images.")],
+    images: Annotated[list[str], images_argument("Images; folders, patterns or label files of images.")],
     out: Annotated[Path | None, path_option("--out", "The folder for monitor.json and a page.", "DIR")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:

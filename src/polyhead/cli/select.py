@@ -16,7 +16,7 @@ commands = typer.Typer()
 @commands.command()
 def select(
     model: Model,
-    images: Annotated[list[str], images_argument("Images; folders, patterns or CSV files of images.")],
+    images: Annotated[list[str], images_argument("Images; folders, patterns or label files of images.")],
     n: Annotated[int, typer.Option("--n", min=1, help="How many images to choose.")] = 100,
     tasks: Annotated[
         list[str] | None,

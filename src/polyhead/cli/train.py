@@ -34,7 +34,7 @@ Quality = Annotated[
 Minutes = Annotated[float | None, typer.Option("--minutes", help="How long the run may take, from here to its report.")]
 Data = Annotated[
     Path | None,
-    path_option("--data", "The folder or CSV file of the data; default: the recipe's."),
+    path_option("--data", "The folder or label file of the data; default: the recipe's."),
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; may be repeated.")
@@ -219,15 +219,19 @@ def cache(
 ) -> None:
     """Show or clear the cache of decoded images."""
     from polyhead.data.images.cache import cache_root, clear_caches, list_caches
+    from polyhead.data.images.kept import FOLDER, clear_kept, measure_kept
 
     root = cache_root(path)
     if clear:
-        print(f"{clear_caches(root) / 1e6:.1f} MB freed in {root}")
+        print(f"{(clear_caches(root) + clear_kept(root)) / 1e6:.1f} MB freed in {root}")
         return
+    kept, size = measure_kept(root)
     entries = list_caches(root)
     for entry in entries:
         print(f"{entry.name}  {entry.images:,} images  {entry.bytes / 1e6:,.1f} MB")
-    print(f"{sum(entry.bytes for entry in entries) / 1e6:,.1f} MB in {root}")
+    if kept:
+        print(f"{FOLDER}  {kept:,} images  {size / 1e6:,.1f} MB")
+    print(f"{(sum(entry.bytes for entry in entries) + size) / 1e6:,.1f} MB in {root}")
 
 
 @contextmanager

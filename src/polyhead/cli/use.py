@@ -26,7 +26,7 @@ def predict(
     model: Model,
     images: Annotated[
         list[str] | None,
-        images_argument("Images; folders, patterns or CSV files of images."),
+        images_argument("Images; folders, patterns or label files of images."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per image.")] = False,
     csv: Annotated[
@@ -60,7 +60,7 @@ def predict(
         failed = _answer_questions(model, answers, csv)
     elif not images or as_json + bool(csv) + bool(parquet) + bool(gallery) > 1:
         raise PolyheadError(
-            "predict: give images, folders, patterns or CSV files; and one of --json, --csv, --parquet, --gallery"
+            "predict: give images, folders, patterns or label files; and one of --json, --csv, --parquet, --gallery"
         )
     elif gallery:
         if annotate or engine != "threads":
@@ -189,7 +189,7 @@ def cluster(
     model: Model,
     images: Annotated[
         list[str],
-        images_argument("Images; folders, patterns or CSV files of images."),
+        images_argument("Images; folders, patterns or label files of images."),
     ],
     out: Annotated[
         Path,

@@ -76,9 +76,8 @@ def predict_to_gallery(
         image_set = predict_images(predictor, files, folder, progress)
         for image, error in image_set.unreadable:
             progress.say(f"{image}: {error}")
-        card, names = predictor.card, name_images(image_set.images, root)
-        given = image_set.outputs, image_set.pixels, root
-        gallery = Gallery(f"Answers of {card.name}", names, card.tasks, *given, familiarity=card.familiarity)
+        card = predictor.card
+        gallery = _make_gallery(card, image_set, f"Answers of {card.name}", root=root)
         write_gallery(folder / PAGE, gallery, progress)
     return Path(out) / PAGE, len(image_set.unreadable)
 
@@ -133,11 +132,22 @@ def _write(
     return record
 
 
-def _make_gallery(card: Card, image_set: ImageSet, title: str, groups: GroupPart) -> Gallery:
-    root = Path(os.path.commonpath([os.path.dirname(os.path.abspath(image)) for image in image_set.images]))
-    names = name_images(image_set.images, root)
-    given = image_set.outputs, image_set.pixels, root
-    return Gallery(title, names, card.tasks, *given, groups=groups, familiarity=card.familiarity)
+def _make_gallery(
+    card: Card, image_set: ImageSet, title: str, groups: GroupPart | None = None, root: Path | None = None
+) -> Gallery:
+    """A gallery of predicted images; `root` is a folder that contains them, the nearest such if absent."""
+    root = root or Path(os.path.commonpath([os.path.dirname(os.path.abspath(image)) for image in image_set.images]))
+    return Gallery(
+        title,
+        name_images(image_set.images, root),
+        card.tasks,
+        image_set.outputs,
+        image_set.pixels,
+        root,
+        groups=groups,
+        familiarity=card.familiarity,
+        agreed=image_set.agreed,
+    )
 
 
 __all__ = ["Grouping", "cluster", "group_images", "predict_to_gallery"]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from polyhead.data.corrections import CORRECTED, apply_corrections
 from polyhead.data.folds import FOLD, assign_folds
 from polyhead.data.images.cache import DecodedImages, ImageSettings, open_images
+from polyhead.data.restoring import find_moved
 from polyhead.data.sources.columns import COLUMN, find_columns, list_columns
 from polyhead.data.sources.reading import complete_recipe, read_rows
 from polyhead.data.sources.rows import Rows, data_folder
@@ -282,6 +283,8 @@ def reopen_dataset(recipe: Recipe, table: Table, progress: Progress) -> Dataset:
     Raises:
         PolyheadError: an image is gone, cannot be read or is not the one that it was.
     """
+    moved = find_moved(recipe, table.root, table.frame["path"])
+    table = replace(table, frame=table.frame.assign(path=table.frame["path"].replace(moved))) if moved else table
     images = _open(recipe, table, progress)
     for row, (path, content) in enumerate(zip(table.frame["path"], table.frame["content"], strict=True)):
         if row in images.failures:

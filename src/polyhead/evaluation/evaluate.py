@@ -13,7 +13,7 @@ import pandas as pd
 from polyhead.model.familiarity import Familiarity
 from polyhead.model.records import Record, flat_columns, flatten_record
 from polyhead.tasks import Array, Numbers, Task
-from polyhead.tasks.agreement import Agreed, decode_answers
+from polyhead.tasks.agreed import Agreed, decode_answers
 
 
 def evaluate_split(tasks: Mapping[str, Task], labels: pd.DataFrame, outputs: Mapping[str, Array]) -> Numbers:
@@ -122,7 +122,7 @@ def answers_frame(
             marked, if they did.
         familiarity: what the model file keeps of its training images.
     """
-    agreed = answered if isinstance(answered, Agreed) else Agreed(dict(answered), dict(answered), {})
+    agreed = answered if isinstance(answered, Agreed) else Agreed(dict(answered), dict(answered))
     answers = decode_answers(tasks, agreed)
     rates: Sequence[float | None] = [None] * len(paths)
     if familiarity:

@@ -5,7 +5,7 @@ Memory is bounded: similarities are worked out for some rows at a time.
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,12 +117,16 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class NearRepeat:
-    """A row that nearly repeats another, how similar their features are, and how their pixels: -1 to 1."""
+    """A row that nearly repeats another, how similar their features are, and how their pixels: -1 to 1.
+
+    Where it is `mirrored`, its mirror image does.
+    """
 
     row: int
     of: int
     similarity: float
     pixels: float
+    mirrored: bool = False
 
 
 def find_thresholds(
@@ -178,6 +182,40 @@ def find_near_repeats(
         if alike[index] >= thresholds.pixels and (row not in best or alike[index] > best[row].pixels):
             best[row] = NearRepeat(row, int(rows[one, other]), float(similar[one, other]), float(alike[index]))
     return sorted(best.values(), key=lambda found: (-found.similarity, found.row))
+
+
+def find_mirrored_repeats(
+    vectors: NDArray[np.float32],
+    mirrored: NDArray[np.float32],
+    rows: tuple[Rows, Rows],
+    pixels: Callable[[Rows], Images],
+    thresholds: Thresholds,
+) -> list[NearRepeat]:
+    """The rows whose mirror image, left for right, nearly repeats one of the others; likeliest first.
+
+    Args:
+        vectors: (n, width), as `FeatureSpace.place` gives them.
+        mirrored: (m, width), those of the mirror images of the rows that are asked.
+        rows: those that are asked (m,), and the others (k,).
+        pixels: the images (n, height, width, 3) of rows.
+    """
+    asked, among = rows
+    count = len(vectors)
+
+    def show(wanted: Rows) -> Images:  # behind the rows stand the mirror images of those that are asked
+        behind = wanted >= count
+        images = np.array(pixels(np.where(behind, asked[(wanted - count) * behind], wanted)))
+        images[behind] = mirror(images[behind])
+        return images
+
+    mirrors = np.arange(count, count + len(asked), dtype=np.intp)
+    found = find_near_repeats(np.concatenate([vectors, mirrored]), mirrors, among, show, thresholds)
+    return [replace(one, row=int(asked[one.row - count]), mirrored=True) for one in found]
+
+
+def mirror(images: Images) -> Images:
+    """Images (n, height, width, 3) with left for right."""
+    return images[:, :, ::-1]
 
 
 def find_unlike(vectors: NDArray[np.float32]) -> list[tuple[int, float]]:

@@ -8,7 +8,7 @@ import pandas as pd
 from polyhead.evaluation.evaluate import evaluate_split
 from polyhead.evaluation.results import SHOWN
 from polyhead.tasks import Array, Numbers, Task
-from polyhead.tasks.agreement import Agreed
+from polyhead.tasks.agreed import Agreed
 from polyhead.tasks.rules import Rule, Term, read_answers, read_labels
 
 EXAMPLES = 5  # images that break a rule

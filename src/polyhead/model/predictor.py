@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from polyhead.data.images.decode import ImageError
 from polyhead.errors import PolyheadError
 from polyhead.model.file import find_model, open_model
+from polyhead.model.hardware import GUIDE, find_accelerator
 from polyhead.model.inputs import ImageLike, ImagesLike, name_image, read_pixels, split_images
 from polyhead.model.records import Prediction, Record, flat_columns, flatten_record
 from polyhead.progress import warn
 from polyhead.tasks import Array
-from polyhead.tasks.agreement import Agreed, Agreement, decode_answers
+from polyhead.tasks.agreed import Agreed, decode_answers
+from polyhead.tasks.agreement import Agreement
 
 if TYPE_CHECKING:
     import pandas
@@ -85,7 +87,7 @@ class Predictor:
 
         Without `obey_rules` they are the same.
         """
-        return self._agreement.apply(outputs) if self._agreement else Agreed(dict(outputs), dict(outputs), {})
+        return self._agreement.apply(outputs) if self._agreement else Agreed(dict(outputs), dict(outputs))
 
     def run_files(self, images: "ImagesLike") -> Iterator[Batch]:
         """The graph's outputs for images (see `predict`), batch after batch, in order.
@@ -163,6 +165,7 @@ class Predictor:
         """
         if self._on_gpu:
             return self._session
+        _warn_of_unused_gpu()
         session, card = open_model(self.path, threads=1)
         if card.digest != self.card.digest:
             raise PolyheadError(f"{self.path}: was replaced by another model while it was in use")
@@ -235,6 +238,14 @@ class Predictor:
 def _clear(values: NDArray[np.float32], rows: list[bool]) -> NDArray[np.float32]:
     """The same with 0 in the rows."""
     return np.where(np.array(rows)[:, np.newaxis], np.float32(0), values) if any(rows) else values
+
+
+@cache
+def _warn_of_unused_gpu() -> None:
+    """Where there are many images, and ONNX Runtime is without the GPU that this machine has: said once."""
+    accelerator = find_accelerator()
+    if accelerator and accelerator.maker == "nvidia":
+        warn(f"this machine's {accelerator.name} does not answer: it takes onnxruntime-gpu; see {GUIDE}")
 
 
 def count_cores() -> int:

@@ -75,7 +75,8 @@ def flat_form(tasks: Mapping[str, Task], changeable: Collection[str] = (), rated
     """A row such as `flatten_record` gives for the tasks: its columns, and values of their types.
 
     Args:
-        changeable: the tasks whose answers rules may change; they have a column `TASK.before_rules`.
+        changeable: the tasks whose answers rules may change; they have columns `TASK.before_rules` and
+            `TASK.by_rules`.
         rated: whether the model tells how unfamiliar images are; then there are `unfamiliar` and `unfamiliarity`.
     """
     found: Flat = {"image": "", "error": ""}
@@ -83,7 +84,7 @@ def flat_form(tasks: Mapping[str, Task], changeable: Collection[str] = (), rated
         found |= {"unfamiliar": False, "unfamiliarity": 0.0}
     for name, task in tasks.items():
         found |= flatten_answers({name: task.baseline()})
-        found |= {f"{name}.before_rules": ""} if name in changeable else {}
+        found |= {f"{name}.before_rules": "", f"{name}.by_rules": ""} if name in changeable else {}
     return found
 
 

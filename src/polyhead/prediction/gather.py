@@ -1,17 +1,21 @@
-"""Finds image files: from files, folders, patterns, and CSV files that list them."""
+"""Finds image files: from files, folders, patterns, and label files that list them."""
 
-import csv
 import glob
 import os
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from polyhead.data.images.decode import find_images, looks_like_image
-from polyhead.errors import PolyheadError
+from polyhead.data.images.kept import keep_image
+from polyhead.data.sources.forms.cells import read_image, read_path
+from polyhead.data.sources.forms.reading import LABEL_SUFFIXES, open_label_file
+from polyhead.errors import PolyheadError, list_words
 
-COLUMNS = ("image", "path", "file")  # possible names of a CSV's column of images
+COLUMNS = ("image", "path", "file", "file_name")  # possible names of a label file's column of images
+LISTS = tuple(suffix for suffix in LABEL_SUFFIXES if suffix != ".txt")
 
 
 class Files(NamedTuple):
@@ -26,7 +30,8 @@ def gather_files(given: Sequence[str | Path]) -> Files:
 
     Args:
         given: files; folders, for all images in and below them; patterns such as `photos/**/*.jpg`;
-            CSV files with a column `image`, `path` or `file`, whose paths are relative to the CSV's folder.
+            label files (CSV, Excel, JSON, Parquet, ...) with a column `image`, `path`, `file` or `file_name`, whose
+            paths are relative to the file's folder.
 
     Raises:
         PolyheadError: there is no such file, or no image in it.
@@ -38,7 +43,7 @@ def gather_files(given: Sequence[str | Path]) -> Files:
         if os.path.isdir(path):
             files = find_images(path)
             roots.add(path)
-        elif path.suffix.lower() == ".csv" and os.path.isfile(path):
+        elif path.suffix.lower() in LISTS and os.path.isfile(path):
             files = _read_list(path)
             roots |= {path.parent, *(file.parent for file in files)}
         elif os.path.lexists(path) or not glob.has_magic(str(words)):
@@ -73,18 +78,25 @@ def _is_image(name: str) -> bool:
 
 
 def _read_list(path: Path) -> list[Path]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, strict=True)
-            header = rows.fieldnames or ()
-            column = next((name for name in COLUMNS if name in header), None)
-            if column is None:
-                raise PolyheadError(
-                    f"{path}: expected a column {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}; "
-                    f"its columns are {', '.join(header) or 'none'}"
-                )
-            return [path.parent / row[column] for row in rows if row[column]]
-    except OSError as error:
-        raise PolyheadError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise PolyheadError(f"{path}: is not CSV in UTF-8: {error}") from None
+    """The images that a label file of any form names, whether or not they are there."""
+    rows = open_label_file(path)
+    with closing(rows):
+        _, header = next(rows)
+        column = next((name for name in COLUMNS if name in header), None)
+        if column is None:
+            raise PolyheadError(
+                f"{path}: expected a column {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}; "
+                f"its columns are {list_words(str(name) for name in header)}"
+            )
+        place = list(header).index(column)
+        return [image for number, cells in rows if (image := _find_listed(cells[place], path, number))]
+
+
+def _find_listed(cell: object, file: Path, number: int) -> Path | None:
+    if held := read_image(cell):
+        try:
+            return keep_image(*held)
+        except ValueError as error:
+            raise PolyheadError(f"{file} row {number}: {error}") from None
+    text = read_path(cell)
+    return file.parent / text if text else None

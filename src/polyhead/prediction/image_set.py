@@ -12,6 +12,7 @@ from PIL import Image
 from polyhead.errors import PolyheadError
 from polyhead.model.predictor import Outputs, Predictor
 from polyhead.progress import Progress
+from polyhead.tasks.agreed import Agreed
 
 LONGEST = 96  # pixels of a thumbnail's longer side
 
@@ -23,14 +24,19 @@ class ImageSet:
     Attributes:
         images: their paths, as given.
         unreadable: the other images, and why each could not be read.
-        outputs: (n, width) a task, and `features`.
+        agreed: their outputs, (n, width) a task and `features`, and what rules changed in their answers.
         thumbnails: (n, height, width, 3), 0 to 255, at most 96 pixels on the longer side; memory-mapped.
     """
 
     images: list[str]
     unreadable: list[tuple[str, str]]
-    outputs: Outputs
+    agreed: Agreed
     thumbnails: NDArray[np.uint8]
+
+    @property
+    def outputs(self) -> Outputs:
+        """The outputs; where answers obey rules, those by which they do."""
+        return self.agreed.outputs
 
     def pixels(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
         """The thumbnails of k rows: (k, height, width, 3)."""
@@ -56,7 +62,7 @@ def predict_images(predictor: Predictor, images: Sequence[Path], folder: Path | 
             unreadable += [
                 (str(image), error) for image, error in zip(batch.images, batch.errors, strict=True) if error
             ]
-            parts.append({name: values[kept] for name, values in batch.outputs.items()})
+            parts.append(batch.agreed.select(kept))
             # Written, not mapped: a full disk is then an error, where a mapping would kill the process.
             try:
                 file.write(b"".join(_shrink(image, size).tobytes() for image in batch.pixels[kept]))
@@ -70,9 +76,7 @@ def predict_images(predictor: Predictor, images: Sequence[Path], folder: Path | 
             first = f", such as {unreadable[0][0]}: {unreadable[0][1]}" if unreadable else ""
             raise PolyheadError(f"none of the {len(images)} images can be read{first}")
         thumbnails = np.memmap(file, np.uint8, "r", shape=(len(names), size[1], size[0], 3))
-    return ImageSet(
-        names, unreadable, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, thumbnails
-    )
+    return ImageSet(names, unreadable, Agreed.join(parts), thumbnails)
 
 
 def _shrink(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

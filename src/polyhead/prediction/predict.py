@@ -25,7 +25,7 @@ class PredictionJob:
 
     Args:
         model: a run folder or a model file.
-        images: files, folders, patterns and CSV files, see `gather_files`.
+        images: files, folders, patterns and label files, see `gather_files`.
         annotate: a folder for copies of the images with the answers drawn on them.
         engine: `threads` on this machine, in order; or `ray`, see `ray_engine.py`, in order of completion.
 

@@ -68,7 +68,9 @@ class DataRecipe(Part):
     FORMER_NAMES: ClassVar = {"weight": "sample_weight"}
 
     path: PathText | None = Field(
-        default=None, description="The folder (or CSV file) of the data; where it is used, another can be given."
+        default=None,
+        description="The folder (or label file) of the data, relative to the recipe's folder; to the current one, if "
+        "it is there alone. Where the recipe is used, another can be given.",
     )
     source: Source
     split: SplitRecipe = SplitRecipe()

@@ -73,7 +73,7 @@ def _read_bytes(path: Path) -> bytes:
 def _hint(path: Path) -> str:
     if path.suffix.lower() == ".onnx":
         return "; it looks like a model, and a recipe is a YAML file"
-    data = path if path.suffix.lower() in (".csv", ".tsv") else path.parent
+    data = path if path.suffix.lower() in (".csv", ".tsv", ".xlsx", ".json", ".jsonl", ".parquet") else path.parent
     return f"; a recipe is a YAML file, such as `init {data}` prints for labelled images"
 
 
@@ -115,11 +115,26 @@ def read_values(recipe: RecipeLike, overrides: Changes = ()) -> tuple[dict[str, 
             raise PolyheadError(
                 f"{where}: expected a recipe (keys such as data, tasks, network); got {show_value(raw)}{hint}"
             )
+        if where not in built_in_names():
+            _place_data(raw, Path(where))
     else:
         raise PolyheadError(f"expected a recipe's name, its path, a dict or a Recipe; got {type(recipe).__name__}")
     override_values(raw, overrides)
     load_named_plugins(raw)
     return raw, where
+
+
+def _place_data(raw: dict[str, Any], recipe: Path) -> None:
+    """Make `data.path` absolute: it is relative to the recipe's folder, or to the current one if it is there alone."""
+    data = raw.get("data")
+    if not isinstance(data, dict):
+        return
+    path = data.get("path")
+    if not isinstance(path, str) or find_path_fault(path) or path.startswith("~") or os.path.isabs(path):
+        return
+    beside = os.path.join(os.path.abspath(recipe.parent), path)
+    if recipe.is_file() and (os.path.exists(beside) or not os.path.exists(path)):
+        raw["data"] = data | {"path": os.path.normpath(beside)}
 
 
 def load_run_plugins(model: str | os.PathLike[str]) -> None:

@@ -1,6 +1,7 @@
 """The recipe reference and the JSON schema, made from the models' own field descriptions (`make docs`)."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,13 @@ def _describe(title: str, part: Schema) -> str:
     for key, value in part["properties"].items():
         default = "" if key in part.get("required", ()) else _show(value.get("default"))
         words = " ".join(value.get("description", "").split())
-        lines.append(f"| `{key}` | {_type(value)} | {default} | {words} |")
+        lines.append(" | ".join([f"| `{key}`", *map(_keep_in_cell, (_type(value), default, words))]) + " |")
     return "\n".join([*lines, ""])
+
+
+def _keep_in_cell(words: str) -> str:
+    """Words for a cell of a table, which a `|` would end, even in code."""
+    return re.sub(r"`([^`]*\|[^`]*)`", lambda code: f"<code>{code[1].replace('|', '&#124;')}</code>", words)
 
 
 def _show(default: Any) -> str:

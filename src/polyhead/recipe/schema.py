@@ -31,6 +31,7 @@ from polyhead.recipe.sources import (
     FoldersSource,
     LongForm,
     Source,
+    TableSource,
     pattern_fields,
 )
 from polyhead.recipe.training import Stage, TrainingRecipe
@@ -366,5 +367,6 @@ __all__ = [
     "Source",
     "SplitRecipe",
     "Stack",
+    "TableSource",
     "pattern_fields",
 ]

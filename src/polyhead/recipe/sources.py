@@ -54,6 +54,35 @@ class CsvSource(Part):
     )
 
 
+class TableSource(Part):
+    """Labels are in a label file of any usual form, told by its suffix; see the guide to label files.
+
+    `.csv`, `.tsv`; `.xlsx`; `.json` (records, COCO's, Label Studio's), `.jsonl`; `.parquet`, `.arrow`; `.db`,
+    `.sqlite`; `.xml` (CVAT's). A list of labels in a cell is read as labels with `|` between them, a truth as `true` or
+    `false`.
+    """
+
+    kind: Literal["table"] = "table"
+    file: PathText | None = Field(
+        default=None,
+        description="The label file, relative to the data's path; not needed if that path is the file. Several "
+        "are read as one by a pattern: `{split}/metadata.jsonl`, whose field is a column, `labels-{}.parquet`.",
+    )
+    image: str = Field(
+        default="image",
+        description="The column that holds the image's path, or a path made of columns, such as `images/{id}.jpg`. "
+        "Paths are relative to the label file's folder or to the data's path.",
+    )
+    table: str | None = Field(
+        default=None,
+        description="The sheet of an Excel file, the table of an SQLite database, the key of a JSON file's records; "
+        "not needed where there is one.",
+    )
+    long: LongForm | None = Field(
+        default=None, description="For a file with one row per image and task, as in the kind `csv`."
+    )
+
+
 class FashionaiSource(Part):
     """Labels are in FashionAI's `label.csv`: no header, one row per image and attribute, one letter per class.
 
@@ -107,11 +136,11 @@ class CelebaSource(Part):
         return self
 
 
-SOURCE_KINDS = ("files", "folders", "csv", "fashionai", "celeba")
+SOURCE_KINDS = ("files", "folders", "csv", "table", "fashionai", "celeba")
 PLUGIN_SOURCES: dict[str, type[BaseModel]] = {}  # by kind: what installed packages bring; `plugins` fills it
 Source = SerializeAsAny[
     Annotated[
-        FilesSource | FoldersSource | CsvSource | FashionaiSource | CelebaSource,
+        FilesSource | FoldersSource | CsvSource | TableSource | FashionaiSource | CelebaSource,
         Field(discriminator="kind"),
         with_plugins(PLUGIN_SOURCES),
     ]

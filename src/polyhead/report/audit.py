@@ -142,6 +142,7 @@ def _describe_repeats(page: AuditPage, album: Album) -> dict[str, Any]:
     return {
         "looked": found["thresholds"] is not None,
         "counts": {split: show_count(count) for split, count in found["counts"].items() if count},
+        "mirrored": {split: show_count(count) for split, count in found["mirrored"].items() if count},
         "pairs": pairs,
         "more": show_count(len(found["images"]) - PAIRS) if len(found["images"]) > PAIRS else "",
         "figures": [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from polyhead.model.card import Diagram
 from polyhead.model.familiarity import Familiarity
 from polyhead.tasks import Array, Numbers, Task
-from polyhead.tasks.agreement import Agreed
+from polyhead.tasks.agreed import Agreed
 
 # Indices (n,) of rows in a table -> their images (n, height, width, 3), RGB, 0 to 255.
 Pixels = Callable[[NDArray[np.intp]], NDArray[np.uint8]]

@@ -78,6 +78,7 @@ def _write_gallery(folder: Path, title: str, part: ResultPart) -> dict[str, Any]
             evaluated.pixels,
             truth=evaluated.rows,
             familiarity=part.familiarity,
+            agreed=evaluated.agreed,
         ),
     )
     return {"page": GALLERY, "images": show_count(len(images)), "split": words}

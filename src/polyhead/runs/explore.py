@@ -90,7 +90,7 @@ def propose(
                 f"{name}: is a built-in recipe, in which nothing is planned; take `quality` and `minutes` out"
             )
         return read_text(name)
-    begun, draft = time.monotonic(), propose_recipe(Path(source))
+    begun, draft = time.monotonic(), propose_recipe(Path(source), Path.cwd())
     for key, value in {"quality": quality, "minutes": minutes}.items():
         draft += f"{key}: {value}\n" if value is not None else ""
     recipe = check_recipe(read_yaml(draft, name), name)

@@ -14,9 +14,11 @@ from polyhead.evaluation.near_repeats import (
     FeatureSpace,
     NearRepeat,
     Thresholds,
+    find_mirrored_repeats,
     find_near_repeats,
     find_thresholds,
     find_unlike,
+    mirror,
 )
 from polyhead.model.predictor import Outputs, Predictor
 from polyhead.tasks import Array, Task
@@ -28,7 +30,7 @@ COMPARED = ("test", "unseen")  # splits whose figures are given without near rep
 class RepeatAudit(TypedDict):
     """An image that nearly repeats one of the training split: the cosine of their features, their pixels' correlation.
 
-    Both are from -1 to 1.
+    Both are from -1 to 1; where it is `mirrored`, they are its mirror image's.
     """
 
     image: str
@@ -36,17 +38,20 @@ class RepeatAudit(TypedDict):
     of: str
     similarity: float
     pixels: float
+    mirrored: bool
 
 
 class NearRepeats(TypedDict):
     """Near repeats of training images in other splits.
 
-    `thresholds` are `features` and `pixels`, None without training images; `counts` the repeats by split; `figures`, by
-    split, the images (`n`), those that repeat none (`without`), and by task each metric over all and over these.
+    `thresholds` are `features` and `pixels`, None without training images; `counts` the repeats by split, `mirrored`
+    how many of them are a training image's mirror image; `figures`, by split, the images (`n`), those that repeat none
+    (`without`), and by task each metric over all and over these.
     """
 
     thresholds: dict[str, float] | None
     counts: dict[str, int]
+    mirrored: dict[str, int]
     figures: dict[str, Any]
     images: list[RepeatAudit]
 
@@ -98,6 +103,11 @@ def audit_images(predictor: Predictor, dataset: Dataset, outputs: Outputs) -> Im
         images = dataset.pixels(rows)
         thresholds = find_thresholds(space, images, features[rows], lambda copies: predictor.run(copies)["features"])
         repeats = find_near_repeats(vectors, asked, train, dataset.pixels, thresholds)
+        left = np.setdiff1d(asked, [found.row for found in repeats])
+        if len(left):
+            mirrors = predictor.run_all(lambda some: mirror(dataset.pixels(left[some])), len(left))["features"]
+            repeats += find_mirrored_repeats(vectors, space.place(mirrors), (left, train), dataset.pixels, thresholds)
+            repeats.sort(key=lambda found: (-found.similarity, found.row))
     return {
         "near_repeats": _tell_repeats(predictor.card.tasks, frame, outputs, repeats, thresholds),
         "unlike": [
@@ -118,13 +128,19 @@ def _tell_repeats(
     paths, splits = frame["path"].tolist(), frame["split"].to_numpy(object)
     gone = np.zeros(len(frame), bool)
     gone[[found.row for found in repeats]] = True
-    counts = {str(split): int(gone[splits == split].sum()) for split in pd.unique(splits[splits != "train"])}
+    flipped = np.zeros(len(frame), bool)
+    flipped[[found.row for found in repeats if found.mirrored]] = True
+    others = pd.unique(splits[splits != "train"])
+    counts, mirrored = (
+        {str(split): int(which[splits == split].sum()) for split in others} for which in (gone, flipped)
+    )
     figures = {split: _compare(tasks, frame, outputs, splits == split, gone) for split in COMPARED if counts.get(split)}
     return {
         "thresholds": None
         if thresholds is None
         else {"features": round(thresholds.features, 4), "pixels": round(thresholds.pixels, 4)},
         "counts": counts if thresholds else {},
+        "mirrored": mirrored if thresholds else {},
         "figures": figures,
         "images": [
             {
@@ -133,6 +149,7 @@ def _tell_repeats(
                 "of": paths[found.of],
                 "similarity": round(found.similarity, 4),
                 "pixels": round(found.pixels, 4),
+                "mirrored": found.mirrored,
             }
             for found in repeats
         ],

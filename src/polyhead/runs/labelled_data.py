@@ -45,7 +45,7 @@ def find_labelled_data(
     table = read_csv(run.path, Path(run.path)) if run.table.exists() else None
     files = data if isinstance(data, TableFiles) else None
     place = data.folder if isinstance(data, TableFiles) else None if data is None else Path(data)
-    others = bool(files or overrides) or split == "all" or table is None or not _is_at(table, place)
+    others = bool(files or overrides) or split == "all" or table is None or not _is_at(run, table, place)
     if place is not None and others and split in (None, "all"):
         return _label_all(_load_others(predictor, place, files, overrides, progress))
     if files or overrides or (place and _is_recipe(place)):
@@ -61,9 +61,12 @@ def _is_recipe(data: Path) -> bool:
     return data.suffix in (".yaml", ".yml")
 
 
-def _is_at(table: Table, data: Path | None) -> bool:
+def _is_at(run: RunFolder, table: Table, data: Path | None) -> bool:
     """Whether a run's images lie in `data`, as far as the first of them shows."""
-    return data is None or (data_folder(data) / table.frame["path"].iloc[0]).exists()
+    first = table.frame["path"].iloc[0]
+    if data is not None and os.path.isabs(first):  # which is there whatever `data` is
+        return os.path.realpath(data) == os.path.realpath(load_recipe(run.recipe).data.path or "")
+    return data is None or (data_folder(data) / first).exists()
 
 
 def _label_all(dataset: Dataset) -> Dataset:

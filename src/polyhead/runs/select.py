@@ -24,7 +24,8 @@ from polyhead.prediction.label_studio import describe_labelling, list_tasks
 from polyhead.progress import Progress, show_progress
 from polyhead.report.gallery.gallery import Gallery, write_gallery
 from polyhead.report.report import PAGE
-from polyhead.tasks import Answer, Array, Task
+from polyhead.tasks import Answer, Task
+from polyhead.tasks.agreed import Agreed, decode_answers
 
 
 class SelectedImage(NamedTuple):
@@ -48,7 +49,7 @@ class Selection:
     unreadable: Sequence[tuple[str, str]]
     card: Card
     root: Path
-    _outputs: Mapping[str, Array]
+    _agreed: Agreed
     _thumbnails: NDArray[np.uint8]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
@@ -75,11 +76,12 @@ class Selection:
             f"{len(self.images):,} images to label, by {self.card.name}",
             [selected.image for selected in self.images],
             self.card.tasks,
-            self._outputs,
+            self._agreed.outputs,
             lambda rows: self._thumbnails[rows],
             self.root,
             chosen_for=[selected.task for selected in self.images] if self.images[0].task else (),
             familiarity=self.card.familiarity,
+            agreed=self._agreed,
         )
         with (
             show_progress(progress) as shown,
@@ -121,7 +123,7 @@ def select(
 
     Args:
         model: a run folder or a model file.
-        images: files, folders, patterns, or CSV files of images.
+        images: files, folders, patterns, or label files of images.
         n: how many images; 1 or more. Where there are fewer, all are put in order.
         tasks: those whose uncertainty counts; all if there are none.
         seed: of what is drawn.
@@ -157,8 +159,8 @@ def _choose(
     table = np.stack(list(rated.values()), axis=1) if rated else np.ones((len(image_set.images), 1))
     points = reduce_features(image_set.outputs["features"], drawn[1])
     rows = choose_diverse(points, table.sum(axis=1) ** 2, *drawn)
-    outputs = {name: values[rows] for name, values in image_set.outputs.items()}
-    answers = {name: task.decode(outputs[name]) for name, task in card.tasks.items()}
+    agreed = image_set.agreed.select(rows)
+    answers = decode_answers(card.tasks, agreed)
     most = table[rows].argmax(axis=1)
     names, rated_names = name_images([image_set.images[row] for row in rows], root), list(rated)
     selected = [
@@ -170,4 +172,4 @@ def _choose(
         )
         for at, name in enumerate(names)
     ]
-    return Selection(selected, image_set.unreadable, card, root, outputs, image_set.thumbnails[rows])
+    return Selection(selected, image_set.unreadable, card, root, agreed, image_set.thumbnails[rows])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from polyhead.data.inspect.proposal import propose_values
 from polyhead.data.sources.columns import find_columns
+from polyhead.data.sources.forms.reading import LABEL_SUFFIXES
 from polyhead.data.sources.given import read_memory
 from polyhead.data.sources.memory import LABELS, MemoryTable, Wish, write_memory
 from polyhead.data.sources.reading import requested_columns
@@ -93,7 +94,7 @@ def is_data(recipe: str | os.PathLike[str]) -> bool:
         return False
     if os.path.isdir(recipe):
         return not os.path.exists(os.path.join(recipe, "recipe.yaml"))
-    return os.path.isfile(recipe) and os.fspath(recipe).lower().endswith((".csv", ".tsv", ".txt"))
+    return os.path.isfile(recipe) and os.fspath(recipe).lower().endswith(LABEL_SUFFIXES)
 
 
 @contextmanager
@@ -126,11 +127,11 @@ def locate_data(data: "DataLike | None", card: Card, columns: Sequence[str] = ()
 
 def _describe_source(table: MemoryTable, old: Mapping[str, Any], must: bool) -> dict[str, Any]:
     """`data.source` for the files of a table, in place of an old one."""
-    is_csv = old.get("kind") == "csv"
-    named = old.get("image") if is_csv else None
+    is_file = old.get("kind") in ("csv", "table")
+    named = old.get("image") if is_file else None
     named = named if isinstance(named, str) and "{" not in named else None
     image = table.find_images(named, must=must and named != CsvSource.model_fields["image"].default)
-    kept = {"long": old["long"]} if is_csv and old.get("long") else {}
+    kept = {"long": old["long"]} if is_file and old.get("long") else {}
     return {"kind": "csv", "file": LABELS, "image": image, **kept}
 
 

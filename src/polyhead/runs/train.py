@@ -158,7 +158,7 @@ def resume(
             what it is to go on from is damaged.
     """
     begun = time.monotonic()
-    choose_backend()
+    choose_backend(Path(run))
     with show_progress(progress) as shown, open_run(Path(run), shown) as folder:
         recipe = load_recipe(folder.recipe, data__path=_absolute(data))
         root = recipe.data_root()

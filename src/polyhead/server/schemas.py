@@ -64,6 +64,9 @@ class AnswerSchema(BaseModel):
     before_rules: str | list[str] | None = Field(
         default=None, description="What it would have been, where the model's rules changed it."
     )
+    by_rules: list[str] | None = Field(
+        default=None, description="The rules that changed it: those that it would break, had it alone not changed."
+    )
 
 
 class RecordSchema(BaseModel):

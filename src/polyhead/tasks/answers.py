@@ -69,6 +69,11 @@ def describe_probability(text: str, probability: float, unsure: bool, before: st
     return f"{text} ({probability:.2%}{', unsure' if unsure else ''}{changed})"
 
 
+def tell_change(before: str | list[str] | None, rules: Sequence[str]) -> dict[str, Any]:
+    """What an answer would have been without rules, and the rules, as in JSON; nothing if none changed it."""
+    return {} if before is None else {"before_rules": before, "by_rules": list(rules)}
+
+
 @dataclass(frozen=True, slots=True)
 class RegressionAnswer:
     """A number, without a probability.
@@ -133,6 +138,7 @@ class LabelAnswer:
         possible: where the task promises one, the set of labels, the answer among them, that holds the truth as often
             as it says; in the task's order.
         before_rules: where rules changed it, the label that it would have been.
+        by_rules: these rules, as they are written.
     """
 
     answer: str
@@ -141,6 +147,7 @@ class LabelAnswer:
     top: Mapping[str, float]
     possible: tuple[str, ...] | None = None
     before_rules: str | None = None
+    by_rules: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -158,17 +165,17 @@ class LabelAnswer:
         found: dict[str, Any] = {"answer": self.answer, "probability": self.probability, "unsure": self.unsure}
         found["top"] = [[label, probability] for label, probability in self.top.items()]
         found |= {} if self.possible is None else {"set": list(self.possible)}
-        return found if self.before_rules is None else found | {"before_rules": self.before_rules}
+        return found | tell_change(self.before_rules, self.by_rules)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         possible = tuple(values["set"]) if "set" in values else None
-        top, before = dict(values["top"]), values.get("before_rules")
-        return cls(values["answer"], values["probability"], values["unsure"], top, possible, before)
+        changed = values.get("before_rules"), tuple(values.get("by_rules", ()))
+        return cls(values["answer"], values["probability"], values["unsure"], dict(values["top"]), possible, *changed)
 
     def to_columns(self) -> dict[str, Any]:
         found = self.to_dict()
-        return found | {key: json.dumps(found[key]) for key in ("top", "set") if key in found}
+        return found | {key: json.dumps(found[key]) for key in ("top", "set", "by_rules") if key in found}
 
     def differences(self, label: str) -> list[tuple[str, float]]:
         return []

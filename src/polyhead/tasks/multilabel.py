@@ -14,7 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 from polyhead.errors import PolyheadError
 from polyhead.fields import DottedPath
 from polyhead.tasks import conformal, label_sets, yes_no
-from polyhead.tasks.answers import describe_probability
+from polyhead.tasks.answers import describe_probability, tell_change
 from polyhead.tasks.conformal import LabelsPromise
 from polyhead.tasks.fitted import Counts, LabelList, check_among, check_thresholds, located
 from polyhead.tasks.label_task import UNCALIBRATED, USED_WITH, FittedLabels, LabelTask
@@ -36,6 +36,7 @@ class MultiLabelAnswer:
         possible: where the task promises something, those that the image may have: the answer, and `not_sure`.
         not_sure: the labels of which neither yes nor no can be left out.
         before_rules: where rules changed it, the labels that it would have had.
+        by_rules: these rules, as they are written.
     """
 
     answer: tuple[str, ...]
@@ -45,6 +46,7 @@ class MultiLabelAnswer:
     possible: tuple[str, ...] | None = None
     not_sure: tuple[str, ...] = ()
     before_rules: tuple[str, ...] | None = None
+    by_rules: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -64,13 +66,15 @@ class MultiLabelAnswer:
         found["probabilities"] = dict(self.probabilities)
         if self.possible is not None:
             found |= {"set": list(self.possible), "not_sure": list(self.not_sure)}
-        return found if self.before_rules is None else found | {"before_rules": list(self.before_rules)}
+        before = None if self.before_rules is None else list(self.before_rules)
+        return found | tell_change(before, self.by_rules)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         found = cls(tuple(values["answer"]), values["probability"], values["unsure"], values["probabilities"])
         if "before_rules" in values:
-            found = replace(found, before_rules=tuple(values["before_rules"]))
+            by = tuple(values.get("by_rules", ()))
+            found = replace(found, before_rules=tuple(values["before_rules"]), by_rules=by)
         if "set" not in values:
             return found
         return replace(found, possible=tuple(values["set"]), not_sure=tuple(values["not_sure"]))
@@ -80,6 +84,7 @@ class MultiLabelAnswer:
         found |= {f"probabilities.{label}": number for label, number in self.probabilities.items()}
         if self.before_rules is not None:
             found["before_rules"] = "|".join(self.before_rules) or label_sets.NONE
+            found["by_rules"] = json.dumps(self.by_rules)
         if self.possible is None:
             return found
         return found | {"set": json.dumps(self.possible), "not_sure": json.dumps(self.not_sure)}

@@ -11,12 +11,14 @@ import keras
 from keras import distribution
 
 from polyhead.errors import PolyheadError
+from polyhead.model.hardware import GUIDE, find_accelerator
 from polyhead.progress import Progress, warn
 from polyhead.recipe.training import Precision, TrainingRecipe
-from polyhead.training import quiet
+from polyhead.training import quiet, suggest_backend
 from polyhead.training.losses import Tensor
 
 NAME = keras.backend.backend()
+NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 OUT_OF_MEMORY = re.compile(r"resource_?exhausted|out of memory|OOM when|(can't|cannot|unable to) allocate", re.I)
 
 
@@ -58,6 +60,41 @@ def has_accelerator() -> bool:
 
         return bool(torch.accelerator.is_available())
     return any("cpu" not in device.lower() for device in keras.distribution.list_devices())
+
+
+def name_device() -> str:
+    """What the backend computes on, as its maker calls it: `NVIDIA H100 80GB HBM3`, or `the CPU`."""
+    if not has_accelerator():
+        return "the CPU"
+    if NAME == "jax":
+        import jax
+
+        return str(jax.devices()[0].device_kind)
+    if NAME == "torch":
+        import torch
+
+        kind = str(torch.accelerator.current_accelerator())
+        return str(torch.cuda.get_device_name()) if kind == "cuda" else kind
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    return str(details.get("device_name", "GPU"))
+
+
+def tell_device(progress: Progress) -> None:
+    """Say what the training runs on, and warn where this machine has an accelerator that it does not use."""
+    progress.say(f"training on {name_device()}, with {NAMES[NAME]}")
+    accelerator = find_accelerator()
+    if accelerator is None or has_accelerator():
+        return
+    found = f"this machine's {accelerator.name} is not used"
+    if suggest_backend() != "jax":
+        extra = f"pip install 'polyhead[cuda]', or see {GUIDE}"
+        warn(f"{found}: {extra if accelerator.maker == 'nvidia' else f'see {GUIDE}'}")
+    elif NAME != "jax":
+        warn(f"{found}: JAX is installed and can, so begin a run with KERAS_BACKEND=jax or without KERAS_BACKEND")
+    else:
+        warn(f"{found}: JAX cannot, though what it needs is installed: is the driver too old? See {GUIDE}")
 
 
 def _has_bfloat16() -> bool:

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from polyhead.files import write_text
 from polyhead.progress import warn
 from polyhead.recipe.schema import Recipe
 from polyhead.recipe.training import LastParts, Stage
 from polyhead.tasks import Task
-from polyhead.training import WEIGHTS, backend, checkpoint
+from polyhead.training import BACKEND, WEIGHTS, backend, checkpoint
 from polyhead.training.backbones import set_trainable
 from polyhead.training.backend import use_devices
 from polyhead.training.batches import Batches, OneEpoch, TrainingData
@@ -55,6 +56,8 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
         return
     with backend.explain_memory():
         backend.start(recipe.seed, recipe.training.precision)
+        backend.tell_device(progress)
+        write_text(folder / BACKEND, backend.NAME)
         use_devices(recipe.training, progress)
         network = build_network(recipe, tasks, pretrained=not (folder / STATE).exists(), folder=folder)
         if recipe.network.backbone and recipe.network.backbone.lora:

@@ -1,58 +1,32 @@
-"""Find where the labels of an undescribed data set are: in a known format, a CSV file, or file and folder names."""
+"""Find where the labels of an undescribed data set are: in a known format, a label file, or file and folder names."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 from polyhead.data.images.decode import find_images
-from polyhead.data.inspect.columns import ColumnGuess, describe_counts, guess_column
+from polyhead.data.inspect.columns import SPLIT_WORDS, ColumnGuess, describe_counts, guess_column
+from polyhead.data.inspect.label_files import list_label_files, read_label_layouts
+from polyhead.data.inspect.layout import Layout, rate_layout
+from polyhead.data.inspect.naming import find_known_names, name_fields
 from polyhead.data.sources import celeba as celeba_source
 from polyhead.data.sources import fashionai as fashionai_source
 from polyhead.data.sources.reading import READERS, TEXTS
 from polyhead.data.sources.rows import Rows, data_folder
-from polyhead.data.sources.text_files import open_lines, read_lines
-from polyhead.errors import PolyheadError, list_words
+from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import (
     CelebaSource,
-    CsvSource,
     FashionaiSource,
     FilesSource,
     FoldersSource,
-    Source,
     pattern_fields,
 )
 
-MAX_COLUMNS = 1000  # of a CSV file
-SAMPLE = 200  # rows that are read to find the column of images
 SEPARATORS = "_-. "
 PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv")  # CelebA's
 MIN_FITTING = 0.97  # fraction of the images that a layout must fit; with fewer, training would refuse to start
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One way to read the labels of a data set.
-
-    Attributes:
-        source: reads them.
-        rows: what it reads.
-        guesses: what its columns seem to hold.
-        origin: what a column is there, such as "column of labels.csv".
-        split: keys of `data.split`.
-    """
-
-    source: Source
-    rows: Rows
-    guesses: list[ColumnGuess]
-    origin: str
-    split: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def tasks(self) -> list[ColumnGuess]:
-        return [guess for guess in self.guesses if guess.kind not in ("", "split")]
 
 
 def find_layout(data: Path) -> Layout:
@@ -64,7 +38,7 @@ def find_layout(data: Path) -> Layout:
     root = data_folder(data)
     if known := _find_known_format(data, root):
         return known
-    return _read_folder(root) if data.is_dir() else _check_tasks(_read_csv(data, root), data)
+    return _read_folder(root) if data.is_dir() else _read_best(root, data.name)
 
 
 def list_layouts(data: Path) -> Iterator[Layout]:
@@ -77,9 +51,9 @@ def list_layouts(data: Path) -> Iterator[Layout]:
     if known := _find_known_format(data, root):
         yield known
         return
-    for file in _list_csv(root) if data.is_dir() else [data]:
+    for name in list_label_files(root) if data.is_dir() else [data.name]:
         with suppress(PolyheadError):
-            yield _read_csv(file, root)
+            yield from read_label_layouts(root, name)
     images = [path.relative_to(root) for path in find_images(root)] if data.is_dir() else []
     if images:
         sources: list[FilesSource | FoldersSource] = [*_guess_folders(images), *_guess_files(images)]
@@ -106,7 +80,8 @@ def _read_celeba(root: Path, name: str) -> Layout:
     guesses = [guess_column(column, list(rows.cells[column])) for column in columns]
     parts = next((part for part in PARTITIONS if (root / part).is_file()), None)
     split = {"file": parts, "values": {"0": "train", "1": "valid", "2": "test"}} if parts else {}
-    return Layout(source, _check_found(rows, root / name), guesses, f"attribute of {name}", split)
+    remark = "This is CelebA's list: the built-in recipe celeba-best is made for it."
+    return Layout(source, _check_found(rows, root / name), guesses, f"attribute of {name}", split, remark)
 
 
 def _read_fashionai(root: Path, name: str) -> Layout:
@@ -128,17 +103,19 @@ def _check_found(rows: Rows, file: Path) -> Rows:
 
 
 def _read_folder(root: Path) -> Layout:
-    images = [path.relative_to(root) for path in find_images(root)]
-    if not images:
-        raise PolyheadError(f"{root}: there is no image in it")
     layouts, wrong = [], ""
-    for file in _list_csv(root):
+    for name in list_label_files(root):
         try:
-            layouts.append(_check_tasks(_read_csv(file, root), file))
+            layouts.append(_read_best(root, name))
         except PolyheadError as error:
             wrong = wrong or f"; {error}"
     if layouts:
-        return max(layouts, key=lambda layout: (len(layout.tasks), len(layout.rows.paths)))
+        return max(layouts, key=rate_layout)
+    images = [path.relative_to(root) for path in find_images(root)]
+    if not images:
+        raise PolyheadError(f"{root}: there is no image in it{wrong}")
+    if known := find_known_names(images, root):
+        return known
     sources: list[FilesSource | FoldersSource] = [*_guess_folders(images), *_guess_files(images)]
     for source in sources:
         layout = _read_names(source, root)
@@ -146,28 +123,19 @@ def _read_folder(root: Path) -> Layout:
             return layout
     raise PolyheadError(
         f"{root}: no labels were found in the names of its {len(images):,} images (such as {images[0]}) or of their "
-        f"folders, nor in a CSV file that names them{wrong}"
+        f"folders, nor in a label file that names them{wrong}"
     )
 
 
-def _list_csv(root: Path) -> list[Path]:
-    """CSV files in a folder, then those one level below."""
-    files = [file for level in ("", "*/") for kind in ("csv", "tsv") for file in sorted(root.glob(f"{level}*.{kind}"))]
-    return [
-        file
-        for file in files
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(root).parts)
-    ]
-
-
 def _guess_folders(images: Sequence[Path]) -> list[FoldersSource]:
-    """Two levels of folders, or one, if their names vary; at the depth where most images are."""
+    """Two levels of folders, or one, if their names vary; at the depth where most images are. Above them, splits."""
     depth, _ = Counter(len(path.parts) for path in images).most_common(1)[0]
     folders = {path.parent.parts for path in images if len(path.parts) == depth}
     sources = []
-    for levels in (2, 1):
+    for levels in (3, 2, 1):
         names = [set(level) for level in zip(*(parts[-levels:] for parts in folders), strict=True)]
-        if len(names) == levels and all(len(level) > 1 for level in names):
+        of_splits = levels < 3 or (len(names) == 3 and {name.lower() for name in names[0]} <= SPLIT_WORDS.keys())
+        if of_splits and len(names) == levels and all(len(level) > 1 for level in names):
             sources.append(FoldersSource(pattern=_name_fields("/".join(_guess_fields(level) for level in names))))
     return sources
 
@@ -190,15 +158,19 @@ def _read_names(source: FilesSource | FoldersSource, root: Path) -> Layout:
     fits = len(rows.paths) >= MIN_FITTING * (len(rows.paths) + len(rows.rejected))
     guesses = [guess_column(column, list(rows.cells[column])) for column in fields if fits]
     pattern = source.pattern
+    texts = {guess.column: rows.cells[guess.column].unique().tolist() for guess in guesses}
+    names = name_fields(guesses, texts)
     for guess in guesses:
-        if not guess.kind:
-            pattern = pattern.replace(f"{{{guess.column}}}", "{}")
+        named = names[guess.column] if guess.kind else ""
+        pattern = pattern.replace(f"{{{guess.column}}}", f"{{{named}}}")
+    guesses = [replace(guess, column=names[guess.column]) for guess in guesses]
+    rows = replace(rows, cells=rows.cells.rename(columns=names))
     return Layout(source.model_copy(update={"pattern": pattern}), rows, guesses, f"{origin} names")
 
 
 def _guess_fields(names: Collection[str]) -> str:
     """Blank fields for folder names: several if the same words occur in different combinations."""
-    for separator in "_-":
+    for separator in "_- ":
         fields = list(zip(*(name.split(separator) for name in names), strict=False))
         alike = len({name.count(separator) for name in names}) == 1
         if alike and len(fields) > 1 and all(len(set(words)) < len(names) for words in fields):
@@ -212,17 +184,9 @@ def _name_fields(pattern: str) -> str:
     return first + "".join(f"{{label{number}}}{text}" for number, text in enumerate(others, 1))
 
 
-def _read_csv(file: Path, root: Path) -> Layout:
-    separator = _guess_separator(file)
-    header, *lines = (cells for _, cells in _within_bounds(file, read_lines(file, separator)))
-    image = _find_template(header, lines, file, root)
-    source = CsvSource(file=file.relative_to(root).as_posix(), image=image, separator=separator)
-    used = pattern_fields(image) or [image]
-    counts = Counter(header)
-    columns = [name for name in header if name and counts[name] == 1]
-    rows = READERS["csv"](source, root, dict.fromkeys(columns, "data.source.file"))
-    guesses = [guess_column(column, list(rows.cells[column])) for column in columns if column not in used]
-    return Layout(source, rows, guesses, f"column of {file.name}")
+def _read_best(root: Path, name: str) -> Layout:
+    """The layout of a label file; where it has several tables, that with most tasks."""
+    return _check_tasks(max(read_label_layouts(root, name), key=rate_layout), root / name)
 
 
 def _check_tasks(layout: Layout, file: Path) -> Layout:
@@ -230,43 +194,3 @@ def _check_tasks(layout: Layout, file: Path) -> Layout:
         reasons = "; ".join(f"{guess.column}: {guess.reason}" for guess in layout.guesses[:5])
         raise PolyheadError(f"{file}: no column looks like labels{f' ({reasons})' if reasons else ''}")
     return layout
-
-
-def _within_bounds(file: Path, lines: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a file, unless it has too many columns."""
-    for number, cells in lines:
-        if len(cells) > MAX_COLUMNS:
-            raise PolyheadError(
-                f"{file}: has {len(cells):,} columns, and init reads {MAX_COLUMNS:,} at most; leave out those that "
-                "are not labels, or write the recipe by hand"
-            )
-        yield number, cells
-
-
-def _guess_separator(file: Path) -> str:
-    with open_lines(file) as lines:
-        line = next(lines, "")
-    return max(",;\t|", key=line.count)
-
-
-def _find_template(header: Sequence[str], lines: Sequence[Sequence[str]], file: Path, root: Path) -> str:
-    """The column, or the path template with a column in it, that names an existing image in most rows."""
-    images = [path.relative_to(root).as_posix() for path in find_images(root)]
-    known = {PurePosixPath(path).name: path for path in images} | {PurePosixPath(path).stem: path for path in images}
-    sample = lines[:: max(1, len(lines) // SAMPLE)]
-    votes: Counter[str] = Counter()
-    for index, column in enumerate(header):
-        cells = [line[index].strip() for line in sample]
-        if "{" in column or len(set(cells)) < len(cells) / 2:
-            continue
-        for cell in filter(None, cells):
-            path = known.get(PurePosixPath(cell).name, "")
-            before, found, after = f"/{path}".rpartition(f"/{cell}")
-            if any((folder / cell).is_file() for folder in (file.parent, root)):
-                votes[column] += 1
-            elif found:
-                votes[f"{before}/{{{column}}}{after}".lstrip("/")] += 1
-    best, rows = votes.most_common(1)[0] if votes else ("", 0)
-    if rows < len(sample) / 2:
-        raise PolyheadError(f"{file}: none of its columns ({list_words(header)}) names images in {root}")
-    return best

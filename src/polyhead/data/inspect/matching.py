@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.data.inspect.columns import BLANKS, ColumnGuess
-from polyhead.data.inspect.layouts import Layout, list_layouts
+from polyhead.data.inspect.layout import Layout
+from polyhead.data.inspect.layouts import list_layouts
 from polyhead.data.sources.reading import read_rows
 from polyhead.errors import PolyheadError, list_words, shorten
 from polyhead.recipe.schema import Recipe, pattern_fields

@@ -13,12 +13,15 @@ from ruamel.yaml import YAML
 
 from polyhead.data.images.decode import USUAL_SUFFIXES, ImageError, check_format
 from polyhead.data.inspect.columns import ColumnGuess
-from polyhead.data.inspect.layouts import Layout, find_layout
+from polyhead.data.inspect.layout import Layout
+from polyhead.data.inspect.layouts import find_layout
+from polyhead.data.inspect.naming import list_unnamed
 from polyhead.data.inspect.ties import describe_tie, find_ties
 from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.sources.rows import data_folder
 from polyhead.data.table import Table, read_table
-from polyhead.progress import SILENT
+from polyhead.errors import list_words
+from polyhead.progress import SILENT, warn
 from polyhead.recipe.loading import check_recipe
 from polyhead.recipe.schema import RESERVED, Recipe
 
@@ -26,8 +29,11 @@ SMOOTHING = 0.1  # of classes: what is fine-tuned for long grows too sure of its
 MOST_TIES = 5  # pairs of tasks that are said to be tied
 
 
-def propose_recipe(data: Path) -> str:
-    """Look at a folder of images or a CSV file of labels, and write a recipe for it, its network still to be planned.
+def propose_recipe(data: Path, start: Path | None = None) -> str:
+    """Look at a folder of images or a label file, and write a recipe for it, its network still to be planned.
+
+    Args:
+        start: the folder of the recipe, from which `data.path` is written where it lies below; absolute if absent.
 
     Returns:
         YAML text; its comments say why each column is a task, or is not.
@@ -39,18 +45,39 @@ def propose_recipe(data: Path) -> str:
     root, layout = data_folder(data), find_layout(data)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", data.stem).strip("-") or "mine"
     source = {"kind": layout.source.kind} | layout.source.model_dump(exclude_defaults=True)
-    start = [
+    head = [
         f"# Proposed from {len(layout.rows.paths):,} images; change what you know better.",
+        *_write_remarks(layout),
         f"name: {_flow(name)}",
         "data:",
-        f"  path: {_flow(str(root))}",
+        f"  path: {_flow(_shorten_path(root, start))}",
         f"  source: {_flow(source)}",
         *_write_split(layout),
     ]
     tasks = ["tasks:", *_write_tasks(layout), ""]
-    recipe = check_recipe(YAML(typ="safe", pure=True).load("\n".join([*start, *tasks])), "proposal")
+    recipe = check_recipe(YAML(typ="safe", pure=True).load("\n".join([*head, *tasks])), "proposal")
     table = read_table(complete_recipe(recipe, root), root, SILENT)
-    return "\n".join([*start, *_write_limit(table, root), *_write_ties(recipe, table), *tasks])
+    return "\n".join([*head, *_write_limit(table, root), *_write_ties(recipe, table), *tasks])
+
+
+def _shorten_path(root: Path, start: Path | None) -> str:
+    """The folder of the data, from that of the recipe if it lies in there, so that both can be moved as one."""
+    if start is None:
+        return str(root)
+    start = Path(os.path.abspath(start))
+    return root.relative_to(start).as_posix() if root.is_relative_to(start) else str(root)
+
+
+def _write_remarks(layout: Layout) -> list[str]:
+    lines = _comment(layout.remark, "") if layout.remark else []
+    if unnamed := list_unnamed(layout):
+        words = (
+            f"{list_words(unnamed)}: the {layout.origin} do not tell what this is; give it its name in "
+            "data.source.pattern and in tasks"
+        )
+        warn(words)
+        lines += _comment(words, "")
+    return lines
 
 
 def _write_ties(recipe: Recipe, table: Table) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from polyhead.data.sources.celeba import list_celeba_texts
-from polyhead.data.sources.csv import list_csv_columns
+from polyhead.data.sources.label_file import list_label_columns
 from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import Recipe, pattern_fields
 from polyhead.tasks import Task
@@ -18,7 +18,8 @@ CROSSED = "*"
 LISTS: dict[str, Callable[[Any, Path], Iterable[str]]] = {
     "files": lambda source, data: pattern_fields(source.pattern),
     "folders": lambda source, data: pattern_fields(source.pattern),
-    "csv": list_csv_columns,
+    "csv": list_label_columns,
+    "table": list_label_columns,
     "celeba": lambda source, data: list_celeba_texts(source, data)[1],
 }
 

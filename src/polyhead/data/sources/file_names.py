@@ -29,7 +29,7 @@ def _read_names(
     if data_folder(data) != data:
         raise PolyheadError(f"{data}: is a file; this recipe reads labels from names, so give the folder of the images")
     check_columns(requested, pattern_fields(source.pattern), "a field of data.source.pattern")
-    read = _compile(source.pattern)
+    read = compile_pattern(source.pattern)
     paths: list[str] = []
     cells: list[list[str]] = []
     rejected: Rejected = []
@@ -44,7 +44,7 @@ def _read_names(
     return Rows(paths, pd.DataFrame(cells, columns=list(requested), dtype=str), rejected)
 
 
-def _compile(pattern: str) -> Callable[[str], dict[str, str] | None]:
+def compile_pattern(pattern: str) -> Callable[[str], dict[str, str] | None]:
     """A function that reads the fields of the pattern from a name; None if the name does not match."""
     require("reading labels in names", "report")
     import parse

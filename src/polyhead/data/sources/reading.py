@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.data.sources.celeba import list_celeba_texts, read_celeba
-from polyhead.data.sources.csv import read_csv_rows
 from polyhead.data.sources.fashionai import list_fashionai_texts, read_fashionai
 from polyhead.data.sources.file_names import read_files, read_folders
+from polyhead.data.sources.label_file import read_label_file
 from polyhead.data.sources.rows import RequestedColumns, Rows
 from polyhead.errors import PolyheadError
 from polyhead.recipe.loading import check_recipe, recipe_values
@@ -16,7 +16,8 @@ from polyhead.recipe.schema import Recipe
 READERS: dict[str, Callable[[Any, Path, RequestedColumns], Rows]] = {
     "files": read_files,
     "folders": read_folders,
-    "csv": read_csv_rows,
+    "csv": read_label_file,
+    "table": read_label_file,
     "fashionai": read_fashionai,
     "celeba": read_celeba,
 }

@@ -2,16 +2,19 @@
 
 import codecs
 import csv
+import json
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 from polyhead.errors import PolyheadError
 from polyhead.files import open_regular
 
 LONGEST_LINE = 2**24  # characters: anything longer is not a table, and would fill the memory
+LONGEST_JSON = 2**30  # bytes, all of which are in memory at once
 LONGEST_CELL = csv.field_size_limit()
 OTHER_ENCODINGS = {  # by the byte order mark at the start; the longer ones first
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -52,6 +55,29 @@ def _read_lines(stream: TextIOWrapper, file: Path) -> Iterator[str]:
         if "\0" in line:
             raise PolyheadError(f"{file} line {number}: holds a NUL, so it is no text in UTF-8; save it as that")
         yield line
+
+
+def read_json(file: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        PolyheadError: it cannot be read, is too large, or is no JSON.
+    """
+    try:
+        with open_regular(file) as stream:
+            content = stream.read(LONGEST_JSON + 1)
+    except OSError as error:
+        raise PolyheadError(f"{file}: cannot be read: {error.strerror}") from None
+    if len(content) > LONGEST_JSON:
+        raise PolyheadError(f"{file}: has more than {LONGEST_JSON:,} bytes; write a record a line, as .jsonl")
+    try:
+        return json.loads(content)
+    except UnicodeDecodeError as error:
+        raise PolyheadError(f"{file}: is not UTF-8 text ({error.reason}); save it in UTF-8") from None
+    except ValueError as error:
+        raise PolyheadError(f"{file}: is not JSON: {error}") from None
+    except RecursionError:
+        raise PolyheadError(f"{file}: is nested too deeply") from None
 
 
 def read_records(file: Path, separator: str = ",") -> Iterator[tuple[int, list[str]]]:

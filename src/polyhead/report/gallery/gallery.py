@@ -23,7 +23,8 @@ from polyhead.report.gallery.image_map import find_neighbours
 from polyhead.report.gallery.sprite_sheets import write_sprite_sheets
 from polyhead.report.parts import Pixels
 from polyhead.report.rendering import write_page
-from polyhead.tasks import Array, Task
+from polyhead.tasks import Array, Task, label_sets
+from polyhead.tasks.agreed import Agreed
 
 FOLDER = "gallery"
 TOP = 65535  # stands for a probability of 1
@@ -60,6 +61,7 @@ class Gallery:
         suspicion: by task, how likely each image's label is wrong, (n,), more is likelier, 0 where nothing speaks
             against it; it opens at the first of these tasks.
         familiarity: by which images are told to be unlike those that the model was trained on, if it can tell.
+        agreed: which answers rules changed, if they may; the same images' outputs.
     """
 
     title: str
@@ -73,6 +75,12 @@ class Gallery:
     chosen_for: Sequence[str] = ()
     suspicion: Mapping[str, Array] = field(default_factory=dict)
     familiarity: Familiarity | None = None
+    agreed: Agreed | None = None
+
+    @property
+    def with_rules(self) -> bool:
+        """Whether rules changed an answer."""
+        return self.agreed is not None and any(rows.any() for rows in self.agreed.changed.values())
 
     @property
     def order(self) -> NDArray[np.intp]:
@@ -96,10 +104,12 @@ def write_gallery_files(folder: Path, gallery: Gallery, progress: Progress = SIL
     order = gallery.order
     sheets = write_sprite_sheets(folder, gallery.pixels, order, progress)
     names = [gallery.images[int(row)] for row in order]
-    tasks = [
+    tasks: list[Packed] = [
         {"name": name} | _pack_task(task, gallery.outputs[name][order]) | _pack_labels(name, task, gallery, order)
         for name, task in gallery.tasks.items()
     ]
+    for task, changes in zip(tasks, _list_changes(gallery, order), strict=True):
+        task["changes"] = changes
     indices = {name: index for index, name in enumerate(gallery.tasks)}
     data = {
         "names": names,
@@ -157,6 +167,24 @@ def _pack_task(task: Task, outputs: Array) -> Packed:
     if found.several:
         return packed | {"predicted": _pack(np.packbits(found.predicted, axis=1), "u1")}
     return packed | {"answer": _pack(found.predicted.argmax(axis=1), "<u2")}
+
+
+def _list_changes(gallery: Gallery, order: NDArray[np.intp]) -> list[list[tuple[int, str, Sequence[str]]]]:
+    """For each task, of each image whose answer rules changed, its number, what the answer would be, and the rules."""
+    if gallery.agreed is None:
+        return [[] for _ in gallery.tasks]
+    agreed = gallery.agreed.select(order)
+    found: list[list[tuple[int, str, Sequence[str]]]] = []
+    for name, task in gallery.tasks.items():
+        rows = np.flatnonzero(agreed.changed.get(name, np.zeros(0)))
+        plain = task.decode(agreed.plain[name][rows])
+        found.append(
+            [
+                (row, ", ".join(before.labels) or label_sets.NONE, agreed.reasons[name][row])
+                for row, before in zip(rows.tolist(), plain, strict=True)
+            ]
+        )
+    return found
 
 
 def _pack_labels(name: str, task: Task, gallery: Gallery, order: NDArray[np.intp]) -> Packed:

@@ -17,7 +17,7 @@ class Detail {
     const top = make("div", "detail-top");
     const about = make("div", "detail-about");
     const strange = this.imageSet.isUnfamiliar(image) ? [make("span", "chip unsure", "unfamiliar")] : [];
-    about.append(make("h3", "", this.imageSet.names[image]), ...strange, ...this.links(image), ...this.group(image));
+    about.append(make("h3", "", this.imageSet.names[image]), ...strange, ...this.links(image), ...this.group(image), ...this.changes(image));
     const large = this.gallery.thumbnail(image, Math.min(3, 224 / Math.max(this.imageSet.sheets.width, this.imageSet.sheets.height)));
     top.append(large, about);
     const near = make("div", "near");
@@ -53,6 +53,15 @@ class Detail {
     const line = make("p", "small", "");
     line.append(button, ` ${showNumber(groups.distance[image], "")} from its centre`);
     return [line];
+  }
+
+  // What rules changed.
+  changes(image) {
+    return this.imageSet.tasks.filter((task) => task.changes.has(image)).map((task) => {
+      const line = make("p", "small changed", "");
+      line.append(make("b", "", `${task.name}:`), ` ${this.imageSet.answer(task, image)}, ${this.imageSet.change(task, image)}.`);
+      return line;
+    });
   }
 
   answers(image) {

@@ -28,9 +28,11 @@ class ImageSet {
       unsure: unpack(task.unsure, Uint8Array),
       truth: task.truth && unpack(task.truth, Uint32Array),
       wrong: task.wrong && unpack(task.wrong, Uint8Array),
+      changes: new Map((task.changes ?? []).map(([image, before, rules]) => [image, { before, rules }])),
       suspect: task.suspect && unpack(task.suspect, Float32Array),
       bytes: Math.ceil(task.labels.length / 8),
     }));
+    this.hasRules = this.tasks.some((task) => task.changes.size);
     this.hasTruth = this.tasks.some((task) => task.truth);
     if (data.groups) {
       this.groups = {
@@ -70,6 +72,14 @@ class ImageSet {
     if (task.numbers) return showNumber(task.numbers[image], task.unit);
     if (!task.several) return task.labels[task.answer[image]];
     return task.labels.filter((_, label) => this.hasLabel(task, label, image)).join(", ") || "none";
+  }
+
+  // What the answer would have been, had it to keep no rules, and those that changed it; nothing where none did.
+  change(task, image) {
+    const found = task.changes.get(image);
+    if (!found) return "";
+    const rules = found.rules.map((rule) => `“${rule}”`).join(" and ");
+    return `changed by ${found.rules.length > 1 ? "rules" : "a rule"}: without ${rules} it would be ${found.before}`;
   }
 
   truth(task, image) {

@@ -79,6 +79,11 @@ class Query {
     if (this.imageSet.unfamiliar && /^(un)?familiar$/.test(words)) {
       return { keep: (image) => this.imageSet.isUnfamiliar(image) === (words === "unfamiliar"), means: words };
     }
+    const [, of] = words.match(/^(?:(.+) )?changed by (?:a rule|rules)$/) ?? [];
+    if (this.imageSet.hasRules && / ?changed by (a rule|rules)$/.test(words)) {
+      const asked = this.imageSet.tasks.filter((task) => !of || task.name.toLowerCase() === of);
+      if (asked.length) return { keep: (image) => asked.some((task) => task.changes.has(image)), means: words };
+    }
     const [, name, flag] = words.match(/^(?:(.+) )?(unsure|sure|wrong|right|suspect|labelled|unlabelled|marked|unmarked)$/) ?? [];
     const tasks = this.imageSet.tasks.filter((task) => !name || task.name.toLowerCase() === name);
     if (!flag || !tasks.length) return null;

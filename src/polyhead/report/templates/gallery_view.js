@@ -144,6 +144,7 @@ class Facets {
     });
     const flags = ["unsure", ...(gallery.imageSet.hasTruth ? ["wrong", "right", "unlabelled"] : []), "marked"];
     const orders = ["unsure first"];
+    if (gallery.imageSet.hasRules) flags.push("changed by a rule");
     if (gallery.imageSet.unfamiliar) {
       flags.push("unfamiliar");
       orders.push("unfamiliar first");

@@ -134,12 +134,18 @@ function showNumber(answer, task) {
   return parts;
 }
 
+// What an answer would have been, had it to keep no rules, and which of them changed it.
+function changeWords(answer) {
+  const before = [answer.before_rules].flat().join(", ") || "none";
+  const rules = (answer.by_rules ?? []).map((rule) => `“${rule}”`).join(" and ");
+  return `Changed by ${answer.by_rules?.length > 1 ? "rules" : "a rule"}: without ${rules || "it"} it would be ${before}.`;
+}
+
 function showLabels(answer, task, explain) {
   const text = task.answer === "labels" ? answer.answer.join(", ") || "none" : answer.answer;
   const line = element("p", { class: "answer" }, text);
   if (answer.unsure) line.append(element("span", { class: "chip" }, "unsure"));
-  const before = answer.before_rules === undefined ? [] : [[answer.before_rules].flat().join(", ") || "none"];
-  const notes = before.map((label) => element("p", { class: "small" }, `By the model's rules, instead of ${label}.`));
+  const notes = answer.before_rules === undefined ? [] : [element("p", { class: "small" }, changeWords(answer))];
   if (answer.set) notes.push(element("p", { class: "small" }, promiseWords(answer, task.promised)));
   return [line, ...notes, ...bars(answer, task.answer, explain)];
 }

@@ -93,6 +93,7 @@ EXTRAS = {  # by name, as in pyproject.toml: modules to import, and what their l
     "tune": {"optuna": "Optuna", **TRAIN},
     "parquet": {"pyarrow": "pyarrow"},
     "excel": {"openpyxl": "openpyxl"},
+    "remote": {"fsspec": "fsspec"},
     "heif": {"pillow_heif": "pillow-heif"},
     "litert": {"ai_edge_litert": "LiteRT", **TRAIN},
     "openvino": {"openvino": "OpenVINO", **REPORT},

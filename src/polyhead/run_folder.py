@@ -85,6 +85,11 @@ class RunFolder:
         return self.state / "folds.json"
 
     @property
+    def learning_curve(self) -> Path:
+        """How answers get better with more training images, as it was measured before anything was trained."""
+        return self.state / "learning_curve.json"
+
+    @property
     def fitted_tasks(self) -> Path:
         """In a fold's run, the tasks as the labels of all folds teach them."""
         return self.state / "tasks.json"

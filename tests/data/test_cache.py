@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +19,22 @@ from polyhead.data.images.cache import (
     ImageSettings,
     cache_root,
     clear_caches,
-    digest,
-    digest_all,
     list_caches,
     open_images,
 )
 from polyhead.data.images.decode import decode
+from polyhead.data.images.jpeg import is_fast
+from polyhead.data.images.read import digest_all, digest_bytes
+from polyhead.data.images.settings import FAST, PILLOW
 from polyhead.errors import PolyheadError
+from polyhead.progress import SILENT
 
 HEIGHT, WIDTH = 5, 6
 ROW = HEIGHT * WIDTH * 3
 ENTRY = 16
-PORTION = 64  # images that are decoded and kept in one step, and from how many on processes decode
+VERSION = FAST if is_fast() else PILLOW
+FOLDER = f"{HEIGHT}x{WIDTH}-stretch-v{VERSION}"
+PORTION = 16  # images that are decoded and kept in one step
 
 
 class Recorder:
@@ -77,7 +82,7 @@ def test_a_second_opening_decodes_nothing(tmp_path: Path) -> None:
     first, second = Recorder(), Recorder()
     open_images(paths, settings(tmp_path), first)
     images = open_images(paths, settings(tmp_path), second)
-    assert first.work == [("Reading image files", 5), ("Decoding images", 5)]
+    assert first.work == [("Decoding images", 5)]
     assert second.work == [("Reading image files", 5)]
     assert_right(images, paths)
 
@@ -91,15 +96,15 @@ def test_only_what_is_missing_is_decoded(tmp_path: Path) -> None:
     assert_right(images, paths)
 
 
-def test_processes_decode_many_images_in_the_same_way_and_order(tmp_path: Path) -> None:
-    paths = draw(tmp_path / "data", PORTION + 36)
+def test_threads_decode_many_images_in_the_same_way_and_order(tmp_path: Path) -> None:
+    paths = draw(tmp_path / "data", 5 * PORTION + 3)
     paths[70].write_text("no image")
     images = open_images(paths, settings(tmp_path))
     assert list(images.failures) == [70]
     kept = [index for index in range(len(paths)) if index != 70]
     expected = np.stack([decode(paths[index], (HEIGHT, WIDTH), "stretch") for index in kept])
     np.testing.assert_array_equal(images.read(np.array(kept)), expected)
-    assert (tmp_path / "5x6-stretch-v1" / "pixels.u8").read_bytes() == expected.tobytes()
+    assert (tmp_path / FOLDER / "pixels.u8").read_bytes() == expected.tobytes()
 
 
 def test_images_are_read_in_the_order_asked_for_as_a_copy(tmp_path: Path) -> None:
@@ -139,7 +144,7 @@ def test_identical_files_share_a_row_and_a_digest(tmp_path: Path) -> None:
     paths = draw(tmp_path / "data", 2)
     copy = Path(shutil.copy(paths[0], tmp_path / "data" / "copy.png"))
     images = open_images([*paths, copy], settings(tmp_path))
-    assert images.digests == [digest(paths[0]), digest(paths[1]), digest(paths[0])]
+    assert images.digests == [digest_bytes(path.read_bytes()) for path in (paths[0], paths[1], paths[0])]
     assert list_caches(tmp_path)[0].images == 2
     assert_right(images, [*paths, copy])
 
@@ -154,12 +159,14 @@ def test_changed_content_under_the_same_name_is_decoded_again(tmp_path: Path) ->
     assert images.read(np.array([1]))[0, 0, 0].tolist() == [255, 0, 0]
 
 
-def test_a_file_that_changes_while_it_is_read_is_left_out(tmp_path: Path) -> None:
+def test_a_file_that_changes_meanwhile_never_gives_pixels_under_another_content(tmp_path: Path) -> None:
     paths = draw(tmp_path / "data", 2)
+    open_images(paths[:1], settings(tmp_path))  # files are digested first where some are kept
     recorder = Recorder(lambda done: None if done else Image.new("RGB", (9, 9), "red").save(paths[1]))
     images = open_images(paths, settings(tmp_path), recorder)
-    assert images.failures == {1: "it changed while it was being read"}
-    assert list_caches(tmp_path)[0].images == 1
+    assert images.digests[1] == digest_bytes(paths[1].read_bytes())
+    assert images.read(np.array([1]))[0, 0, 0].tolist() == [255, 0, 0]
+    assert list_caches(tmp_path)[0].images == 2
 
 
 def test_each_way_of_resizing_has_its_own_rows(tmp_path: Path) -> None:
@@ -167,7 +174,7 @@ def test_each_way_of_resizing_has_its_own_rows(tmp_path: Path) -> None:
     for resize in ("stretch", "fit"):
         images = open_images(paths, ImageSettings((4, 8), resize, str(tmp_path)))
         np.testing.assert_array_equal(images.read(np.array([1]))[0], decode(paths[1], (4, 8), resize))
-    assert [entry.name for entry in list_caches(tmp_path)] == ["4x8-fit-v1", "4x8-stretch-v1"]
+    assert [entry.name for entry in list_caches(tmp_path)] == [f"4x8-fit-v{VERSION}", f"4x8-stretch-v{VERSION}"]
 
 
 OPEN = """
@@ -212,7 +219,7 @@ def test_a_run_killed_while_it_fills_the_cache_leaves_a_shorter_valid_one(tmp_pa
 def test_leftovers_of_a_stopped_writer_are_cut_off(tmp_path: Path, pixel_bytes: int, index_bytes: int) -> None:
     paths = draw(tmp_path / "data", 4)
     open_images(paths[:2], settings(tmp_path))
-    folder = tmp_path / "5x6-stretch-v1"
+    folder = tmp_path / FOLDER
     for name, count in (("pixels.u8", pixel_bytes), ("index", index_bytes)):
         with open(folder / name, "ab") as file:
             file.write(b"\7" * count)
@@ -226,7 +233,7 @@ def test_leftovers_of_a_stopped_writer_are_cut_off(tmp_path: Path, pixel_bytes: 
 def test_rows_without_pixels_do_not_count(tmp_path: Path) -> None:
     paths = draw(tmp_path / "data", 3)
     open_images(paths, settings(tmp_path))
-    with open(tmp_path / "5x6-stretch-v1" / "pixels.u8", "r+b") as file:
+    with open(tmp_path / FOLDER / "pixels.u8", "r+b") as file:
         file.truncate(2 * ROW - 1)
     recorder = Recorder()
     images = open_images(paths, settings(tmp_path), recorder)
@@ -240,7 +247,7 @@ def test_a_disk_without_room_is_refused_before_the_work(tmp_path: Path, monkeypa
     full = shutil.disk_usage(tmp_path)._replace(free=total - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     recorder = Recorder()
-    with pytest.raises(PolyheadError, match=r"5x6-stretch-v1: .* needs .* `image\.cache` .*, or clear it \(`cache`\)"):
+    with pytest.raises(PolyheadError, match=FOLDER + r": .* needs .* `image\.cache` .*, or clear it \(`cache`\)"):
         open_images(paths, settings(tmp_path), recorder)
     assert recorder.count_decoded() == 0
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full._replace(free=total))
@@ -262,7 +269,7 @@ def largest_file(size: int) -> Iterator[None]:
 def test_a_disk_that_fills_up_meanwhile_is_one_error_and_costs_no_row(tmp_path: Path, room: int) -> None:
     paths = draw(tmp_path / "data", 30)
     open_images(paths[:10], settings(tmp_path))
-    with largest_file(10 * ROW + room), pytest.raises(PolyheadError, match=r"5x6-stretch-v1: .* `image\.cache`"):
+    with largest_file(10 * ROW + room), pytest.raises(PolyheadError, match=FOLDER + r": .* `image\.cache`"):
         open_images(paths, settings(tmp_path))
     entry = list_caches(tmp_path)[0]
     assert (entry.images, entry.bytes) == (10, 10 * (ROW + ENTRY))
@@ -287,13 +294,12 @@ def test_a_second_run_waits_for_the_first_and_decodes_nothing(tmp_path: Path) ->
         if done == 0:  # the lock is held, nothing is decoded yet: the other run comes as far as waiting
             others.append(start_other_run(tmp_path / "data", tmp_path, subprocess.PIPE))
             assert others[0].stdout is not None
-            told.extend(others[0].stdout.readline() for _ in range(2))
+            told.append(others[0].stdout.readline())
 
     images = open_images(paths, settings(tmp_path), Recorder(start_another))
     rest, _ = others[0].communicate()
-    assert told[0] == "Reading image files 5\n"
-    assert told[1].startswith("Another run is filling the image cache in ")
-    assert rest == "opened 5 0\n"
+    assert told[0].startswith("Another run is filling the image cache in ")
+    assert rest == "Reading image files 5\nopened 5 0\n"
     assert list_caches(tmp_path)[0].images == 5
     assert_right(images, paths)
 
@@ -305,7 +311,7 @@ def test_without_a_cache_the_same_pixels_come_and_nothing_is_kept(
     paths = draw(tmp_path / "data", 6)
     recorder = Recorder()
     images = open_images(paths, settings("off"), recorder)
-    assert recorder.work == [("Reading image files", 6), ("Checking images", 6)]
+    assert recorder.work == [("Checking images", 6)]
     assert images.digests == open_images(paths, settings(tmp_path)).digests
     assert_right(images, paths)
     assert not (tmp_path / "root").exists()
@@ -323,7 +329,8 @@ def test_digests_tell_files_apart_by_content_alone(tmp_path: Path) -> None:
     contents = {"a": b"same", "b": b"same", "c": b"other"}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-    digests, failures = digest_all([tmp_path / name for name in ("a", "b", "c", "none")])
+    found = digest_all([tmp_path / name for name in ("a", "b", "c", "none")], SILENT)
+    digests, failures = found.of, found.list_failures()
     assert digests[0] == digests[1] != digests[2]
     assert digests[3] is None
     assert failures == {3: "No such file or directory"}
@@ -345,7 +352,7 @@ def test_caches_are_listed_and_cleared_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "4x4-stretch-v1").touch()  # a file, not a folder
     size = 3 * (ROW + ENTRY)
     entries = [(entry.name, entry.images, entry.bytes, entry.settings) for entry in list_caches(tmp_path)]
-    assert entries == [("5x6-stretch-v1", 3, size, settings(tmp_path))]
+    assert entries == [(FOLDER, 3, size, settings(tmp_path))]
     assert clear_caches(tmp_path) == size
     assert sorted(path.name for path in tmp_path.iterdir()) == ["4x4-stretch-v1", "data", "notes.txt"]
     assert_right(images, paths)  # what is open stays readable
@@ -363,4 +370,58 @@ def test_a_cache_that_is_being_filled_is_not_cleared(tmp_path: Path) -> None:
 
     assert_right(open_images(paths, settings(tmp_path), Recorder(clear)), paths)
     assert len(refusals) == 2  # when the decoding began, and when it was done
-    assert all("5x6-stretch-v1: a run is filling this cache" in words for words in refusals)
+    assert all(f"{FOLDER}: a run is filling this cache" in words for words in refusals)
+
+
+def photographs(folder: Path, count: int) -> list[Path]:
+    """JPEG files, which the two decoders resize with other roundings."""
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number}.jpg" for number in range(count)]
+    for number, path in enumerate(paths):
+        noise = np.random.default_rng(number).integers(0, 256, (30, 50, 3), np.uint8)
+        Image.fromarray(noise).save(path, quality=90)
+    return paths
+
+
+def test_a_cache_of_pillow_alone_goes_on_being_used_and_is_added_to_by_pillow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = photographs(tmp_path / "data", 6)
+    with monkeypatch.context() as without:
+        without.setattr("polyhead.data.images.fill.is_fast", lambda: False)
+        without.setattr("polyhead.data.images.decode.is_fast", lambda: False)
+        before = open_images(paths[:4], settings(tmp_path)).read(np.arange(4))
+    recorder = Recorder()
+    images = open_images(paths, settings(tmp_path), recorder)
+    assert recorder.count_decoded() == 2
+    np.testing.assert_array_equal(images.read(np.arange(4)), before)
+    expected = [decode(path, (HEIGHT, WIDTH), "stretch", fast=False) for path in paths]
+    np.testing.assert_array_equal(images.read(np.arange(6)), expected)
+    assert [entry.name for entry in list_caches(tmp_path)] == ["5x6-stretch-v1"]
+
+
+def test_builders_of_one_cache_fill_a_shard_each_and_read_all(tmp_path: Path) -> None:
+    paths = draw(tmp_path / "data", 9)
+    shares = [paths[:4], paths[4:8]]
+    during: list[int] = []
+
+    def build_the_other(done: int) -> None:  # while the first one holds its shard
+        if not done:
+            during.append(len(open_images(shares[1], replace(settings(tmp_path), shard="1"))))
+
+    open_images(shares[0], replace(settings(tmp_path), shard="0"), Recorder(build_the_other))
+    recorder = Recorder()
+    images = open_images(paths, settings(tmp_path), recorder)
+    assert (during, recorder.count_decoded()) == ([4], 1)
+    assert_right(images, paths)
+    np.testing.assert_array_equal(images.read(np.array([8, 0, 5])), [images.read(np.array([i]))[0] for i in (8, 0, 5)])
+    entry = list_caches(tmp_path)[0]
+    assert (entry.images, entry.bytes) == (9, 9 * (ROW + ENTRY))
+    assert clear_caches(tmp_path) == 9 * (ROW + ENTRY)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+@pytest.mark.parametrize("shard", ["a/b", "..\n", "x" * 41])
+def test_a_shard_is_named_by_a_word(shard: str) -> None:
+    with pytest.raises(ValueError, match="shard: expected at most 40 letters"):
+        ImageSettings((4, 4), shard=shard)

@@ -168,6 +168,71 @@ def test_a_jpeg_decoded_at_a_fraction_looks_as_if_decoded_whole(resize: Resize) 
     assert np.abs(decode(content, (32, 48), resize).astype(int) - whole).max() <= 3
 
 
+def photograph(width: int, height: int) -> Image.Image:
+    coarse = np.random.default_rng(width).integers(0, 256, (height // 9 + 1, width // 9 + 1, 3), np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+FAST_JPEGS: dict[str, tuple[tuple[int, int], dict[str, object]]] = {
+    "small": ((20, 16), {}),
+    "of 160 pixels": ((160, 111), {}),
+    "shrunk while it is decoded": ((803, 611), {}),
+    "much wider than high": ((1600, 40), {}),
+    "whole colours": ((160, 111), {"subsampling": 0}),
+    "progressive": ((317, 210), {"progressive": True, "quality": 40}),
+    "turned": ((317, 210), {"exif": turned(6)}),
+    "mirrored": ((317, 210), {"exif": turned(2)}),
+}
+
+
+@pytest.mark.parametrize("resize", ["stretch", "fit", "cover"])
+@pytest.mark.parametrize(("shape", "options"), FAST_JPEGS.values(), ids=FAST_JPEGS.keys())
+def test_the_fast_way_gives_what_pillow_gives(
+    shape: tuple[int, int], options: dict[str, object], resize: Resize, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("simplejpeg")
+    pytest.importorskip("cykooz_resizer")
+    content = encode(photograph(*shape), "JPEG", **options)
+    slow = {size: decode(content, size, resize, fast=False).astype(int) for size in ((96, 64), (7, 200))}
+    monkeypatch.setattr("polyhead.data.images.decode.load_image", None)  # Pillow is not asked for the pixels
+    for size, expected in slow.items():
+        pixels = decode(content, size, resize)
+        assert (str(pixels.dtype), pixels.shape, pixels.flags.c_contiguous) == ("uint8", (*size, 3), True)
+        assert np.abs(pixels - expected).max() <= 2
+        assert np.abs(pixels - expected).mean() <= 0.34
+
+
+def test_what_the_fast_way_leaves_to_pillow_is_as_without_it() -> None:
+    whole = encode(photograph(160, 111), "JPEG")
+    left = [
+        whole[:-300],
+        whole[:-2],
+        whole[:400] + b"\xff\xfe\0\4ab\1" + whole[400:],
+        whole + b"more",
+        encode(photograph(160, 111).convert("L"), "JPEG"),
+        encode(photograph(160, 111).convert("CMYK"), "JPEG"),
+        encode(photograph(12, 9), "JPEG"),
+        encode(photograph(160, 111)),
+    ]
+    for content in left:
+        outcomes: list[object] = []
+        for fast in (True, False):
+            try:
+                outcomes.append(decode(content, (32, 32), "stretch", fast).astype(int))
+            except ImageError as error:
+                outcomes.append(str(error))
+        if isinstance(outcomes[1], str):
+            assert outcomes[0] == outcomes[1]
+        else:
+            assert np.abs(outcomes[0] - outcomes[1]).max() <= 2  # type: ignore[operator]
+
+
 def test_an_open_image_is_left_as_it_is() -> None:
     image = Image.open(io.BytesIO(encode(noisy(300, 200), "JPEG")))
     pixels = to_array(image, (10, 20), "stretch")

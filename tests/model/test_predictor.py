@@ -15,7 +15,8 @@ from PIL import Image
 
 import polyhead
 from conftest import COLORS
-from polyhead.model.predictor import BATCH, Predictor, count_cores
+from polyhead.data.threads import count_cores
+from polyhead.model.predictor import BATCH, Predictor
 from polyhead.model.records import flat_columns
 from tiny_model import TASKS, write_tiny_model
 

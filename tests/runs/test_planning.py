@@ -52,7 +52,12 @@ def test_without_weights_it_says_where_to_put_them_and_trains_from_scratch(
     recipe = polyhead.load_run(tmp_path / "run").recipe
     assert (recipe.image.size, recipe.training.epochs, recipe.network.backbone) == ((32, 32), 2, None)
     assert recipe.training.augment.brightness == recipe.training.augment.zoom == 0
-    assert polyhead.load_run(tmp_path / "run").evaluation["test"].tasks["color"].metrics
+    evaluation = polyhead.load_run(tmp_path / "run").evaluation
+    assert evaluation["test"].tasks["color"].metrics
+    curve = evaluation["valid"].learning_curve
+    assert curve is not None
+    assert "this run has none. To see whether more images would help without one" in str(curve["missing"])
+    assert str(curve["missing"]) in (tmp_path / "run/report/index.html").read_text()
 
 
 @pytest.mark.slow

@@ -2,22 +2,17 @@
 
 import base64
 import io
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from PIL import Image
 
 from browser import CHROMIUM, Browser
 from drawn_model import MARKS, TASKS, write_model
 from polyhead.model.file import read_model_card, write_card
-from polyhead.model.predictor import Predictor
-from polyhead.server.app import create_app
 from polyhead.tasks.conformal import LabelPromise, LabelsPromise, NumberPromise
+from served_page import serve
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,18 +31,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("served")
     with serve(write_model(folder / "model.onnx"), paint(folder / "blue.jpg", "blue")) as address:
         yield address
-
-
-@contextmanager
-def serve(model: Path, *examples: Path) -> Iterator[str]:
-    app = create_app(Predictor(model), examples=examples)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    with socket.create_server(("127.0.0.1", 0)) as listening:  # from here on who asks waits, and is not refused
-        serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        serving.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        server.should_exit = True
-        serving.join()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """What a training run makes of its recipe's options, seen in the weights that it keeps."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -38,15 +40,17 @@ class Reader:
         return IMAGES[rows]
 
 
-def train(folder: Path, reader: Reader, *settings: str) -> list[NDArray[np.float32]]:
+def train(
+    folder: Path, reader: Reader, *settings: str, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> list[NDArray[np.float32]]:
     """The weights that are kept, in order, of a task trained on eight rows and watched on four."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "tiny.yaml").write_text(TINY_RECIPE, encoding="utf-8")
     plain = ["tasks={color: {kind: categorical}}", "image.size=[32, 32]", *settings]
     recipe = load_recipe(folder / "tiny.yaml", plain)
     tasks = {"color": recipe.tasks["color"].fit("color", COLORS)}
     training_data = TrainingData(reader, {"color": tasks["color"].encode(COLORS)}, np.arange(8), np.arange(8, 12))
-    train_network(recipe, tasks, training_data, RunContext(folder, SILENT))
+    train_network(recipe, tasks, training_data, RunContext(folder, SILENT, callbacks))
     found: dict[str, NDArray[np.float32]] = {}
     with h5py.File(folder / WEIGHTS) as file:
         file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
@@ -63,6 +67,39 @@ def test_a_backbone_that_stays_as_it_is_sees_every_image_once(tmp_path: Path) ->
     assert always.count >= 3 * (8 + 4)  # Keras fetches ahead
     assert mixed.count >= 3 * (8 + 4)
     assert not list((tmp_path / "once/state").glob("features*"))
+
+
+class Stopped(Exception):
+    """What a callback ends a training with."""
+
+
+class StopAfterFirst(keras.callbacks.Callback):
+    """Ends the training as Ctrl-C would, after its first epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        raise Stopped
+
+
+def test_heads_that_go_on_learn_from_the_vectors_that_they_began_with(tmp_path: Path) -> None:
+    """Those of the pretrained weights: when training goes on, the network is built without them."""
+    keras.utils.set_random_seed(7)
+    pretrained = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, include_top=False, weights=None)
+    for layer in pretrained.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):  # or features of random weights are all but 0
+            layer.moving_variance.assign(0.1 * layer.moving_variance)
+    pretrained.save_weights(tmp_path / "pretrained.weights.h5")
+    heads = [
+        f"network={{backbone: {BACKBONE.replace('none', str(tmp_path / 'pretrained.weights.h5'))}}}",
+        "training={stages: [{train: heads, epochs: 2}], batch_size: 8}",
+    ]
+    train(tmp_path / "unbroken", Reader(), *heads)
+    with pytest.raises(Stopped):
+        train(tmp_path / "broken", Reader(), *heads, callbacks=[StopAfterFirst()])
+    train(tmp_path / "broken", Reader(), *heads)
+    unbroken, broken = (
+        pd.read_csv(tmp_path / name / "history.csv").drop(columns="seconds") for name in ("unbroken", "broken")
+    )
+    pd.testing.assert_frame_equal(broken, unbroken, check_exact=True)
 
 
 def test_the_vectors_of_a_frozen_backbone_are_those_that_the_network_itself_reads(tmp_path: Path) -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.errors import PolyheadError
-from polyhead.evaluation.results import FEW, SHOWN, Row, TaskEvaluation, admit_few, describe_broken, falls_short
+from polyhead.evaluation.results import (
+    FEW,
+    SHOWN,
+    Row,
+    TaskEvaluation,
+    admit_few,
+    describe_broken,
+    describe_learning_curve,
+    falls_short,
+)
 
 
 def print_run(run: os.PathLike[str]) -> None:
@@ -45,6 +54,8 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
             print(f"{split}  " + _describe_joint(joint, "mean_accuracy", f"{joint['labels']:,} labels"))
         if unfamiliar := found.get("unfamiliar"):
             print(f"{split}  {describe_unfamiliar(unfamiliar)}")
+        for line in describe_learning_curve(found.get("learning_curve", {})):
+            print(f"{split}  {line}")
         for line in _describe_groups(found.get("groups", {})):
             print(f"{split}  {line}")
         for line in _describe_rules(found.get("rules", {})):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from polyhead.data.sources.columns import COLUMN
-from polyhead.data.sources.reading import read_rows
+from polyhead.data.sources.fetching import read_and_fetch
 from polyhead.data.table import Dataset
 
 
@@ -18,7 +18,7 @@ def keep_columns(dataset: Dataset, names: Sequence[str]) -> Dataset:
     missing = [name for name in names if COLUMN + name not in frame]
     if not missing:
         return dataset
-    rows = read_rows(dataset.recipe, dataset.recipe.data_root(), missing)
+    rows = read_and_fetch(dataset.recipe, dataset.recipe.data_root(), missing)
     found = {}
     for name in missing:
         cell_of = dict(zip(rows.paths, rows.cells[name].str.strip(), strict=True))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from polyhead.data.images.kept import find_kept
-from polyhead.data.sources.reading import read_rows
+from polyhead.data.sources.fetching import read_and_fetch
 from polyhead.recipe.schema import Recipe
 
 
@@ -18,5 +18,5 @@ def find_moved(recipe: Recipe, root: Path, paths: Iterable[str]) -> dict[str, st
     gone = {path: find_kept(path) for path in paths if not os.path.isfile(root / path)}
     moved = {path: place.as_posix() for path, place in gone.items() if place}
     if not all(os.path.isfile(place) for place in moved.values()):
-        read_rows(recipe, recipe.data_root())
+        read_and_fetch(recipe, recipe.data_root())
     return moved

@@ -18,7 +18,8 @@ from polyhead.data.folds import FOLD, assign_folds
 from polyhead.data.images.cache import DecodedImages, ImageSettings, open_images
 from polyhead.data.restoring import find_moved
 from polyhead.data.sources.columns import COLUMN, find_columns, list_columns
-from polyhead.data.sources.reading import complete_recipe, read_rows
+from polyhead.data.sources.fetching import read_and_fetch
+from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.sources.rows import Rows, data_folder
 from polyhead.data.splits import GROUP, read_fixed_splits, split_rows
 from polyhead.errors import PolyheadError, shorten, show_text
@@ -79,7 +80,7 @@ def read_table(recipe: Recipe, data: Path, progress: Progress = SILENT) -> Table
         PolyheadError: see `read_rows`.
     """
     groups = find_columns(recipe.groups, recipe.tasks, list_columns(recipe, data)) if recipe.groups else []
-    rows = read_rows(recipe, data, groups)
+    rows = read_and_fetch(recipe, data, groups, progress)
     fixed, reasons = read_fixed_splits(rows, recipe, data_folder(data))
     reasons = [reason or _refuse_name(path) for path, reason in zip(rows.paths, reasons, strict=True)]
     columns: dict[str, Sequence[str]] = {"path": rows.paths, "split": fixed, "content": [""] * len(rows.paths)}

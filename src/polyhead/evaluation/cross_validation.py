@@ -48,29 +48,42 @@ def cross_validate(
 
 def _answer(task: Task, labels: Sequence[str], features: Array, folds: NDArray[np.integer]) -> Array:
     outputs = np.tile(task.baseline_outputs().astype(float), (len(labels), 1))
-    if task.numeric:
-        targets = np.array([[float(label) if label else np.nan] for label in task.regroup(labels)])
-    else:
-        targets = task.encode(labels)
+    targets = list_targets(task, labels)
     for fold in range(FOLDS):
         inside = folds == fold
-        if not inside.any():
+        if inside.any():
+            outputs[inside] = answer_linearly(task, features[~inside], targets[~inside], features[inside])
+    return outputs
+
+
+def list_targets(task: Task, labels: Sequence[str]) -> Array:
+    """What linear models learn: a column of numbers, of classes, or of yes and no for each label; NaN where unknown."""
+    if task.numeric:
+        return np.array([[float(label) if label else np.nan] for label in task.regroup(labels)])
+    return task.encode(labels)
+
+
+def answer_linearly(task: Task, seen: Array, targets: Array, asked: Array) -> Array:
+    """Outputs (m, width) of a linear model for features (m, k) that it is asked of.
+
+    Args:
+        seen: features (n, k) that it learns from; where none of their labels is known, it gives one constant answer.
+        targets: of these, as `list_targets` has them.
+    """
+    outputs = np.tile(task.baseline_outputs().astype(float), (len(asked), 1))
+    for column in range(targets.shape[1]):
+        known = ~np.isnan(targets[:, column])
+        if not known.any():
             continue
         if task.numeric:
-            known = ~inside & ~np.isnan(targets[:, 0])
-            if known.any():
-                outputs[inside, 0] = _fit_number(features[known], targets[known, 0], features[inside])
+            outputs[:, column] = _fit_number(seen[known], targets[known, column], asked)
             continue
-        for column in range(targets.shape[1]):
-            known = ~inside & ~np.isnan(targets[:, column])
-            if not known.any():
-                continue
-            classes, found = _fit_labels(features[known], targets[known, column].astype(int), features[inside])
-            if task.several or task.width == 1:  # the probability of a yes, or of the second label
-                outputs[inside, column] = found[:, classes == 1].sum(axis=1)
-            else:
-                outputs[inside] = 0.0
-                outputs[np.ix_(inside, classes)] = found
+        classes, found = _fit_labels(seen[known], targets[known, column].astype(int), asked)
+        if task.several or task.width == 1:  # the probability of a yes, or of the second label
+            outputs[:, column] = found[:, classes == 1].sum(axis=1)
+        else:
+            outputs[:] = 0.0
+            outputs[:, classes] = found
     return outputs
 
 

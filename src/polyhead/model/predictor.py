@@ -1,17 +1,16 @@
 """Images in, answers out, through ONNX Runtime: in order, by several threads. Knows no labels and no server."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polyhead.data.images.decode import ImageError
+from polyhead.data.threads import count_cores, map_ordered
 from polyhead.errors import PolyheadError
 from polyhead.model.file import find_model, open_model
 from polyhead.model.hardware import GUIDE, find_accelerator
@@ -246,32 +245,3 @@ def _warn_of_unused_gpu() -> None:
     accelerator = find_accelerator()
     if accelerator and accelerator.maker == "nvidia":
         warn(f"this machine's {accelerator.name} does not answer: it takes onnxruntime-gpu; see {GUIDE}")
-
-
-def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """The results of `function`, in the order of the items.
-
-    No more than two items a thread are under way or waiting to be asked for, so a million items cost no more memory
-    than a few. `items` are drawn in the caller's thread. An exception ends it where its item stood.
-    """
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                while waiting and (len(waiting) >= 2 * threads or waiting[0].done()):
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

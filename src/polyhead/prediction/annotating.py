@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from polyhead.data.images.decode import describe_error, read_upright
+from polyhead.data.threads import count_cores, map_ordered
 from polyhead.errors import PolyheadError
 from polyhead.files import write_beside
-from polyhead.model.predictor import count_cores, map_ordered
 from polyhead.model.records import Record, tell_answer
 from polyhead.progress import Progress
 

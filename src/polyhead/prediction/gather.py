@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from polyhead.data.images.decode import find_images, looks_like_image
 from polyhead.data.images.kept import keep_image
+from polyhead.data.sources.addresses import is_address
+from polyhead.data.sources.archives import is_archive, unpack_archive
 from polyhead.data.sources.forms.cells import read_image, read_path
 from polyhead.data.sources.forms.reading import LABEL_SUFFIXES, open_label_file
 from polyhead.errors import PolyheadError, list_words
@@ -29,9 +31,9 @@ def gather_files(given: Sequence[str | Path]) -> Files:
     """The image files, in the order given; those of a folder are sorted.
 
     Args:
-        given: files; folders, for all images in and below them; patterns such as `photos/**/*.jpg`;
-            label files (CSV, Excel, JSON, Parquet, ...) with a column `image`, `path`, `file` or `file_name`, whose
-            paths are relative to the file's folder.
+        given: files; folders, and zip and tar files of folders, for all images in and below them; patterns such as
+            `photos/**/*.jpg`; label files (CSV, Excel, JSON, Parquet, ...) with a column `image`, `path`, `file` or
+            `file_name`, whose paths are relative to the file's folder.
 
     Raises:
         PolyheadError: there is no such file, or no image in it.
@@ -43,6 +45,9 @@ def gather_files(given: Sequence[str | Path]) -> Files:
         if os.path.isdir(path):
             files = find_images(path)
             roots.add(path)
+        elif is_archive(path):
+            roots.add(unpack_archive(path))
+            files = find_images(unpack_archive(path))
         elif path.suffix.lower() in LISTS and os.path.isfile(path):
             files = _read_list(path)
             roots |= {path.parent, *(file.parent for file in files)}
@@ -99,4 +104,6 @@ def _find_listed(cell: object, file: Path, number: int) -> Path | None:
         except ValueError as error:
             raise PolyheadError(f"{file} row {number}: {error}") from None
     text = read_path(cell)
+    if is_address(text):
+        raise PolyheadError(f"{file} row {number}: {text} is an address; predict reads files: fetch it first")
     return file.parent / text if text else None

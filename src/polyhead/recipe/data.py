@@ -69,8 +69,8 @@ class DataRecipe(Part):
 
     path: PathText | None = Field(
         default=None,
-        description="The folder (or label file) of the data, relative to the recipe's folder; to the current one, if "
-        "it is there alone. Where the recipe is used, another can be given.",
+        description="The folder (or label file) of the data, relative to the recipe's folder, or to the current one "
+        "if there is no such folder. Where the recipe is used, another can be given.",
     )
     source: Source
     split: SplitRecipe = SplitRecipe()

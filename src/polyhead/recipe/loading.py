@@ -125,7 +125,7 @@ def read_values(recipe: RecipeLike, overrides: Changes = ()) -> tuple[dict[str, 
 
 
 def _place_data(raw: dict[str, Any], recipe: Path) -> None:
-    """Make `data.path` absolute: it is relative to the recipe's folder, or to the current one if it is there alone."""
+    """Make `data.path` absolute where it is in the recipe's folder; else it stays relative to the current one."""
     data = raw.get("data")
     if not isinstance(data, dict):
         return
@@ -133,7 +133,7 @@ def _place_data(raw: dict[str, Any], recipe: Path) -> None:
     if not isinstance(path, str) or find_path_fault(path) or path.startswith("~") or os.path.isabs(path):
         return
     beside = os.path.join(os.path.abspath(recipe.parent), path)
-    if recipe.is_file() and (os.path.exists(beside) or not os.path.exists(path)):
+    if recipe.is_file() and os.path.exists(beside):
         raw["data"] = data | {"path": os.path.normpath(beside)}
 
 

@@ -1,11 +1,12 @@
 """The sources of labels: their keys in a recipe. Their readers are in `data/sources/`."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, SerializeAsAny, model_validator
+from pydantic import AfterValidator, BaseModel, Field, SerializeAsAny, model_validator
 
-from polyhead.fields import Different, Part, PathText, with_plugins
+from polyhead.errors import shorten
+from polyhead.fields import Different, Part, PathText, check_different, with_plugins
 
 
 class FilesSource(Part):
@@ -34,6 +35,30 @@ class LongForm(Part):
     label: str = Field(default="label", description="The column that holds the label.")
 
 
+HOST = re.compile(
+    r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?|"
+    r"[0-9a-f:]*:[0-9a-f:.]*|(s3|gs|gcs|az|abfs)://[^/:@\s]+",
+    re.IGNORECASE,
+)
+
+
+def _check_hosts(hosts: list[str]) -> list[str]:
+    for host in check_different(hosts):
+        if not HOST.fullmatch(host):
+            raise ValueError(f"expected a host such as images.example.org, or s3://bucket; got {shorten(host, 60)!r}")
+    return hosts
+
+
+Hosts = Annotated[list[str], AfterValidator(_check_hosts)]
+FETCH: Any = Field(
+    default=None,
+    description="Where images may be fetched from whose path is an address: hosts (`images.example.org`; "
+    "`*.example.org` for all below it) for http and https, buckets (`s3://bucket`, `gs://bucket`) that fsspec reads. "
+    "Each is fetched once and kept beside the cache; others are not fetched, nor any from a private network, "
+    "unless named by its IP address.",
+)
+
+
 class CsvSource(Part):
     """Labels are in a CSV file: a row per image and a column per task; or, in long form, a row per image and task."""
 
@@ -47,6 +72,7 @@ class CsvSource(Part):
         "Paths are relative to the CSV file's folder or to the data's path.",
     )
     separator: str = Field(default=",", min_length=1, max_length=1, description="The separator between columns.")
+    fetch: Hosts | None = FETCH
     long: LongForm | None = Field(
         default=None,
         description="For a file with one row per image and task. Rows of tasks that are not in the recipe are ignored; "
@@ -78,6 +104,7 @@ class TableSource(Part):
         description="The sheet of an Excel file, the table of an SQLite database, the key of a JSON file's records; "
         "not needed where there is one.",
     )
+    fetch: Hosts | None = FETCH
     long: LongForm | None = Field(
         default=None, description="For a file with one row per image and task, as in the kind `csv`."
     )

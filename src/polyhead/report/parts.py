@@ -40,11 +40,12 @@ class DataPart:
 class TrainingPart:
     """The training: one row for each epoch, with `epoch`, `loss`, `TASK.loss`, `TASK.METRIC`, the same behind `val_`,
     `TASK.weight` where the tasks' weights changed, `learning_rate` and `seconds`; the epoch whose weights were kept;
-    remarks for the reader."""
+    remarks for the reader; what `evaluation.learning_curve` found, or why there is none, if that is known."""
 
     history: pd.DataFrame
     kept_epoch: int | None = None
     notes: Sequence[str] = ()
+    learning_curve: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from polyhead.report.gallery.gallery import FOLDER, Gallery, write_gallery
 from polyhead.report.parts import DataPart, EvaluatedSplit, Pixels, Report, ResultPart, TrainingPart
 from polyhead.report.rendering import write_page
 from polyhead.report.sections.data import describe_data
+from polyhead.report.sections.learning_curve import describe_learning_curve
 from polyhead.report.sections.network import describe_network
 from polyhead.report.sections.results import describe_results
 from polyhead.report.sections.training import describe_training
@@ -57,6 +58,9 @@ def _fill(folder: Path, pages: Report) -> None:
         "training": describe_training(pages.training) if pages.training else None,
         "results": describe_results(pages, album) if pages.results and pages.results.evaluation else None,
     }
+    context["learning"] = None
+    if pages.training and pages.results:
+        context["learning"] = describe_learning_curve(pages.training.learning_curve, pages.results.tasks)
     context["gallery"] = _write_gallery(folder, pages.title, pages.results) if pages.results else None
     write_page(folder / PAGE, "page.html", context)
 

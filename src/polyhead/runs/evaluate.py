@@ -37,6 +37,7 @@ from polyhead.report.words import count_images, show_percent
 from polyhead.run_folder import RunFolder
 from polyhead.runs.image_audit import audit_files
 from polyhead.runs.labelled_data import find_labelled_data
+from polyhead.runs.learning_curve import read_learning_curve
 from polyhead.runs.robustness import measure_worse
 from polyhead.runs.tables import locate_data
 from polyhead.tasks import Task
@@ -266,7 +267,7 @@ def _training_part(run: RunFolder, recipe: Recipe) -> TrainingPart | None:
     if gains := find_gains(recipe, rows, kept):
         words = "; ".join(gain.describe() for gain in gains)
         notes.append(f"Fine-tuning against heads on the backbone's frozen features, on validation images: {words}.")
-    return TrainingPart(pd.DataFrame(rows), kept if len(epochs) < 2 else None, notes)
+    return TrainingPart(pd.DataFrame(rows), kept if len(epochs) < 2 else None, notes, read_learning_curve(run))
 
 
 def _read_history(run: RunFolder) -> list[Row]:

@@ -94,7 +94,8 @@ def propose(
     for key, value in {"quality": quality, "minutes": minutes}.items():
         draft += f"{key}: {value}\n" if value is not None else ""
     recipe = check_recipe(read_yaml(draft, name), name)
-    if importlib.util.find_spec("keras") is None:
+    unasked = getattr(recipe.data.source, "fetch", None)  # nothing is fetched before a person has seen from where
+    if unasked or importlib.util.find_spec("keras") is None:
         return f"{draft}# `network`, `image` and `training` are planned when it trains.\n"
     choose_backend()
     root = recipe.data_root()

@@ -87,6 +87,8 @@ def _load_others(
         values = json.loads(json.dumps(card.recipe))  # a copy
         if files and isinstance(values.get("data"), dict):
             values["data"]["source"] = files.source
+        elif isinstance(values.get("data"), dict) and isinstance(values["data"].get("source"), dict):
+            values["data"]["source"].pop("fetch", None)  # a stranger's: what is fetched, the user says
         override_values(values, overrides)
         recipe = check_recipe(values, str(predictor.path))
         root = Path(data).resolve()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polyhead.data.inspect.proposal import propose_values
+from polyhead.data.sources.archives import ARCHIVES
 from polyhead.data.sources.columns import find_columns
 from polyhead.data.sources.forms.reading import LABEL_SUFFIXES
 from polyhead.data.sources.given import read_memory
@@ -94,7 +95,7 @@ def is_data(recipe: str | os.PathLike[str]) -> bool:
         return False
     if os.path.isdir(recipe):
         return not os.path.exists(os.path.join(recipe, "recipe.yaml"))
-    return os.path.isfile(recipe) and os.fspath(recipe).lower().endswith(LABEL_SUFFIXES)
+    return os.path.isfile(recipe) and os.fspath(recipe).lower().endswith((*LABEL_SUFFIXES, *ARCHIVES))
 
 
 @contextmanager

@@ -41,6 +41,7 @@ from polyhead.runs.folds import (
     read_tasks,
     select_fold,
 )
+from polyhead.runs.learning_curve import read_learning_curve, request_features
 from polyhead.runs.plan import check_quality, load_unplanned, plan_recipe
 from polyhead.runs.remarks import remark_on_data, remark_on_rules
 from polyhead.runs.run import Run
@@ -273,11 +274,14 @@ def _finish_network(run: RunFolder, dataset: Dataset, tasks: Mapping[str, Task],
     _warn_of_untrained(dataset, tasks)
     dataset = replace(dataset, recipe=complete_network(run, dataset))
     if not run.model.exists():
-        _train_and_export(run, dataset, tasks, context)
+        wanted = request_features(run, dataset, tasks, context.progress)
+        _train_and_export(run, dataset, tasks, replace(context, features=wanted))
     context.progress.say("evaluating the model file")
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
     evaluation, outputs = evaluate_splits(predictor, dataset, splits, dataset.recipe.groups)
+    if "valid" in evaluation and (curve := read_learning_curve(run)):
+        evaluation["valid"]["learning_curve"] = curve
     for warning in warn_of_overfitting(run, evaluation):
         warn(warning)
     record_metrics(run.model, evaluation)

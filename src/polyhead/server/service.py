@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyhead.data.images.decode import ImageError, check_pixels, decode
+from polyhead.data.threads import count_cores
 from polyhead.errors import PolyheadError
-from polyhead.model.predictor import BATCH, Outputs, Predictor, count_cores
+from polyhead.model.predictor import BATCH, Outputs, Predictor
 from polyhead.model.records import Prediction
 from polyhead.server.batching import Batcher
 from polyhead.server.limits import Limits

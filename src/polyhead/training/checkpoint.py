@@ -80,10 +80,26 @@ def load(path: Path, model: MultiTaskModel, with_optimizer: bool) -> Position:
         if not position.step:
             model.reset_metrics()  # between two epochs they hold what validation left
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PolyheadError(
-            f"{path}: cannot be resumed from: {shorten(str(error), 200)}; train again with `force`"
-        ) from None
+        raise _refuse(path, error) from None
     return position
+
+
+def load_weights(path: Path, model: MultiTaskModel) -> None:
+    """Set the model's variables alone, before it is compiled: a frozen backbone is then asked as it was trained with.
+
+    Raises:
+        PolyheadError: the file is damaged, or of another network.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            for at, variable in enumerate(model.variables):
+                variable.assign(arrays[f"model{at}"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _refuse(path, error) from None
+
+
+def _refuse(path: Path, error: Exception) -> PolyheadError:
+    return PolyheadError(f"{path}: cannot be resumed from: {shorten(str(error), 200)}; train again with `force`")
 
 
 def read_position(path: Path) -> Position:

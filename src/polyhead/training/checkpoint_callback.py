@@ -15,6 +15,7 @@ from polyhead.files import write_beside
 from polyhead.progress import SILENT, Progress, warn
 from polyhead.recipe.schema import Recipe
 from polyhead.training import WEIGHTS, backend, checkpoint
+from polyhead.training.frozen import FeatureRequest
 from polyhead.training.history import best_epoch, choose_epoch, explain_divergence, mark_kept, note_divergence
 from polyhead.training.multi_task import MultiTaskModel
 from polyhead.training.soup import is_candidate, keep_candidate
@@ -34,12 +35,14 @@ class RunContext:
         folder: the run's.
         callbacks: the user's own.
         limit: where the run has one in time.
+        features: what is wanted of the pretrained backbone's, before anything is trained.
     """
 
     folder: Path
     progress: Progress = SILENT
     callbacks: Sequence[keras.callbacks.Callback] = ()
     limit: TimeLimit | None = None
+    features: FeatureRequest | None = None
 
 
 class OneTraining(keras.callbacks.CallbackList):
@@ -80,7 +83,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         super().__init__()
         self.set_model(model)
         self.recipe, self.folder, self.position = recipe, context.folder, position
-        self.progress, self.limit = context.progress, context.limit
+        self.progress, self.limit, self.request = context.progress, context.limit, context.features
         if self.limit:
             self.limit.spent += position.spent
         self.own = OneTraining(list(context.callbacks), model=model)

@@ -64,6 +64,8 @@ def train_network(recipe: Recipe, tasks: Mapping[str, Task], training_data: Trai
             add_factors(network, recipe.network.backbone.lora)
         model = MultiTaskModel(network, recipe)
         model(np.zeros((1, *recipe.image.size, 3), np.uint8))
+        if (folder / STATE).exists():
+            checkpoint.load_weights(folder / STATE, model)  # a frozen backbone is asked before anything is trained
         checkpoints = CheckpointCallback(model, recipe, context, position)
         checkpoints.chooses = chooses
         smaller = build_smaller(network, recipe, tasks, folder)
@@ -103,6 +105,7 @@ def _train_stage(
 ) -> None:
     """Train until `end` epochs are over in all."""
     model, recipe, position = checkpoints.model, checkpoints.recipe, checkpoints.position
+    request, started = checkpoints.request, position.reached > 0 or position.step > 0
     if network.backbone is not None and recipe.network.backbone is not None:
         set_trainable(network.backbone, recipe.network.backbone, stage.train != "heads", network.frozen)
         if isinstance(stage.train, LastParts):
@@ -112,6 +115,10 @@ def _train_stage(
     if network.trunk is not None and stage.train == "heads" and plain:
         checkpoints.limited = False
         training_data = precompute(network.trunk, training_data, checkpoints.folder / FEATURES, checkpoints.progress)
+        if request and not started:
+            request.give_seen(training_data)
+    elif network.trunk is not None and request and not started:
+        request.look(network.trunk, training_data, checkpoints.folder / FEATURES, checkpoints.progress)
     batches = Batches(training_data, recipe.training.batch_size, recipe.seed)
     valid = OneEpoch(training_data, training_data.valid, recipe.training.batch_size)
     checkpoints.steps, checkpoints.images = batches.steps, len(training_data.train)

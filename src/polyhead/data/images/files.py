@@ -46,9 +46,14 @@ def read_file(path: Path) -> bytes:
     return _read(path, only_images=False)
 
 
+def read_image_file(path: Path) -> bytes:
+    """The same of a file in a format that is read here; of any other no more than its start is read."""
+    return _read(path, only_images=True)
+
+
 def open_path(path: Path) -> ImageFile:
     """Read an image file and parse its header; see `open_image`."""
-    return open_image(_read(path, only_images=True))
+    return open_image(read_image_file(path))
 
 
 def check_format(path: Path) -> None:

@@ -70,7 +70,7 @@ def guess_column(column: str, texts: Sequence[str]) -> ColumnGuess:
 
 def _guess_kind(column: str, counts: Counter[str], rows: int) -> Guess:
     known = counts.total()
-    if known < RARE_BELOW and 2 * known < rows:
+    if not known or (known < RARE_BELOW and 2 * known < rows):
         return "", "blank, or nearly blank", {}
     if len(counts) == 1:
         return "", f"a single value, {shorten_text(next(iter(counts)))}", {}

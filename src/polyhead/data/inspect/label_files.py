@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from polyhead.data.images.decode import find_images
 from polyhead.data.inspect.columns import SPLIT_WORDS, guess_column
 from polyhead.data.inspect.layout import Layout
+from polyhead.data.sources.addresses import is_address, name_source
 from polyhead.data.sources.forms.cells import read_image, read_path
 from polyhead.data.sources.forms.reading import FORMS, LABEL_SUFFIXES, SEPARATORS, list_tables
 from polyhead.data.sources.label_file import LabelSource, open_label_files, read_label_file
@@ -18,6 +19,7 @@ from polyhead.errors import PolyheadError, list_words
 from polyhead.recipe.schema import CsvSource, TableSource, pattern_fields
 
 MAX_COLUMNS = 1000
+MOST_HOSTS = 100
 SAMPLE = 200  # rows that are read to find the column of images
 SPLIT = re.compile(rf"(?<![A-Za-z])({'|'.join(sorted(SPLIT_WORDS, key=len, reverse=True))})(?![A-Za-z])")
 SHARD = re.compile(r"(?<!\d)\d{3,}-of-\d{3,}(?!\d)")
@@ -109,13 +111,26 @@ def _read_layout(source: LabelSource, root: Path) -> Layout:
             )
         lines = [([_shorten(cell) for cell in cells], place) for _, cells, place in rows]
     image = _find_template(header, lines, file, root)
-    source = source.model_copy(update={"image": image})
+    hosts = _list_hosts(lines, header.index(image)) if image in header else []
+    source = source.model_copy(update={"image": image, "fetch": hosts or None})
     used = pattern_fields(image) or [image]
     counts = Counter(header)
     columns = [name for name in header if name and counts[name] == 1]
     found = read_label_file(source, root, dict.fromkeys(columns, "data.source.file"))
     guesses = [guess_column(column, list(found.cells[column])) for column in columns if column not in used]
     return Layout(source, found, guesses, f"column of {file.name}")
+
+
+def _list_hosts(lines: Lines, place: int) -> list[str]:
+    """What `data.source.fetch` would have to hold; nothing in a network of one's own, which a person has to name."""
+    addresses = (cells[place] for cells, _ in lines if is_address(cells[place]))
+    sources = Counter(map(name_source, addresses))
+    if sources and not any(sources):
+        raise PolyheadError(
+            "its images are addresses in a network of its own, which nobody is led to by a label file; name the host "
+            "in data.source.fetch of a recipe of yours"
+        )
+    return sorted(filter(None, sources))[:MOST_HOSTS]
 
 
 def _shorten(cell: object) -> str:
@@ -136,7 +151,7 @@ def _find_template(header: Sequence[str], lines: Lines, file: Path, root: Path) 
     votes: Counter[str] = Counter()
     for index, column in enumerate(header):
         cells = [(cells[index], place) for cells, place in sample]
-        held = sum(cell == HELD for cell, _ in cells)
+        held = sum(cell == HELD or is_address(cell) for cell, _ in cells)
         if held > len(cells) / 2:
             return column
         if "{" in column or len({cell for cell, _ in cells}) < len(cells) / 2:

@@ -32,6 +32,11 @@ class Layout:
     def tasks(self) -> list[ColumnGuess]:
         return [guess for guess in self.guesses if guess.kind not in ("", "split")]
 
+    @property
+    def fetched(self) -> list[str]:
+        """The hosts and buckets that its images are fetched from."""
+        return list(getattr(self.source, "fetch", None) or ())
+
 
 def rate_layout(layout: Layout) -> tuple[int, int]:
     """How much it has: of several layouts the one is taken that has most tasks, and then most images."""

@@ -14,7 +14,7 @@ from polyhead.data.inspect.naming import find_known_names, name_fields
 from polyhead.data.sources import celeba as celeba_source
 from polyhead.data.sources import fashionai as fashionai_source
 from polyhead.data.sources.reading import READERS, TEXTS
-from polyhead.data.sources.rows import Rows, data_folder
+from polyhead.data.sources.rows import Rows, data_folder, is_folder
 from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import (
     CelebaSource,
@@ -38,7 +38,7 @@ def find_layout(data: Path) -> Layout:
     root = data_folder(data)
     if known := _find_known_format(data, root):
         return known
-    return _read_folder(root) if data.is_dir() else _read_best(root, data.name)
+    return _read_folder(root) if is_folder(data) else _read_best(root, data.name)
 
 
 def list_layouts(data: Path) -> Iterator[Layout]:
@@ -51,10 +51,10 @@ def list_layouts(data: Path) -> Iterator[Layout]:
     if known := _find_known_format(data, root):
         yield known
         return
-    for name in list_label_files(root) if data.is_dir() else [data.name]:
+    for name in list_label_files(root) if is_folder(data) else [data.name]:
         with suppress(PolyheadError):
             yield from read_label_layouts(root, name)
-    images = [path.relative_to(root) for path in find_images(root)] if data.is_dir() else []
+    images = [path.relative_to(root) for path in find_images(root)] if is_folder(data) else []
     if images:
         sources: list[FilesSource | FoldersSource] = [*_guess_folders(images), *_guess_files(images)]
         yield from (_read_names(source, root) for source in sources)
@@ -62,7 +62,7 @@ def list_layouts(data: Path) -> Iterator[Layout]:
 
 def _find_known_format(data: Path, root: Path) -> Layout | None:
     """FashionAI's or CelebA's files, recognized by their names and their content."""
-    for name in (data.name,) if not data.is_dir() else (*celeba_source.FILES, *fashionai_source.FILES):
+    for name in (data.name,) if not is_folder(data) else (*celeba_source.FILES, *fashionai_source.FILES):
         if not (root / name).is_file():
             continue
         if name in celeba_source.FILES:

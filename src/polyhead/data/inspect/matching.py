@@ -47,7 +47,7 @@ def match_recipe(recipe: Recipe, tasks: Mapping[str, Task], data: Path) -> tuple
     """
     if _reads(recipe, tasks, data):
         return recipe, None
-    layouts = list(list_layouts(data))
+    layouts = [layout for layout in list_layouts(data) if not layout.fetched]  # nothing is fetched unasked
     best = max((_match(layout, tasks) for layout in layouts), key=lambda match: len(match.tasks), default=None)
     if best is None or not best.tasks:
         seen = "; ".join(

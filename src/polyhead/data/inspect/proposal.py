@@ -17,10 +17,11 @@ from polyhead.data.inspect.layout import Layout
 from polyhead.data.inspect.layouts import find_layout
 from polyhead.data.inspect.naming import list_unnamed
 from polyhead.data.inspect.ties import describe_tie, find_ties
+from polyhead.data.sources.archives import is_archive
 from polyhead.data.sources.reading import complete_recipe
 from polyhead.data.sources.rows import data_folder
 from polyhead.data.table import Table, read_table
-from polyhead.errors import list_words
+from polyhead.errors import PolyheadError, list_words
 from polyhead.progress import SILENT, warn
 from polyhead.recipe.loading import check_recipe
 from polyhead.recipe.schema import RESERVED, Recipe
@@ -50,12 +51,14 @@ def propose_recipe(data: Path, start: Path | None = None) -> str:
         *_write_remarks(layout),
         f"name: {_flow(name)}",
         "data:",
-        f"  path: {_flow(_shorten_path(root, start))}",
+        f"  path: {_flow(_shorten_path(data if is_archive(data) else root, start))}",
         f"  source: {_flow(source)}",
         *_write_split(layout),
     ]
     tasks = ["tasks:", *_write_tasks(layout), ""]
     recipe = check_recipe(YAML(typ="safe", pure=True).load("\n".join([*head, *tasks])), "proposal")
+    if layout.fetched:
+        return "\n".join([*head, *tasks])
     table = read_table(complete_recipe(recipe, root), root, SILENT)
     return "\n".join([*head, *_write_limit(table, root), *_write_ties(recipe, table), *tasks])
 
@@ -70,6 +73,10 @@ def _shorten_path(root: Path, start: Path | None) -> str:
 
 def _write_remarks(layout: Layout) -> list[str]:
     lines = _comment(layout.remark, "") if layout.remark else []
+    if layout.fetched:
+        hosts = list_words(layout.fetched)
+        words = f"Images are fetched from {hosts}, once, when they are wanted, and from nowhere else."
+        lines += _comment(words, "")
     if unnamed := list_unnamed(layout):
         words = (
             f"{list_words(unnamed)}: the {layout.origin} do not tell what this is; give it its name in "
@@ -99,7 +106,13 @@ def propose_values(data: Path) -> dict[str, Any]:
     Raises:
         PolyheadError: see `propose_recipe`.
     """
-    return dict(YAML(typ="safe", pure=True).load(propose_recipe(data)))
+    values = dict(YAML(typ="safe", pure=True).load(propose_recipe(data)))
+    if hosts := values["data"]["source"].get("fetch"):
+        raise PolyheadError(
+            f"{data}: its images are addresses ({list_words(hosts)}), and nothing is fetched unasked; write the recipe "
+            "that `init DATA` prints into a file, look at data.source.fetch, and give that recipe"
+        )
+    return values
 
 
 def _write_split(layout: Layout) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 import pandas as pd
 
 from polyhead.data.images.decode import find_images
-from polyhead.data.sources.rows import Rejected, RequestedColumns, Rows, check_columns, data_folder
+from polyhead.data.sources.rows import Rejected, RequestedColumns, Rows, check_columns, data_folder, is_folder
 from polyhead.errors import PolyheadError, require
 from polyhead.recipe.schema import FilesSource, FoldersSource, pattern_fields
 
@@ -26,14 +26,15 @@ def read_folders(source: FoldersSource, data: Path, requested: RequestedColumns)
 def _read_names(
     data: Path, source: FilesSource | FoldersSource, requested: RequestedColumns, name_of: Callable[[PurePath], str]
 ) -> Rows:
-    if data_folder(data) != data:
+    root = data_folder(data)
+    if not is_folder(data):
         raise PolyheadError(f"{data}: is a file; this recipe reads labels from names, so give the folder of the images")
     check_columns(requested, pattern_fields(source.pattern), "a field of data.source.pattern")
     read = compile_pattern(source.pattern)
     paths: list[str] = []
     cells: list[list[str]] = []
     rejected: Rejected = []
-    for path in (found.relative_to(data) for found in find_images(data)):
+    for path in (found.relative_to(root) for found in find_images(root)):
         text = path.as_posix()
         fields = read(name_of(path))
         if fields is None:

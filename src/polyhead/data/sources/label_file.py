@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 import pandas as pd
 
 from polyhead.data.images.kept import keep_image
+from polyhead.data.sources.addresses import is_address
 from polyhead.data.sources.file_names import compile_pattern
 from polyhead.data.sources.forms.cells import read_image, read_path, read_text
 from polyhead.data.sources.forms.reading import open_label_file
@@ -32,6 +33,7 @@ from polyhead.data.sources.rows import (
 from polyhead.errors import PolyheadError
 from polyhead.recipe.schema import CsvSource, LongForm, TableSource, pattern_fields
 
+NOT_FETCHED = "is an address, and data.source.fetch names no host to fetch images from"
 LabelSource: TypeAlias = CsvSource | TableSource
 
 
@@ -150,6 +152,8 @@ def _read_images(source: LabelSource, data: Path, columns: RequestedColumns) -> 
             return _keep(number, cells, *held)
         texts = [read_path(cells[part]) if isinstance(part, int) else part for part in parts]
         image, named = "".join(texts), all(texts[1::2])
+        if is_address(image):
+            return Line(number, cells, image, image if source.fetch else "", "" if source.fetch else NOT_FETCHED)
         path = find_image(image, dict.fromkeys((os.path.abspath(file.parent), base)), base) if named else None
         return Line(number, cells, image, path or "", "" if path else NO_FILE if named else NO_NAME)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from polyhead.data.sources.archives import is_archive, unpack_archive
 from polyhead.errors import PolyheadError, list_words, nearest, shorten
 
 # With pyarrow installed, pandas would store text in a form that cannot hold file names which are not Unicode.
@@ -49,14 +50,21 @@ class Rows:
 
 
 def data_folder(data: Path) -> Path:
-    """The folder that images' paths are relative to: `data` itself, or the one that contains a file of labels.
+    """The folder that images' paths are relative to: `data` itself, what it unpacks to, or that of a label file.
 
     Raises:
-        PolyheadError: there is no such folder or file.
+        PolyheadError: there is no such folder or file, or it cannot be unpacked.
     """
     if not os.path.exists(data):  # unlike `Path.exists`, never raises
         raise PolyheadError(f"{data}: there is no such folder or file; check data.path or `data`")
-    return data if data.is_dir() else data.parent
+    if data.is_dir():
+        return data
+    return unpack_archive(data) if is_archive(data) else data.parent
+
+
+def is_folder(data: Path) -> bool:
+    """Whether the data is a folder, or an archive of one, and not a label file."""
+    return data.is_dir() or is_archive(data)
 
 
 def find_label_file(named: str | None, data: Path, usual: Sequence[str] = ()) -> Path:
@@ -67,7 +75,7 @@ def find_label_file(named: str | None, data: Path, usual: Sequence[str] = ()) ->
     """
     root = data_folder(data)
     if named is None:
-        if not data.is_dir():
+        if not is_folder(data):
             return data
         for name in usual:
             if (root / name).is_file():
@@ -77,7 +85,7 @@ def find_label_file(named: str | None, data: Path, usual: Sequence[str] = ()) ->
     file = root / named
     if not os.path.isfile(file):
         raise PolyheadError(f"data.source.file: there is no file {file}")
-    if not data.is_dir() and not file.samefile(data):
+    if not is_folder(data) and not file.samefile(data):
         raise PolyheadError(f"data.source.file: is {named}, but the data's path is the file {data}; give one")
     return file
 

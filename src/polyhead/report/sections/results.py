@@ -37,7 +37,7 @@ from polyhead.tasks.metrics import Numbers
 
 Context = dict[str, Any]
 PLACES = frozenset({"top", "content", "overview", "images", "data", "network", "training", "labels", "samples"})
-PLACES |= {"left-out", "repeats", "groups"}
+PLACES |= {"left-out", "repeats", "groups", "more-images"}
 COMBINED = ("seen", "unseen", "harmonic_mean")
 SCORES = ("precision", "recall", "f1")
 

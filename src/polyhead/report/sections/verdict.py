@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from polyhead.data.inspect.ties import Tie, describe_tie, find_ties
-from polyhead.report.parts import DataPart, EvaluatedSplit, Report, ResultPart
+from polyhead.report.parts import DataPart, EvaluatedSplit, Report, ResultPart, TrainingPart
+from polyhead.report.sections.learning_curve import advise_on_images
 from polyhead.report.words import (
     METRICS,
     PERCENTAGES,
@@ -26,6 +27,7 @@ RARE = 50  # training images of a class
 FOUND = 0.8  # recall from which on a rare class needs nothing
 GAP = 0.05  # a class that much below its task is a weak spot
 FALLING = 0.01  # of the validation loss, in the last epoch: still learning
+LEARNING = "more-images"  # the place of the learning curve
 NAMED, NAMED_RARE = 2, 4  # combinations and labels in a sentence
 
 Step = tuple[str, str, str]  # what to do, the evidence, where it is shown
@@ -195,20 +197,37 @@ def _name_ties(data: DataPart) -> list[Step]:
 
 
 def _judge_training(report: Report) -> list[Step]:
-    """Longer where the last epoch was the best and still better than the one before; more data where it overfitted."""
-    if not report.training or "val_loss" not in report.training.history or len(report.training.history) < 3:
+    """Longer, or more images: by the losses of the epochs, and by the learning curve over training images."""
+    if not report.training or not report.results:
         return []
-    history, kept = report.training.history, report.training.kept_epoch
+    falling, overfitted = _watch_losses(report.training)
+    steps = [("Train longer", falling, "training")] if falling else []
+    advice = advise_on_images(report.training.learning_curve, report.results.tasks)
+    if not advice:
+        return [*steps, ("Add images rather than epochs", overfitted, "training")] if overfitted else steps
+    verdict, evidence = advice
+    if verdict == "unclear" and not overfitted:
+        return steps
+    titles = {"climbing": "Collect more images", "flat": "Do not collect more images of the same kind"}
+    if overfitted:
+        titles = {"flat": "Change the network or the augmentation rather than images or epochs"}
+    return [
+        *steps,
+        (titles.get(verdict, "Add images rather than epochs"), f"{overfitted} {evidence}".strip(), LEARNING),
+    ]
+
+
+def _watch_losses(training: TrainingPart) -> tuple[str, str]:
+    """The evidence that the last epoch was the best and still better than the one before; and that it overfitted."""
+    if "val_loss" not in training.history or len(training.history) < 3:
+        return "", ""
+    history, kept = training.history, training.kept_epoch
     valid, last = history["val_loss"].astype(float).to_numpy(), int(history["epoch"].iloc[-1])
     if kept == last and valid[-1] < (1 - FALLING) * valid[-2]:
-        evidence = (
-            f"The last epoch was the best, and validation loss was still falling: {valid[-2]:.3g} to {valid[-1]:.3g}."
-        )
-        return [("Train longer", evidence, "training")]
+        falling = f"validation loss was still falling: {valid[-2]:.3g} to {valid[-1]:.3g}."
+        return f"The last epoch was the best, and {falling}", ""
     train = history["loss"].astype(float).to_numpy()
     if kept is not None and kept < last and train[-1] < train[-2] and valid[-1] > np.nanmin(valid):
-        evidence = (
-            f"After epoch {kept} training loss kept falling, but validation loss did not: more epochs will not help."
-        )
-        return [("Add images rather than epochs", evidence, "training")]
-    return []
+        flat = "training loss kept falling, but validation loss did not: more epochs will not help."
+        return "", f"After epoch {kept} {flat}"
+    return "", ""

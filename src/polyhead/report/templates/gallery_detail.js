@@ -90,7 +90,9 @@ class Detail {
 
   row([name, answer, probability, , predicted], task, image) {
     const row = make("tr", predicted ? "predicted" : task ? "first" : "");
-    row.append(make("th", "", name), make("td", "", answer), make("td", "number", probability));
+    const head = make(name ? "th" : "td", "", name);
+    if (name) head.scope = "row";
+    row.append(head, make("td", "", answer), make("td", "number", probability));
     const notes = make("td", "");
     if (task?.unsure[image]) notes.append(make("span", "chip unsure", "unsure"));
     if (task?.promised?.[image]) notes.append(make("p", "small", `${task.promised[image]} (holds in ${showPercent(task.coverage)} of cases or more)`));

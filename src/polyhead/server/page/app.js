@@ -103,7 +103,7 @@ async function showAnswers(card, file, { answers, unfamiliar }) {
     const explain = (label, button) => toggleHeat(card, file, label === null ? { task } : { task, label }, button);
     heat.onclick = () => explain(null, heat);
     const head = element("div", { class: "task-head" }, element("h3", {}, task), heat);
-    const block = element("section", { class: answer.unsure ? "task unsure" : "task", "aria-label": task }, head);
+    const block = element("div", { class: answer.unsure ? "task unsure" : "task", role: "group", "aria-label": task }, head);
     const form = about.tasks[task].answer;
     const show = form === "number" ? showNumber : showLabels;
     block.append(...show(answer, about.tasks[task], explain));

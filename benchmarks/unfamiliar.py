@@ -46,7 +46,7 @@ def class_distance(train: Rows, labels: NDArray[Any]) -> Rate | None:
     return lambda rows: np.min([rate(rows) for rate in rates], axis=0)
 
 
-def list_methods(train: Rows, labels: pd.DataFrame) -> dict[str, Rate]:
+def list_methods(train: Rows, labels: pd.DataFrame, valid: Rows) -> dict[str, Rate]:
     """The ways to rate features, by name, each higher for images that are less like the training images."""
     mean = train.mean(axis=0)
     _, lengths, axes = np.linalg.svd(train - mean, full_matrices=False)
@@ -74,9 +74,35 @@ def list_methods(train: Rows, labels: pd.DataFrame) -> dict[str, Rate]:
     }
     if by_class:
         lee: Rate = lambda rows: np.mean([rate(rows) for rate in by_class], axis=0)  # noqa: E731
+        ren: Rate = lambda rows: lee(rows) - whole(rows)  # noqa: E731
         found["Mahalanobis to classes (Lee et al. 2018)"] = lee
-        found["relative to all (Ren et al. 2021)"] = lambda rows: lee(rows) - whole(rows)
+        found["the same by the length"] = lambda rows: lee(rows) / ((rows - mean) ** 2).sum(axis=1)
+        found["relative to all (Ren et al. 2021)"] = ren
+        share, other = standardize(relative_residual(train), valid), standardize(ren, valid)
+        found["the larger of it and the relative residual"] = lambda rows: np.maximum(share(rows), other(rows))
+    of_units = relative_residual(unit(train))
+    found["relative residual of unit vectors"] = lambda rows: of_units(unit(rows))
     return found
+
+
+def relative_residual(train: Rows) -> Rate:
+    """What lies beyond the directions that hold most of the variance, by the squared distance from the mean."""
+    mean = train.mean(axis=0)
+    _, lengths, axes = np.linalg.svd(train - mean, full_matrices=False)
+    shares = np.cumsum(lengths**2) / (lengths**2).sum()
+    axes = axes[: min(MOST_DIRECTIONS, int((shares < EXPLAINED).sum()) + 1)]
+
+    def rate(rows: Rows) -> Rows:
+        whole = ((rows - mean) ** 2).sum(axis=1)
+        return np.asarray(1 - (((rows - mean) @ axes.T) ** 2).sum(axis=1) / np.maximum(whole, 1e-12))
+
+    return rate
+
+
+def standardize(rate: Rate, valid: Rows) -> Rate:
+    """The same in standard deviations from the mean of validation images."""
+    middle, deviation = rate(valid).mean(), rate(valid).std()
+    return lambda rows: (rate(rows) - middle) / deviation
 
 
 def main() -> None:
@@ -101,7 +127,7 @@ def main() -> None:
         others[str(folder)] = np.concatenate([batch.outputs["features"] for batch in predictor.run_files(chosen)])
     with threadpool_limits(1):
         found = Familiarity.find(train, valid)
-        methods = list_methods(train, labels) | ({"relative residual (the file's)": found.rate} if found else {})
+        methods = list_methods(train, labels, valid) | ({"relative residual (the file's)": found.rate} if found else {})
         print(f"{predictor.path}: {len(train)} training, {len(valid)} validation, {len(test)} test images")
         for name, rate in methods.items():
             known, limit = rate(test), np.quantile(rate(valid), FAMILIAR)

@@ -140,6 +140,31 @@ def test_images_inside_a_label_file_give_an_equal_table(tmp_path: Path, cache: P
     assert len(read_rows(proposed, tmp_path).paths) == 40
 
 
+def test_a_dataset_of_the_hub_is_read_as_it_is_downloaded(tmp_path: Path, cache: Path) -> None:
+    draw(tmp_path)
+    (tmp_path / "data").mkdir()
+    classes = datasets.ClassLabel(names=["red", "blue"])
+    features = datasets.Features({"image": datasets.Image(), "label": classes, "length": datasets.Value("float32")})
+    for part, start, end in (("train", 0, 16), ("train", 16, 30), ("test", 30, 40)):
+        rows = [
+            {
+                "image": {"bytes": (tmp_path / row["image"]).read_bytes(), "path": row["image"]},
+                "label": number % 2,
+                "length": row["length"],
+            }
+            for number, row in list(enumerate(ROWS))[start:end]
+        ]
+        name = f"{part}-{start // 16 if part == 'train' else 0:05}-of-{2 if part == 'train' else 1:05}.parquet"
+        datasets.Dataset.from_list(rows, features=features).to_parquet(tmp_path / "data" / name)
+    shutil.rmtree(tmp_path / "images")
+    read = check_recipe(YAML(typ="safe", pure=True).load(propose_recipe(tmp_path)), "proposal")
+    assert read.data.source.model_dump(exclude_defaults=True) == {"file": "data/{split}-{}-of-{}.parquet"}
+    assert {name: task.kind for name, task in read.tasks.items()} == {"label": "binary", "length": "regression"}
+    table = read_table(read, tmp_path, SILENT)
+    assert table.frame["split"].value_counts().to_dict() == {"train": 30, "test": 10}
+    assert set(table.frame["label"]) == {"red", "blue"}
+
+
 def by_content(table: Table) -> dict[bytes, list[str]]:
     return {(table.root / row["path"]).read_bytes(): [row[name] for name in TASKS] for _, row in table.frame.iterrows()}
 
@@ -241,6 +266,22 @@ def test_a_file_for_each_split_is_one_source(tmp_path: Path) -> None:
     assert read.data.split.column == "split"
     table = read_table(read, tmp_path, SILENT)
     assert table.frame.groupby("split").size().to_dict() == {"test": 40, "train": 40}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("/etc/{x}.csv", "data.source.file: a pattern is for files in the data's folder; got /etc/{x}.csv"),
+        ("../{x}.csv", "data.source.file: a pattern is for files in the data's folder"),
+        ("{x}/{y}.csv", "is called like {x}/{y}.csv"),
+        ("{x}{y}.csv", "is called like {x}{y}.csv"),
+        ("{x}**[a].csv", "is called like"),
+        ("{x.csv", "data.source.file: there is no file"),
+    ],
+)
+def test_a_pattern_that_finds_nothing_is_one_line(tmp_path: Path, pattern: str, told: str) -> None:
+    with pytest.raises(PolyheadError, match=re.escape(told)):
+        read_rows(recipe("pattern", {"kind": "table", "file": pattern}), tmp_path)
 
 
 def test_a_missing_library_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

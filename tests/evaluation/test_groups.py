@@ -177,6 +177,19 @@ def test_a_table_in_memory_keeps_the_columns_of_groups(shapes: Path, tmp_path: P
     assert set(found["groups"]["camera"]) == {"Canon", "Nikon"}
 
 
+def test_how_far_probabilities_are_off_and_how_many_are_unsure_has_intervals_in_each_group() -> None:
+    tasks, frame, outputs = make(1200)
+    shape = tasks["shape"].model_copy(update={"answer_accuracy": 0.9})
+    asked = tasks | {"shape": shape.calibrate(frame["shape"][:600].tolist(), outputs["shape"][:600])}
+    by = measure_groups(["dot"], asked, frame, outputs)["dot"]
+    for figures in (by[group]["tasks"]["shape"] for group in by):
+        for name in ("ece", "unsure"):
+            low, high = figures["intervals"][name]
+            assert 0 <= low <= figures[name] <= high <= 1
+    # All answers are equally sure, and a third of those with a dot are wrong.
+    assert by["dot"]["tasks"]["shape"]["intervals"]["ece"][0] > 0.05
+
+
 def test_what_answers_promise_is_told_of_each_group(capsys: pytest.CaptureFixture[str]) -> None:
     tasks, frame, outputs = make(1200)
     promising = {}

@@ -34,6 +34,8 @@ def test_weak_features_climb_and_those_that_tell_all_are_flat() -> None:
     climbing = measure_learning_curve(learn(weak[0]), *weak, seed=0)
     assert climbing["tasks"]["color"]["verdict"] == "climbing"
     assert measure_learning_curve(learn(strong[0]), *strong, seed=0)["tasks"]["color"]["verdict"] == "flat"
+    perfect = draw(400, 0, 0), draw(200, 0, 1)  # of which nothing is wrong, however wide that interval is
+    assert measure_learning_curve(learn(perfect[0]), *perfect, seed=0)["tasks"]["color"]["verdict"] == "flat"
     color = climbing["tasks"]["color"]
     assert [round(point["images"] / 100) for point in color["points"]] == [1, 2, 4, 7]  # a tenth is not labelled
     assert [len(point["parts"]) for point in color["points"]] == [4, 4, 2, 1]

@@ -215,7 +215,7 @@ def test_the_report_leads_to_a_gallery_of_the_test_images_with_the_truth(written
         "85.0); the last doubling gave 5.0 points (4.0 to 6.0). More images would probably still help. Flat: price. "
         "Measured with linear models on the pretrained network's frozen features, not with the whole network, on 20 of "
         "the 24 training images.",
-        "if it goes on so, twice as many give about 2.5 points.",
+        "by that, twice as many give at most about 2.5 points.",
         "the last doubling took off 0.1 euro (0.09 to 0.11). The curve is flat",
         "Too few images to say: 12 of validation are labelled.",
         # `sold`: 12 images, every fourth answered wrongly; half of them are `no`.

@@ -111,8 +111,8 @@ def measure_groups(
         tasks, labels, outputs: as `evaluate_split` takes them; labels also with what `name_groups` gives.
 
     Returns:
-        By name of `by`, by group: `n`; `tasks`, each with `n`, its main metrics with `intervals`, `ece` and the
-        fraction `unsure` where there are such, and how far its answers keep what they promise: `promised`, `coverage`,
+        By name of `by`, by group: `n`; `tasks`, each with `n`, its main metrics, `ece` and the fraction `unsure` where
+        there are such, all with `intervals`, and how far its answers keep what they promise: `promised`, `coverage`,
         `set_size`, `not_sure`, `interval_width`; `joint`; and in each task the `gap` to its best group of 30 images and
         more: `best`, the `metric`, by how much it is `behind` in it, and the `interval` (Newcombe 1998, method 10).
     """
@@ -162,10 +162,14 @@ def _shorten(figures: Numbers) -> Numbers:
     if figures.get("coverage") is not None:
         kept |= {key: figures[key] for key in PROMISED if key in figures}
     kept["intervals"] = {key: value for key, value in figures.get("intervals", {}).items() if key in kept}
-    if figures.get("calibration"):
-        kept["ece"] = figures["calibration"].get("ece_after")
+    if calibration := figures.get("calibration"):
+        kept["ece"] = calibration.get("ece_after")
+        if interval := calibration.get("intervals", {}).get("ece_after"):
+            kept["intervals"]["ece"] = interval
     if "answered" in figures:
         kept["unsure"] = 1 - figures["answered"]
+        if interval := figures.get("intervals", {}).get("answered"):
+            kept["intervals"]["unsure"] = [1 - interval[1], 1 - interval[0]]
     return kept
 
 

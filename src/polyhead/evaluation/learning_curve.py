@@ -6,6 +6,7 @@ the same validation images, and foretells the next: errors fall as a power of th
 2017, "Deep Learning Scaling is Predictable, Empirically", arXiv:1712.00409).
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,8 @@ MOST = 20_000  # training images
 JUDGED = 2000  # validation images
 HARDLY = 0.1  # of the mistakes: a doubling that saves no more is not worth it,
 POINTS = (0.005, 0.01)  # where that is between half a point and a point of accuracy
+OVERLAP = 0.25  # of the variance between parts, in a doubling's gain: the whole and its halves share their images
+NORMAL = 1.96
 HARDLY_OF_ERROR = 0.05  # the same of a mean error
 
 Verdict = Literal["climbing", "flat", "unclear", "too few"]
@@ -237,16 +240,31 @@ def _describe(points: Sequence[Numbers], last: Difference | None) -> dict[str, A
     if last is None or last.n < FEW or last.interval is None or len(points) < 2:
         return {"n": last.n if last else 0, "points": list(points), "verdict": "too few"}
     half, whole = (value if last.metric == "mae" else 1 - value for value in last.values)  # errors
+    interval = _widen(last.better_by, last.interval, points)
     following = whole * (1 - whole / half) if half > 0 else 0.0
     return {
         "metric": last.metric,
         "n": last.n,
         "points": list(points),
         "gain": last.better_by,
-        "interval": list(last.interval),
+        "interval": interval,
         "next": following,
-        "verdict": judge(last.interval, half, last.metric),
+        "verdict": judge(interval, half, last.metric) if whole > 0 else "flat",  # no mistake is left to see
     }
+
+
+def _widen(gain: float, interval: Sequence[float], points: Sequence[Numbers]) -> list[float]:
+    """The interval of a gain, by the validation images, with what the draw of the training images adds to it.
+
+    That is found from how far the halves differ, and the quarters; how much of it is in the gain, by drawing
+    (`benchmarks/learning_curve.py`).
+    """
+    parts = [point["parts"] for point in points[-3:-1]]
+    squares = sum(float(np.var(values)) * len(values) for values in parts)
+    freedom = sum(len(values) - 1 for values in parts)
+    reach = NORMAL * math.sqrt(OVERLAP * squares / freedom)
+    low, high = interval
+    return [gain - math.hypot(gain - low, reach), gain + math.hypot(high - gain, reach)]
 
 
 def judge(interval: Sequence[float], errors: float, metric: str) -> Verdict:

@@ -4,7 +4,7 @@ import html
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, Self, TypedDict, overload
 
 from polyhead.errors import PolyheadError, show_text
 from polyhead.fields import Plain
@@ -119,6 +119,19 @@ class TaskEvaluation(dict[str, Plain]):
         return found if isinstance(found, dict) else None
 
 
+class Joint(TypedDict):
+    """Of all tasks together, over one split: `all_correct`, the fraction of the `n` images whose every answer is right;
+    `mean_accuracy` over all `labels`, and `mean_accuracy_baseline` of always giving one answer; from 0 to 1, None where
+    there is none; and the 95 % `intervals` of the first two, from and to, as far as they were worked out."""
+
+    all_correct: float | None
+    n: int
+    mean_accuracy: NotRequired[float | None]
+    mean_accuracy_baseline: NotRequired[float | None]
+    labels: NotRequired[int]
+    intervals: NotRequired[dict[str, list[float]]]
+
+
 class SplitEvaluation(dict[str, object]):
     """How good the answers to one split's images are; as a dict, `{"tasks": {...}, "joint": {...}}`."""
 
@@ -131,7 +144,7 @@ class SplitEvaluation(dict[str, object]):
         @overload
         def __getitem__(self, key: Literal["tasks"]) -> dict[str, TaskEvaluation]: ...  # pyright: ignore[reportOverlappingOverload]
         @overload
-        def __getitem__(self, key: Literal["joint"]) -> dict[str, float | None]: ...
+        def __getitem__(self, key: Literal["joint"]) -> Joint: ...
         @overload
         def __getitem__(self, key: str) -> object: ...
         def __getitem__(self, key: str) -> object: ...
@@ -142,9 +155,8 @@ class SplitEvaluation(dict[str, object]):
         return self["tasks"]
 
     @property
-    def joint(self) -> dict[str, float | None]:
-        """Of all tasks together: `all_correct`, the fraction of the `n` images whose every answer is right;
-        `mean_accuracy` over all `labels`; None where a number does not exist; and their `intervals`."""
+    def joint(self) -> Joint:
+        """Of all tasks together."""
         return self["joint"]
 
     @property

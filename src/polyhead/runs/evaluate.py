@@ -103,6 +103,8 @@ def evaluate(
         groups = _choose_groups(dataset, recipe, by, predictor.card.tasks)
         dataset = keep_groups(dataset, groups, predictor.card.tasks)
         evaluation, outputs = evaluate_splits(predictor, dataset, [split], groups)
+        if split == "valid" and data is None and (curve := read_learning_curve(RunFolder(Path(model)))):
+            evaluation[split]["learning_curve"] = curve
         if worse:
             evaluation[split]["worse"] = measure_worse(predictor, outputs[split], shown)
         if folder:

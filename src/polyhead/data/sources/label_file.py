@@ -4,7 +4,7 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,6 +147,8 @@ def _read_images(source: LabelSource, data: Path, columns: RequestedColumns) -> 
     parts = [header.index(text) if index % 2 else text for index, text in enumerate(template)]
     base = os.path.abspath(data_folder(data))
 
+    folders: dict[Path, Iterable[str]] = {}  # by label file: where its images may be
+
     def find(number: int, cells: Sequence[object], file: Path) -> Line:
         if len(template) == 3 and not template[0] + template[2] and (held := read_image(cells[int(parts[1])])):
             return _keep(number, cells, *held)
@@ -154,7 +156,9 @@ def _read_images(source: LabelSource, data: Path, columns: RequestedColumns) -> 
         image, named = "".join(texts), all(texts[1::2])
         if is_address(image):
             return Line(number, cells, image, image if source.fetch else "", "" if source.fetch else NOT_FETCHED)
-        path = find_image(image, dict.fromkeys((os.path.abspath(file.parent), base)), base) if named else None
+        if file not in folders:
+            folders[file] = dict.fromkeys((os.path.abspath(file.parent), base))
+        path = find_image(image, folders[file], base) if named else None
         return Line(number, cells, image, path or "", "" if path else NO_FILE if named else NO_NAME)
 
     return header, (find(*line) for line in lines)
@@ -203,10 +207,12 @@ def _find_files(source: LabelSource, data: Path) -> list[tuple[Path, dict[str, s
     """The file, or the files that a pattern such as `{split}/metadata.csv` matches, each with its fields."""
     if not source.file or not pattern_fields(source.file) or isinstance(source, CsvSource):
         return [(find_label_file(source.file, data), {})]
+    if os.path.isabs(source.file) or ".." in Path(source.file).parts:
+        raise PolyheadError(f"data.source.file: a pattern is for files in the data's folder; got {source.file}")
     root, read = data_folder(data), compile_pattern(source.file)
     parts = [glob.escape(part) for part in re.split("{[^{}]*}", source.file)]
     found = []
-    for path in sorted(root.glob("*".join(parts))):
+    for path in sorted(root.glob(re.sub(r"\*+", "*", "*".join(parts)))):  # of two fields side by side, one star
         fields = read(path.relative_to(root).as_posix())
         if fields is not None and path.is_file():
             found.append((path, {name: text for name, text in fields.items() if name}))

@@ -12,7 +12,7 @@ HOW = "linear models on the pretrained network's frozen features, not with the w
 SAYS = {
     "climbing": "More images would probably still help",
     "flat": "The curve is flat: more images of the same kind would hardly help",
-    "unclear": "Whether more images would help cannot be told from so few validation images",
+    "unclear": "That may be chance: whether more images would help cannot be told",
 }
 
 
@@ -50,9 +50,9 @@ def say_of_task(found: Mapping[str, Any], task: Task) -> str:
         count = show_count(found["n"])
         return f"Too few images to say: {count} of validation are labelled." if found["n"] else "No labels to judge by."
     words = f"{say_gain(found, task)} {SAYS[found['verdict']]}"
-    if found["verdict"] == "climbing":
+    if found["verdict"] == "climbing":  # the forecast has no floor of errors that no image takes away
         following = _show_gain(found["next"], found["metric"], task)
-        words += f": if it goes on so, twice as many give about {following}"
+        words += f": by that, twice as many give at most about {following}"
     return f"{words}."
 
 

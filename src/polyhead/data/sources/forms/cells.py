@@ -92,6 +92,8 @@ def read_text(cell: object) -> str:
 
 def read_image(cell: object) -> tuple[bytes, str] | None:
     """The bytes of an image that a cell holds, and the name that it had; None if it holds no bytes."""
+    if isinstance(cell, str):
+        return None
     name = ""
     if isinstance(cell, Mapping):
         path = cell.get("path")
@@ -101,6 +103,8 @@ def read_image(cell: object) -> tuple[bytes, str] | None:
 
 def read_path(cell: object) -> str:
     """The path of an image that a cell names; blank if it is nothing of that kind."""
+    if isinstance(cell, str) and "\0" not in cell:
+        return cell.strip()
     if isinstance(cell, Mapping):
         cell = cell.get("path")
     try:

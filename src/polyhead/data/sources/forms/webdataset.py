@@ -4,7 +4,7 @@ import json
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,7 +23,7 @@ IMAGE, KEY = "image", "key"
 def is_shard(file: Path) -> bool:
     """Whether a tar file holds images with files of labels beside them, of the same names."""
     kinds: dict[str, set[bool]] = {}
-    with suppress_errors(), open_tar(file) as archive:
+    with suppress(PolyheadError), open_tar(file) as archive:
         for number, member in enumerate(archive):
             key, suffix = _split(member.name)
             if member.isreg() and (suffix in TEXTS or suffix in USUAL_SUFFIXES):
@@ -86,15 +86,6 @@ def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, most: int, file: Pa
         raise PolyheadError(f"{file}: {member.name} in it has {member.size:,} bytes; {most:,} are the most")
     stream = archive.extractfile(member)
     return stream.read() if stream else b""
-
-
-@contextmanager
-def suppress_errors() -> Iterator[None]:
-    """For a look at a file that is read again if it is what it may be."""
-    try:
-        yield
-    except PolyheadError:
-        return
 
 
 @contextmanager

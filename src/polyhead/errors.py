@@ -97,6 +97,10 @@ EXTRAS = {  # by name, as in pyproject.toml: modules to import, and what their l
     "heif": {"pillow_heif": "pillow-heif"},
     "litert": {"ai_edge_litert": "LiteRT", **TRAIN},
     "openvino": {"openvino": "OpenVINO", **REPORT},
+    "tensorboard": {"tensorboard": "TensorBoard", "tensorflow": "TensorFlow"},
+    "mlflow": {"mlflow": "MLflow"},
+    "wandb": {"wandb": "Weights & Biases"},
+    "trackio": {"trackio": "Trackio"},
 }
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from polyhead.errors import PolyheadError
 from polyhead.files import PART
 
-# What a run holds before anything has been trained; `data` is what the demo draws.
-UNTRAINED = {"recipe.yaml", "table.csv", "rejected.csv", "state", "data", "folds"}
+# What a run holds before anything has been trained; `data` is what the demo draws, the last two are trackers'.
+UNTRAINED = {"recipe.yaml", "table.csv", "rejected.csv", "state", "data", "folds", "tensorboard", "wandb"}
 DRAWN = {"images", "labels.csv"}
 
 

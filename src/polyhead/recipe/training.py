@@ -9,6 +9,7 @@ from polyhead.recipe.augment import Augment, Mix
 
 MOST = 1_000_000  # epochs, or images a step: a bound on what is asked, far above what anyone can wait for
 Precision = Literal["float32", "bfloat16"]
+TrackerName = Literal["tensorboard", "mlflow", "wandb", "trackio"]
 
 
 class LastParts(Part):
@@ -184,6 +185,13 @@ class TrainingRecipe(Part):
         le=100,
         description="By what the logits of both are divided before they are compared; above 1, small probabilities "
         "teach more.",
+    )
+    log: list[TrackerName] = Field(
+        default=[],
+        description="Where the run is followed: the trackers, each an extra of its own, are told the recipe, the "
+        "figures of every epoch and those of the finished model, and keep `model.onnx` and the report. `tensorboard` "
+        "writes event files into the run; server, project and user of the others are those of their own environment "
+        "variables. A resumed run is gone on with there. A tracker that is gone later on does not end the training.",
     )
 
     @model_validator(mode="before")

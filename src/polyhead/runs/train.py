@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polyhead.data.table import Dataset, load_dataset, read_csv, reopen_dataset, write_csv
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, require
+from polyhead.evaluation.results import Evaluation
 from polyhead.files import write_text
 from polyhead.folders import clear_beside
 from polyhead.model.predictor import Predictor
@@ -120,6 +121,7 @@ def train(
     check_quality(loaded, quality)
     fold_count = check_folds(folds, loaded)
     _check_devices(loaded)
+    _check_trackers(loaded)
     if loaded.network.backbone:
         loaded.network.backbone.find_weights()
     check_teacher(loaded)
@@ -176,6 +178,7 @@ def resume(
             shown.say(f"{run}: is finished")
             return Run(run)
         _check_devices(recipe)
+        _check_trackers(recipe)
         import_own_code(recipe, shown)
         if folder.table.exists() or folder.has_trained:  # what has trained goes on with the same images
             _check_table(folder)
@@ -211,6 +214,11 @@ def _check_devices(recipe: Recipe) -> None:
         check_devices(recipe.training)
 
 
+def _check_trackers(recipe: Recipe) -> None:
+    for name in recipe.training.log:
+        require(f"`training.log: [{name}]`", name)
+
+
 def _begin(run: RunFolder, recipe: Recipe, progress: Progress) -> Dataset:
     """Read and split the data, and write down what came of it."""
     load = load_dataset if recipe.is_complete else load_unplanned
@@ -238,7 +246,7 @@ def _finish(
     callbacks: "Sequence[KerasCallback]" = (),
     limit: TimeLimit | None = None,
 ) -> None:
-    """Plan, train until it is done, export, calibrate, evaluate the file, report; what is there already stays."""
+    """Plan, and make the run whole, followed by the recipe's trackers; what is there already stays."""
     tasks, folds = read_tasks(run) or dataset.fit_tasks(), read_fold_count(run)
     dataset = keep_groups(dataset, dataset.recipe.groups, tasks)
     remark_on_rules(dataset, tasks, progress)
@@ -247,18 +255,38 @@ def _finish(
         limit.answers += min(FAMILIAR_ROWS, len(dataset.rows_of("train")))
     if not dataset.recipe.is_complete:
         dataset = _plan(run, dataset, tasks, limit, progress)
-    if folds:
-        complete = replace(dataset, recipe=complete_network(run, select_fold(dataset, 1)))
-        finish_folds(FoldsRun(run, complete, tasks, folds), partial(_finish_fold, progress, callbacks, folds), progress)
-        return
+    from polyhead.training.checkpoint_callback import RunContext
+    from polyhead.training.tracking import follow_run
+
+    with follow_run(run, dataset.recipe) as log:
+        if folds:
+            complete = replace(dataset, recipe=complete_network(run, select_fold(dataset, 1)))
+            finish = partial(_finish_fold, progress, callbacks, folds)
+            finish_folds(FoldsRun(run, complete, tasks, folds), finish, progress)
+        else:
+            _finish_network(run, dataset, tasks, RunContext(run.path, progress, [*callbacks, log], limit))
+        log.finish(_list_figures(run), [run.recipe, run.model, run.evaluation, run.report])
+
+
+def _list_figures(run: RunFolder) -> dict[str, float]:
+    """The main figures of a finished run by split, task and metric: `test/color.accuracy`."""
+    return {
+        f"{split}/{name}.{metric}": float(value)
+        for split, found in Evaluation.load(run.evaluation).splits.items()
+        for name, task in found.tasks.items()
+        for metric, value in task.metrics.items()
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    }
+
+
+def _finish_network(run: RunFolder, dataset: Dataset, tasks: Mapping[str, Task], context: "RunContext") -> None:
+    """Train one network until it is done, export, calibrate, evaluate the file, report."""
     _warn_of_untrained(dataset, tasks)
     dataset = replace(dataset, recipe=complete_network(run, dataset))
     if not run.model.exists():
-        from polyhead.training.checkpoint_callback import RunContext
-
-        wanted = request_features(run, dataset, tasks, progress)
-        _train_and_export(run, dataset, tasks, RunContext(run.path, progress, callbacks, limit, wanted))
-    progress.say("evaluating the model file")
+        wanted = request_features(run, dataset, tasks, context.progress)
+        _train_and_export(run, dataset, tasks, replace(context, features=wanted))
+    context.progress.say("evaluating the model file")
     predictor = Predictor(run.model)
     splits = [split for split in SPLITS[1:] if len(dataset.rows_of(split))]
     evaluation, outputs = evaluate_splits(predictor, dataset, splits, dataset.recipe.groups)

@@ -296,6 +296,26 @@ def test_the_first_lines_say_how_good_it_is_and_what_to_do(page: Page) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("verdict", "title"),
+    [
+        ("unclear", "Do not train longer"),
+        ("flat", "Change the network or the augmentation rather than images or epochs"),
+    ],
+)
+def test_what_to_do_next_does_not_promise_of_images_what_cannot_be_told(
+    verdict: str, title: str, tmp_path: Path
+) -> None:
+    report = make_report()
+    assert report.training
+    curve = json.loads(json.dumps(CURVE))
+    curve["tasks"] = {name: curve["tasks"][name] | {"verdict": verdict} for name in ("sold", "price")}
+    report = replace(report, training=replace(report.training, learning_curve=curve))
+    text = Page(write_report(tmp_path / "report", report)).text
+    assert f"{title} After epoch 2 training loss kept falling" in text
+    assert "Add images" not in text
+
+
 def test_intervals_stand_beside_what_they_are_of(tmp_path: Path) -> None:
     report = make_report()
     assert report.results

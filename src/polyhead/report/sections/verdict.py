@@ -210,7 +210,10 @@ def _judge_training(report: Report) -> list[Step]:
         return steps
     titles = {"climbing": "Collect more images", "flat": "Do not collect more images of the same kind"}
     if overfitted:
-        titles = {"flat": "Change the network or the augmentation rather than images or epochs"}
+        titles = {
+            "flat": "Change the network or the augmentation rather than images or epochs",
+            "unclear": "Do not train longer",
+        }
     return [
         *steps,
         (titles.get(verdict, "Add images rather than epochs"), f"{overfitted} {evidence}".strip(), LEARNING),

@@ -19,8 +19,8 @@ from polyhead.evaluation.results import (
 )
 
 
-def print_run(run: os.PathLike[str]) -> None:
-    """The main metrics of a run, and where its report and its model are.
+def print_run(run: os.PathLike[str], figures: bool = True) -> None:
+    """The main metrics of a run, if they are wanted, and where its report and its model are.
 
     Raises:
         PolyheadError: `evaluation.json` is damaged or missing.
@@ -28,14 +28,11 @@ def print_run(run: os.PathLike[str]) -> None:
     run = Path(run)
     file = run / "evaluation.json"
     try:
-        print_evaluation(json.loads(file.read_text(encoding="utf-8")))
+        evaluation = json.loads(file.read_text(encoding="utf-8"))
+        if figures:
+            print_evaluation(evaluation)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise PolyheadError(f"{file}: is damaged or missing; delete {run / 'report'} and resume the run") from None
-    print_places(run)
-
-
-def print_places(run: Path) -> None:
-    """Where a run's report and its model are."""
     print(f"report  {run / 'report' / 'index.html'}")
     print(f"model   {run / 'model.onnx'}")
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from polyhead.cli.arguments import Force, Model, path_option, read_path, read_text
-from polyhead.cli.printing import print_evaluation, print_places, print_run, print_worse
+from polyhead.cli.printing import print_evaluation, print_run, print_worse
 from polyhead.cli.terminal import Screen
 from polyhead.run_folder import RunFolder
 from polyhead.training.processes import leads
@@ -170,10 +170,7 @@ def resume(run: Run, data: Data = None, engine: Engine = "process") -> None:
         runs.resume(run, data=data, engine=engine, progress=screen)
     if not leads():
         return
-    if finished:
-        print_places(run)
-    else:
-        print_run(run)
+    print_run(run, figures=not finished)
 
 
 @commands.command()
